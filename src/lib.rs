@@ -1,1 +1,3 @@
 //! Janus.
+
+pub mod model;

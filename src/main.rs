@@ -1,2 +1,2 @@
 //! janus.
-fn main(){}
+fn main() {}

@@ -1,0 +1,15 @@
+//! Words everyone shares. No I/O, and nothing here knows a protocol.
+//!
+//! Invariants:
+//! - A name that exists is a legal name: it was checked when it was made.
+//! - A type that holds a secret has neither `Display` nor `Serialize`, and its `Debug` prints `****`.
+
+mod name;
+mod secret;
+mod server;
+mod settings;
+
+pub use name::{AccountId, AccountName, BadName, ProfileName, ServerName};
+pub use secret::Secret;
+pub use server::{Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter};
+pub use settings::{Listen, ProxySettings, Settings};

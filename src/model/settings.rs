@@ -1,0 +1,46 @@
+//! What the configuration and the environment ask for, as the rest of Janus wants it.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Secret, Server};
+
+/// Everything `daemon::run` needs to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file they come from; `None` where there is none, and Janus serves with nothing behind it.
+    pub file: Option<PathBuf>,
+    /// Where Janus listens.
+    pub listen: Listen,
+    /// Where its state lives, 0700: the installation key and the lock against a second Janus.
+    pub state_directory: PathBuf,
+    /// The enabled servers, in the order of the file: the order clients see.
+    pub servers: Vec<Arc<Server>>,
+    /// The minimal environment of every child (PATH, HOME, …), in a fixed order.
+    pub child_environment: Vec<(String, OsString)>,
+    /// The proxy to remote servers.
+    pub proxy: ProxySettings,
+}
+
+/// Where Janus listens, and for how long it remembers who came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// The TCP address, loopback.
+    pub http: SocketAddr,
+    /// The unix socket; its directory is made 0700.
+    pub socket: PathBuf,
+    /// A session nobody used for this long ends.
+    pub session_idle: Duration,
+}
+
+/// `HTTPS_PROXY` and `NO_PROXY`, as the environment has them. A proxy URL may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxySettings {
+    /// The proxy for `https` URLs.
+    pub https: Option<Secret>,
+    /// The hosts reached without it, in the usual comma-separated form.
+    pub no_proxy: Option<String>,
+}
