@@ -1,3 +1,4 @@
 //! Janus.
 
 pub mod model;
+pub mod protocol;

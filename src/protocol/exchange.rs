@@ -1,0 +1,404 @@
+//! An exchange: one request, its ordered events, exactly one outcome. Neither side of it knows the other's era.
+//!
+//! Invariants:
+//! - Events leave in the order they entered, the outcome comes last, nothing comes after it.
+//! - The queue is bounded: when it is full, progress is coalesced and log messages are dropped and counted;
+//!   questions and outcomes never are.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::task::AtomicWaker;
+use http::{HeaderName, HeaderValue};
+use tokio::sync::{Notify, oneshot};
+
+use super::{Envelope, Era, Json, Object, Revision, RpcError};
+
+/// What is known of the client beside who it is: how it speaks and what it can be asked.
+#[derive(Debug, Clone)]
+pub struct ClientFacts {
+    /// The revision it speaks.
+    pub revision: Revision,
+    /// The capabilities it declared, at `initialize` or in this request.
+    pub capabilities: Object,
+    /// `clientInfo`, for display only.
+    pub info: Option<Json>,
+    /// Legacy: the session, which may have a connection of its own at a server.
+    pub session: Option<Arc<str>>,
+}
+
+impl ClientFacts {
+    /// The era it speaks.
+    pub fn era(&self) -> Era {
+        self.revision.era()
+    }
+
+    /// Whether it declared a capability.
+    pub fn can(&self, capability: &str) -> bool {
+        self.capabilities.has(capability)
+    }
+}
+
+/// A request on its way through.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The message as the client sent it.
+    pub message: Envelope,
+    /// Who sent it, as far as the protocol goes.
+    pub client: Arc<ClientFacts>,
+    /// Modern: the `Mcp-Param-…` headers that came with it.
+    pub param_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Request {
+    /// The client's id, in its own spelling.
+    pub fn id(&self) -> Json {
+        self.message
+            .id()
+            .cloned()
+            .unwrap_or_else(|| Json::literal("null"))
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.message.method()
+    }
+
+    /// The parameters; empty where there are none.
+    pub fn params(&self) -> Object {
+        self.message.params().unwrap_or_else(Object::empty)
+    }
+
+    /// `params._meta`; empty where there is none.
+    pub fn meta(&self) -> Object {
+        self.params().object("_meta").unwrap_or_else(Object::empty)
+    }
+}
+
+/// What a handler may emit while it works.
+#[derive(Debug)]
+pub enum Event {
+    /// Progress, a log message, a subscribed change: forwarded in order.
+    Notify(Envelope),
+    /// A legacy server asks in mid-call. Dropping the sender means that nobody can answer.
+    Ask(Question, oneshot::Sender<Answer>),
+}
+
+/// What a server asks.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Which of the three.
+    pub kind: QuestionKind,
+    /// The parameters as the server wrote them.
+    pub params: Option<Json>,
+}
+
+/// The questions of MCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// `elicitation/create`
+    Elicit,
+    /// `sampling/createMessage`
+    Sample,
+    /// `roots/list`
+    Roots,
+}
+
+impl QuestionKind {
+    /// The kind of a server's request, if it is a question at all.
+    pub fn of_method(method: &str) -> Option<Self> {
+        match method {
+            "elicitation/create" => Some(Self::Elicit),
+            "sampling/createMessage" => Some(Self::Sample),
+            "roots/list" => Some(Self::Roots),
+            _ => None,
+        }
+    }
+
+    /// The method that asks it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Elicit => "elicitation/create",
+            Self::Sample => "sampling/createMessage",
+            Self::Roots => "roots/list",
+        }
+    }
+
+    /// The capability a client declares to be asked it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Elicit => "elicitation",
+            Self::Sample => "sampling",
+            Self::Roots => "roots",
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The client's result, as it wrote it.
+    Result(Json),
+    /// The client's error, as it wrote it.
+    Error(Json),
+    /// Nobody could be asked: the capability is missing, the client is gone.
+    Refused,
+}
+
+/// How an exchange ends.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A response as a server wrote it, with the client's id.
+    Relayed(Relayed),
+    /// A result that Janus authored, without any era's own members.
+    Result {
+        /// The object.
+        result: Json,
+        /// How long a modern client may keep it.
+        cache: Option<CacheHint>,
+    },
+    /// An error that Janus authored.
+    Error(RpcError),
+}
+
+/// How long a modern client may keep a result (2026-07-28, server/utilities/caching). Always private: what a caller
+/// sees depends on who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheHint {
+    /// Milliseconds.
+    pub ttl_ms: u64,
+}
+
+/// A server's response on its way back.
+#[derive(Debug)]
+pub struct Relayed {
+    /// The whole message.
+    pub body: Body,
+    /// The era it is written in.
+    pub era: Era,
+    /// What it says.
+    pub completion: Completion,
+}
+
+/// What a response says, as far as an edge must know before it passes it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// A result; modern: `resultType` is `complete` or absent.
+    Complete,
+    /// Modern: the server needs input before it can go on.
+    InputRequired,
+    /// Modern: an extension's own kind of result.
+    Extension,
+    /// A JSON-RPC error with this code.
+    Error(i64),
+}
+
+/// A message, whole or still arriving.
+pub enum Body {
+    /// All of it.
+    Whole(Json),
+    /// A long answer of an HTTP server, handed on as it comes, at the client's pace.
+    Stream(BodyStream),
+}
+
+/// The chunks of a long answer. Raw line breaks are already blanks.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
+
+/// A streamed answer ended before it was whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's answer broke off: {0}")]
+pub struct Broken(pub String);
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(json) => write!(f, "Whole({json:?})"),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// Enough for the bursts of real servers (200 progress notifications), little enough for a thousand slow clients.
+const QUEUE: usize = 256;
+/// Where even what is neither progress nor log is dropped.
+const HARD_LIMIT: usize = 4 * QUEUE;
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<VecDeque<Event>>,
+    consumer: AtomicWaker,
+    space: Notify,
+    dropped: AtomicU64,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handler's end of an exchange's events.
+#[derive(Clone)]
+pub struct Events(Arc<Shared>);
+
+/// The edge's end of an exchange's events.
+pub struct EventQueue(Arc<Shared>);
+
+impl Events {
+    /// A queue and its two ends.
+    pub fn channel() -> (Self, EventQueue) {
+        let shared = Arc::new(Shared::default());
+        (Self(Arc::clone(&shared)), EventQueue(shared))
+    }
+
+    /// Puts a notification in, waiting for room: for a source that can wait with us.
+    pub async fn notify(&self, message: Envelope) {
+        let mut message = Some(message);
+        loop {
+            // Registered before the look, so that room made in between is not missed.
+            let room = self.0.space.notified();
+            if self.0.queue().len() < QUEUE {
+                break;
+            }
+            room.await;
+        }
+        if let Some(message) = message.take() {
+            self.push(Event::Notify(message));
+        }
+    }
+
+    /// Puts a notification in without waiting: for a source that others share. Returns whether the queue is
+    /// filling, so that the source can let its readers run.
+    pub fn offer(&self, message: Envelope) -> bool {
+        let mut queue = self.0.queue();
+        if queue.len() >= QUEUE && !make_room(&mut queue, &message) {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let filling = queue.len() >= QUEUE / 2;
+        queue.push_back(Event::Notify(message));
+        drop(queue);
+        self.0.consumer.wake();
+        filling
+    }
+
+    /// Asks the client. [`Answer::Refused`] where nobody can be asked.
+    pub async fn ask(&self, question: Question) -> Answer {
+        let (sender, answer) = oneshot::channel();
+        self.push(Event::Ask(question, sender));
+        answer.await.unwrap_or(Answer::Refused)
+    }
+
+    /// How many notifications found no room.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    fn push(&self, event: Event) {
+        self.0.queue().push_back(event);
+        self.0.consumer.wake();
+    }
+}
+
+/// Whether `message` may enter a full queue: newer progress replaces older, anything but a log message still fits
+/// below the hard limit.
+fn make_room(queue: &mut VecDeque<Event>, message: &Envelope) -> bool {
+    match message.method() {
+        "notifications/message" => false,
+        "notifications/progress" => {
+            let older = queue.iter().rposition(|event| matches!(event, Event::Notify(old) if old.method() == "notifications/progress"));
+            if let Some(at) = older {
+                queue.remove(at);
+            }
+            older.is_some()
+        }
+        _ => queue.len() < HARD_LIMIT,
+    }
+}
+
+impl EventQueue {
+    /// The next event. Pending while there is none: whether the exchange has ended, its outcome says.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Some(event) = self.try_next() {
+            return Poll::Ready(event);
+        }
+        self.0.consumer.register(cx.waker());
+        self.try_next().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next event, if one is there.
+    pub fn try_next(&self) -> Option<Event> {
+        let event = self.0.queue().pop_front();
+        if event.is_some() {
+            self.0.space.notify_waiters();
+        }
+        event
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Events({} waiting)", self.0.queue().len())
+    }
+}
+
+impl fmt::Debug for EventQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventQueue({} waiting)", self.0.queue().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(method: &str, n: usize) -> Envelope {
+        Envelope::notification(method, &serde_json::json!({"n": n}))
+    }
+
+    #[test]
+    fn a_full_queue_keeps_the_newest_progress_and_drops_log_messages() {
+        let (events, queue) = Events::channel();
+        for n in 0..QUEUE {
+            events.offer(note("notifications/progress", n));
+        }
+        events.offer(note("notifications/progress", 999));
+        events.offer(note("notifications/message", 1));
+        events.offer(note("notifications/resources/updated", 2));
+        let mut seen = Vec::new();
+        while let Some(Event::Notify(message)) = queue.try_next() {
+            seen.push((
+                message.method().to_owned(),
+                message.params().and_then(|p| p.get("n")?.read::<usize>()),
+            ));
+        }
+        assert_eq!(seen.len(), QUEUE + 1);
+        assert_eq!(
+            seen[QUEUE - 1],
+            ("notifications/progress".to_owned(), Some(999))
+        );
+        assert_eq!(seen[QUEUE].0, "notifications/resources/updated");
+        assert_eq!(events.dropped(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_question_nobody_takes_is_refused() {
+        let (events, queue) = Events::channel();
+        let asked = tokio::join!(
+            events.ask(Question {
+                kind: QuestionKind::Roots,
+                params: None
+            }),
+            async {
+                drop(std::future::poll_fn(|cx| queue.poll_next(cx)).await);
+            }
+        );
+        assert!(matches!(asked.0, Answer::Refused));
+    }
+}
