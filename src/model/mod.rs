@@ -8,8 +8,10 @@ mod name;
 mod secret;
 mod server;
 mod settings;
+mod subject;
 
 pub use name::{AccountId, AccountName, BadName, ProfileName, ServerName};
 pub use secret::Secret;
 pub use server::{Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter};
 pub use settings::{Listen, ProxySettings, Settings};
+pub use subject::Subject;

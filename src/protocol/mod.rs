@@ -14,6 +14,7 @@ mod era;
 mod exchange;
 pub mod header;
 mod json;
+mod listing;
 pub mod meta;
 mod seal;
 mod splice;
@@ -26,6 +27,7 @@ pub use exchange::{
     Events, Outcome, Question, QuestionKind, Relayed, Request,
 };
 pub use json::{Edit, Json, NotJson, Object};
+pub use listing::{Item, ListKind, Listing, ServerFacts};
 pub use seal::{Sealer, Unsealed};
 pub use splice::Splice;
 

@@ -1,0 +1,77 @@
+//! Why a request got no answer from a server, and whether it may have run.
+
+use std::time::Duration;
+
+use crate::model::AccountId;
+
+/// A request that no server answered. Grouped by who must act: the person who runs the server, or nobody but time.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// No connection could be made. Nothing was sent.
+    #[error("{account} cannot be reached: {reason}")]
+    Unreachable {
+        /// The account.
+        account: AccountId,
+        /// What the transport, the process or the handshake said.
+        reason: String,
+        /// When Janus tries again by itself.
+        retry_in: Option<Duration>,
+    },
+    /// The server refused the request before it ran: the credential is missing or wrong.
+    #[error("{account} refused the credential (HTTP {status})")]
+    Rejected {
+        /// The account.
+        account: AccountId,
+        /// 401 or 403.
+        status: u16,
+    },
+    /// The server does not know the session of this connection, and said so before anything ran.
+    #[error("{account} has forgotten the session")]
+    SessionUnknown {
+        /// The account.
+        account: AccountId,
+    },
+    /// The connection broke after the request was sent: it may or may not have run, so nobody repeats it.
+    #[error("{account} closed the connection before it answered: {reason}")]
+    Interrupted {
+        /// The account.
+        account: AccountId,
+        /// What the transport saw.
+        reason: String,
+    },
+    /// No answer and no sign of progress within the server's `timeout`.
+    #[error("{account} gave no sign for {} s", waited.as_secs_f32())]
+    TimedOut {
+        /// The account.
+        account: AccountId,
+        /// The configured timeout.
+        waited: Duration,
+    },
+    /// What came back cannot be passed on: not JSON-RPC, or longer than a message may be.
+    #[error("{account} sent an answer that cannot be used: {reason}")]
+    BadAnswer {
+        /// The account.
+        account: AccountId,
+        /// Why, without the text itself.
+        reason: String,
+    },
+    /// Janus is stopping.
+    #[error("Janus is stopping; nothing was sent to {account}")]
+    Stopping {
+        /// The account.
+        account: AccountId,
+    },
+}
+
+impl Failure {
+    /// Whether the server may have seen the request.
+    pub fn sent(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Rejected { .. }
+            | Self::SessionUnknown { .. }
+            | Self::Stopping { .. } => false,
+            Self::Interrupted { .. } | Self::TimedOut { .. } | Self::BadAnswer { .. } => true,
+        }
+    }
+}
