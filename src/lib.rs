@@ -1,3 +1,4 @@
 //! Janus.
 
+pub mod config;
 pub mod model;

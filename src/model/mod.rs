@@ -10,6 +10,6 @@ mod server;
 mod settings;
 
 pub use name::{AccountId, AccountName, BadName, ProfileName, ServerName};
-pub use secret::Secret;
+pub use secret::{Secret, looks_secret};
 pub use server::{Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter};
 pub use settings::{Listen, ProxySettings, Settings};
