@@ -1,4 +1,5 @@
 //! Janus.
 
+pub mod cli;
 pub mod config;
 pub mod model;

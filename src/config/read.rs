@@ -145,8 +145,8 @@ impl Reader<'_> {
         let place = path.at(node.at);
         match nearest(text, &words) {
             Some(word) => {
-                self.problems
-                    .add_with_help(&place, mistake, format!("did you mean `{word}`?"))
+                let help = format!("did you mean `{word}`?");
+                self.problems.add_with_help(&place, mistake, help);
             }
             None => self.problems.add(&place, mistake),
         }

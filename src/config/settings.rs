@@ -21,11 +21,11 @@ pub(super) mod defaults {
     /// Loopback: whoever reaches it can use every account.
     pub(crate) const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7332);
     /// Longer than tools usually think, shorter than people usually wait.
-    pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+    pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
     /// Long enough that a working session does not start its servers again and again.
-    pub(crate) const IDLE: Duration = Duration::from_secs(10 * 60);
+    pub(crate) const IDLE: Duration = Duration::from_mins(10);
     /// A client that was left open over night goes on in the morning.
-    pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(24 * 3600);
+    pub(crate) const SESSION_IDLE: Duration = Duration::from_hours(24);
 }
 
 /// The keys of a local process.

@@ -309,13 +309,14 @@ impl Builder {
                 key,
             } => match key.take() {
                 None => *key = Some(key_of(&node, at)?),
-                Some(key) => match lines.get(&key.text).copied() {
-                    Some(first) => self.duplicate(&key, first),
-                    None => {
+                Some(key) => {
+                    if let Some(first) = lines.get(&key.text).copied() {
+                        self.duplicate(&key, first);
+                    } else {
                         lines.insert(key.text.clone(), key.at.line);
                         entries.push((key, node));
                     }
-                },
+                }
             },
         }
         Ok(())
@@ -327,8 +328,7 @@ impl Builder {
         for open in &self.open {
             path = match &open.holds {
                 Holds::List(list) => path.index(list.len()),
-                Holds::Map { key: Some(key), .. } => path.key(&key.text),
-                Holds::Map { key: None, .. } => path.key(&key.text),
+                Holds::Map { key: outer, .. } => path.key(&outer.as_ref().unwrap_or(key).text),
             };
         }
         let place = path.at(key.at);

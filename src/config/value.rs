@@ -13,7 +13,7 @@ use super::tree::Node;
 use crate::model::{EraChoice, Sharing};
 
 /// Deadlines are added to the clock, which must not overflow; nobody waits longer than a year.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The units, the largest first.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];

@@ -89,7 +89,7 @@ impl fmt::Debug for Command {
         f.debug_struct("Command")
             .field("command", &self.shown())
             .field("env", &self.env)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
