@@ -83,15 +83,10 @@ impl Failure {
 
     /// A command line that cannot be understood, in the parser's words.
     pub(super) fn usage(error: &clap::Error) -> Self {
-        let text = error.render().to_string();
+        let text = error.render().to_string().replace('\'', "`");
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or("this cannot be understood");
         let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-        // Without a command the parser prints the help text; that is for standard error as it is.
-        if !first.starts_with("error: ") {
-            let missing = Self::new(Exit::Usage, "usage", "a command is missing");
-            return missing.help("see `janus --help`");
-        }
         let mut failure = Self::new(Exit::Usage, "usage", message);
         for line in lines {
             failure = match line.strip_prefix("tip: ") {

@@ -91,6 +91,13 @@ a file that --config or JANUS_CONFIG names must exist.
   janus config schema      JSON Schema, for editors
   janus config path        which file
 
+Of the environment Janus also reads (an empty variable counts as absent):
+
+  JANUS_RUNTIME_DIR        the directory of mcp.sock; --runtime-dir wins over it
+  JANUS_LOG                what to log, such as warn,janus=debug; -q and -v win over it
+  NO_COLOR CLICOLOR_FORCE  colour; --color wins over them
+  HTTPS_PROXY NO_PROXY     the proxy to remote servers
+
 Every key:
 ";
 

@@ -147,14 +147,15 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
 
 /// What the parser says: a help text that was asked for, or a line that it does not understand.
 fn usage(error: &clap::Error, output: Output) -> Exit {
-    let asked = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
-    let printed = if asked {
-        output.data(&error.render().to_string())
-    } else {
-        Err(Failure::usage(error))
+    let printed = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output.data(&error.render().to_string())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let failure = Failure::new(Exit::Usage, "usage", "a command is missing");
+            Err(failure.help("janus --help"))
+        }
+        _ => Err(Failure::usage(error)),
     };
     match printed {
         Ok(()) => Exit::Done,

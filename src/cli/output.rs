@@ -177,7 +177,13 @@ mod tests {
             .because("the server \u{1b}[31mclosed")
             .place("a")
             .sent("nothing");
-        insta::assert_snapshot!(output(false).block(&failure), @"");
+        insta::assert_snapshot!(output(false).block(&failure), @"
+        error[unknown_tool]: there is no tool `a__b`
+          sent:  nothing
+          where: a
+          because: the server �[31mclosed
+          help:  janus tool list
+        ");
         assert!(
             output(true)
                 .block(&failure)

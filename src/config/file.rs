@@ -131,24 +131,31 @@ fn entry<K: Name, V: Read>(
     path: &Path,
     reader: &mut Reader<'_>,
 ) -> Option<(At<K>, At<V>)> {
-    // `env: { TOKEN=ghp_… }` is a key without a value, and a secret: then not even the key is shown.
-    let within = path.key(if node.is_nothing() && K::HIDES {
-        ""
-    } else {
-        &key.text
-    });
-    let name = K::of(&key.text);
-    if name.is_none() {
+    let Some(name) = K::of(&key.text) else {
         let expected = K::RULE.to_owned();
+        let mistake = Mistake::BadValue { expected };
+        reader.problems.add(&path.at(key.at), mistake);
+        // What it holds is read for its own mistakes; of a key alone there is nothing more to say.
+        if !node.is_nothing() {
+            V::read(node, &path.key(&key.text), reader);
+        }
+        return None;
+    };
+    if K::HIDES && node.is_nothing() {
+        // `env: { ghp_… }` is a key without a value, and a secret: then not even the key is shown.
+        let mistake = Mistake::wrong_type("a name with a value", "a word alone");
+        let help = "write `NAME: value`";
         reader
             .problems
-            .add(&path.at(key.at), Mistake::BadValue { expected });
+            .add_with_help(&path.at(key.at), mistake, help);
+        return None;
     }
+    let within = path.key(&key.text);
     let value = V::read(node, &within, reader);
     let place = within.at(key.at);
     let name = At {
         place: place.clone(),
-        value: name?,
+        value: name,
     };
     Some((
         name,

@@ -4,6 +4,7 @@
 //! apart.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -159,7 +160,7 @@ impl Reader<'_> {
         node: &'n Node,
         path: &Path,
         expected: &str,
-    ) -> Option<&'n [(Key, std::rc::Rc<Node>)]> {
+    ) -> Option<&'n [(Key, Rc<Node>)]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
             _ if node.is_nothing() => Some(&[]),
@@ -173,7 +174,7 @@ impl Reader<'_> {
     /// Notes the keys of a section that do not exist.
     pub(super) fn unknown_keys(
         &mut self,
-        entries: &[(Key, std::rc::Rc<Node>)],
+        entries: &[(Key, Rc<Node>)],
         path: &Path,
         known: &[&str],
     ) {
@@ -196,7 +197,7 @@ impl Reader<'_> {
     /// The value at a key of a section.
     pub(super) fn field<T: Read>(
         &mut self,
-        entries: &[(Key, std::rc::Rc<Node>)],
+        entries: &[(Key, Rc<Node>)],
         name: &str,
         path: &Path,
     ) -> Field<T> {

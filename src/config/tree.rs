@@ -393,14 +393,17 @@ mod tests {
 
     #[test]
     fn a_bomb_of_aliases_is_refused() {
-        let mut text = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"]
+        let level = |(name, of): (&str, char)| {
+            let aliases = vec![format!("*{of}"); 10].join(", ");
+            format!("{name}: &{name} [{aliases}]\n")
+        };
+        let names = ["b", "c", "d", "e", "f", "g", "h", "i"];
+        let levels: String = names
             .into_iter()
             .zip("abcdefgh".chars())
-        {
-            let aliases = vec![format!("*{of}"); 10].join(", ");
-            text.push_str(&format!("{name}: &{name} [{aliases}]\n"));
-        }
+            .map(level)
+            .collect();
+        let text = format!("a: &a [x, x, x, x, x, x, x, x, x, x]\n{levels}");
         assert!(refused(&text).1.to_string().contains("more values"));
     }
 

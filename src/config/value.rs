@@ -46,7 +46,10 @@ pub fn duration(text: &str) -> Result<Duration, BadDuration> {
 /// Writes a duration as [`duration`] reads it, in the largest unit that fits.
 pub(super) fn spelled(duration: Duration) -> String {
     let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let fits = |(_, size): &&(&str, u64)| total > 0 && total.is_multiple_of(*size);
+    // One minute is written as 60s: people compare it with other seconds.
+    let fits = |(unit, size): &&(&str, u64)| {
+        total > 0 && total.is_multiple_of(*size) && !(*unit == "m" && total == *size)
+    };
     match UNITS.iter().find(fits) {
         Some((unit, size)) => format!("{}{unit}", total / size),
         None => "0".to_owned(),
@@ -290,7 +293,7 @@ mod tests {
     fn durations_are_read_and_written_alike() {
         for (text, milliseconds, canonical) in [
             ("500ms", 500, "500ms"),
-            ("60s", 60_000, "1m"),
+            ("1m", 60_000, "60s"),
             ("90s", 90_000, "90s"),
             ("24h", 86_400_000, "24h"),
             ("0s", 0, "0"),

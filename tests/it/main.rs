@@ -8,4 +8,5 @@
     reason = "a test that cannot go on fails, and support functions are not `#[test]`s"
 )]
 
+mod cli;
 mod config;
