@@ -142,7 +142,7 @@ impl From<ConfigError> for Failure {
             ConfigError::NotText { path, position } => failure
                 .place(format!("{}:{position}", path.display()))
                 .help("save it as UTF-8"),
-            ConfigError::NotFound { .. } => failure.help("janus config path"),
+            ConfigError::NotFound { .. } => failure.help("create it, or name another"),
             ConfigError::NoHome => failure.help("set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME"),
             ConfigError::Directory { .. } | ConfigError::TooLarge { .. } => failure,
         }

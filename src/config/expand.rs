@@ -52,6 +52,9 @@ pub(super) fn is_variable_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     #[test]
@@ -82,6 +85,13 @@ mod tests {
                 "{text}"
             );
         }
+        let latin1: OsString = OsStringExt::from_vec(b"caf\xe9".to_vec());
+        let environment = Environment::new([("NAME", latin1)], 0);
+        let name = "NAME".to_owned();
+        assert_eq!(
+            expand("${NAME}", &environment),
+            Err(Mistake::VariableNotText { name })
+        );
         let unset = Mistake::UnsetVariable {
             name: "ABSENT".to_owned(),
         };

@@ -3,17 +3,15 @@
 //! These are not the types the rest of Janus uses: `settings` checks how the keys fit together and fills in defaults.
 //! The comments on the keys are what `janus config schema` says about them.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::container::{List, Map, Name};
 use super::expand::is_variable_name;
-use super::problem::{Mistake, Path};
-use super::read::{At, Field, List, Read, Reader, section};
+use super::node::Node;
+use super::problem::Path;
+use super::read::{Form, Read, Reader, section};
 use super::schema::one_kind;
 use super::settings::defaults;
-use super::tree::{Key, Node};
 use super::value::{Address, FilePath, Switch, Text, Url, Version, Wait, WaitOrNever, spelled};
 use crate::model::{EraChoice, ServerName, Sharing};
 
@@ -103,100 +101,6 @@ section! {
         #[schemars(extend("default" = false))]
         allow_remote: Switch,
     }
-}
-
-/// A map whose keys are names, in the order of the file.
-pub(super) struct Map<K, V>(pub(super) Vec<(At<K>, At<V>)>);
-
-impl<K, V> Default for Map<K, V> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<K: Name, V: Read> Read for Map<K, V> {
-    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-        let entries = reader.map(node, path, K::EXPECTED)?;
-        // Every entry is read, so that every mistake is noted; one that is wrong is left out.
-        let read = entries
-            .iter()
-            .filter_map(|(key, node)| entry(key, node, path, reader));
-        Some(Self(read.collect()))
-    }
-}
-
-fn entry<K: Name, V: Read>(
-    key: &Key,
-    node: &Node,
-    path: &Path,
-    reader: &mut Reader<'_>,
-) -> Option<(At<K>, At<V>)> {
-    let Some(name) = K::of(&key.text) else {
-        let expected = K::RULE.to_owned();
-        let mistake = Mistake::BadValue { expected };
-        reader.problems.add(&path.at(key.at), mistake);
-        // What it holds is read for its own mistakes; of a key alone there is nothing more to say.
-        if !node.is_nothing() {
-            V::read(node, &path.key(&key.text), reader);
-        }
-        return None;
-    };
-    if K::HIDES && node.is_nothing() {
-        // `env: { ghp_… }` is a key without a value, and a secret: then not even the key is shown.
-        let mistake = Mistake::wrong_type("a name with a value", "a word alone");
-        let help = "write `NAME: value`";
-        reader
-            .problems
-            .add_with_help(&path.at(key.at), mistake, help);
-        return None;
-    }
-    let within = path.key(&key.text);
-    let value = V::read(node, &within, reader);
-    let place = within.at(key.at);
-    let name = At {
-        place: place.clone(),
-        value: name,
-    };
-    Some((
-        name,
-        At {
-            place,
-            value: value?,
-        },
-    ))
-}
-
-impl<K: Name, V: JsonSchema> JsonSchema for Map<K, V> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("Map of {}", V::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let values = generator.subschema_for::<V>();
-        json_schema!({
-            "type": ["object", "null"],
-            "propertyNames": K::schema(),
-            "additionalProperties": values,
-        })
-    }
-}
-
-/// The keys of a map.
-pub(super) trait Name: Sized {
-    /// What the map is, in a message.
-    const EXPECTED: &'static str;
-    /// What a key must be.
-    const RULE: &'static str;
-    /// Whether a key without a value may be a secret.
-    const HIDES: bool;
-
-    fn of(text: &str) -> Option<Self>;
-    /// The rule as a schema.
-    fn schema() -> Value;
 }
 
 impl Name for ServerName {

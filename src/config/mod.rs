@@ -1,8 +1,8 @@
 //! The file and the environment, read once and turned into checked values.
 //!
-//! Three steps, each with its own types: `tree` is what the text says, with positions; `file` is what the
+//! Three steps, each with its own types: `node` is what the text says, with positions; `file` is what the
 //! configuration may say, the one definition of reader and JSON Schema; [`model::Settings`](crate::model::Settings)
-//! is what the rest of Janus wants.
+//! is what the rest of Janus wants, checked in `settings`.
 //!
 //! Invariants:
 //! - Nothing else reads the environment, and the environment is read once.
@@ -10,10 +10,12 @@
 //! - Every mistake of a file is reported in one run, each with line, column and the key's path.
 //! - No message holds a value of the file. It names keys, types and what was expected.
 
+mod container;
 mod environment;
 mod expand;
 mod file;
 mod locate;
+mod node;
 mod problem;
 mod read;
 mod schema;
@@ -22,6 +24,7 @@ mod show;
 mod text;
 mod tree;
 mod value;
+mod words;
 
 use std::path::Path;
 

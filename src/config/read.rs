@@ -3,20 +3,36 @@
 //! `section!` makes of one definition the type, its reader and its part of the JSON Schema, so that they cannot drift
 //! apart.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
 use super::Environment;
+use super::container::{At, Field};
 use super::expand::expand;
 use super::file::Document;
-use super::problem::{Mistake, Path, Place, Problems, shown};
-use super::tree::{self, Key, Node, Value};
+use super::node::{Key, Node, Value};
+use super::problem::{Mistake, Path, Problems, shown};
+use super::tree;
+use super::words::{list, nearest, one_of};
 
 /// A type of the file. `None` means that a mistake was noted.
 pub(super) trait Read: Sized {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// How a value is written, for messages.
+#[derive(Clone, Copy)]
+pub(super) struct Form<'a> {
+    /// What belongs there: `text`.
+    pub(super) what: &'a str,
+    /// What to do with a number or a boolean instead.
+    pub(super) unquoted: Option<&'a str>,
+}
+
+impl<'a> Form<'a> {
+    pub(super) const fn of(what: &'a str) -> Self {
+        let unquoted = None;
+        Self { what, unquoted }
+    }
 }
 
 /// What reading needs beside the tree.
@@ -58,19 +74,14 @@ pub(super) fn document(
 
 impl Reader<'_> {
     /// Notes that a value has the wrong type.
-    pub(super) fn wrong_type(&mut self, node: &Node, path: &Path, expected: &str) {
-        let mistake = Mistake::wrong_type(expected, node.found());
+    pub(super) fn wrong_type(&mut self, node: &Node, path: &Path, form: Form<'_>) {
+        let mistake = Mistake::wrong_type(form.what, node.found());
         let place = path.at(node.at);
-        let text_expected = expected.starts_with("text") || expected.starts_with("a duration");
-        if text_expected && matches!(node.found(), "a number" | "a boolean") {
-            let help = if expected.starts_with("text") {
-                "put it in quotes"
-            } else {
-                "write the unit too"
-            };
-            self.problems.add_with_help(&place, mistake, help);
-        } else {
-            self.problems.add(&place, mistake);
+        match form.unquoted {
+            Some(help) if matches!(node.found(), "a number" | "a boolean") => {
+                self.problems.add_with_help(&place, mistake, help);
+            }
+            _ => self.problems.add(&place, mistake),
         }
     }
 
@@ -79,20 +90,20 @@ impl Reader<'_> {
         &mut self,
         node: &'n Node,
         path: &Path,
-        expected: &str,
+        form: Form<'_>,
     ) -> Option<&'n str> {
         match &node.value {
             Value::Scalar { text, .. } if node.found() == "text" => Some(text),
             _ => {
-                self.wrong_type(node, path, expected);
+                self.wrong_type(node, path, form);
                 None
             }
         }
     }
 
     /// The text of a scalar with its variables put in.
-    pub(super) fn text(&mut self, node: &Node, path: &Path, expected: &str) -> Option<String> {
-        let text = self.literal(node, path, expected)?;
+    pub(super) fn text(&mut self, node: &Node, path: &Path, form: Form<'_>) -> Option<String> {
+        let text = self.literal(node, path, form)?;
         match expand(text, self.environment) {
             Ok(text) => Some(text),
             Err(mistake) => {
@@ -112,10 +123,10 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         path: &Path,
-        expected: &str,
+        form: Form<'_>,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = self.text(node, path, expected)?;
+        let text = self.text(node, path, form)?;
         match read(&text) {
             Ok(value) => Some(value),
             Err(expected) => {
@@ -135,7 +146,7 @@ impl Reader<'_> {
     ) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let expected = one_of(&words);
-        let text = self.literal(node, path, &expected)?;
+        let text = self.literal(node, path, Form::of(&expected))?;
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
@@ -159,13 +170,13 @@ impl Reader<'_> {
         &mut self,
         node: &'n Node,
         path: &Path,
-        expected: &str,
+        form: Form<'_>,
     ) -> Option<&'n [(Key, Rc<Node>)]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
             _ if node.is_nothing() => Some(&[]),
             _ => {
-                self.wrong_type(node, path, expected);
+                self.wrong_type(node, path, form);
                 None
             }
         }
@@ -215,144 +226,6 @@ impl Reader<'_> {
     }
 }
 
-/// A value and the place it was written at.
-pub(super) struct At<T> {
-    pub(super) place: Place,
-    pub(super) value: T,
-}
-
-/// The value at a key of a section: absent, wrong (and noted), or there.
-pub(super) struct Field<T> {
-    /// Where the key is, if it is there.
-    pub(super) key: Option<Place>,
-    /// The value, if it is there and right.
-    pub(super) value: Option<At<T>>,
-}
-
-impl<T> Default for Field<T> {
-    fn default() -> Self {
-        let (key, value) = (None, None);
-        Self { key, value }
-    }
-}
-
-impl<T> Field<T> {
-    /// The value, or what counts without the key.
-    pub(super) fn or(self, default: T) -> T {
-        self.value.map_or(default, |at| at.value)
-    }
-
-    /// The value alone.
-    pub(super) fn into_value(self) -> Option<T> {
-        self.value.map(|at| at.value)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Field<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn schema_id() -> Cow<'static, str> {
-        T::schema_id()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
-/// A list of values.
-pub(super) struct List<T>(pub(super) Vec<At<T>>);
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Read> Read for List<T> {
-    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-        let items = match &node.value {
-            Value::List(items) => items.as_slice(),
-            _ if node.is_nothing() => &[],
-            Value::Scalar { .. } => {
-                let mistake = Mistake::wrong_type("a list", node.found());
-                let help = "write a list: `[first, second]`, or one `- item` a line";
-                reader
-                    .problems
-                    .add_with_help(&path.at(node.at), mistake, help);
-                return None;
-            }
-            Value::Map(_) => {
-                reader.wrong_type(node, path, "a list");
-                return None;
-            }
-        };
-        // Every item is read, so that every mistake is noted; a list with one wrong item is no list.
-        let read: Vec<Option<At<T>>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| {
-                let path = path.index(index);
-                let value = T::read(item, &path, reader)?;
-                let place = path.at(item.at);
-                Some(At { place, value })
-            })
-            .collect();
-        read.into_iter().collect::<Option<Vec<_>>>().map(Self)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for List<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("List of {}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let items = generator.subschema_for::<T>();
-        json_schema!({ "type": ["array", "null"], "items": items })
-    }
-}
-
-/// The words of a message: `a`, `b` or `c`.
-fn one_of(words: &[&str]) -> String {
-    list(words, "or")
-}
-
-fn list(words: &[&str], last: &str) -> String {
-    match words {
-        [] => String::new(),
-        [word] => format!("`{word}`"),
-        [first @ .., word] => {
-            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} {last} `{word}`", first.join(", "))
-        }
-    }
-}
-
-/// The word somebody probably meant: at most a third of its letters differ.
-fn nearest<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
-    // A longer text is no misspelling, and comparing it would take long.
-    if text.len() > 64 {
-        return None;
-    }
-    let distance = |word: &str| strsim::damerau_levenshtein(&text.to_lowercase(), word);
-    let (word, distance) = words
-        .iter()
-        .map(|word| (*word, distance(word)))
-        .min_by_key(|(_, d)| *d)?;
-    (distance <= (word.chars().count() / 3).max(1)).then_some(word)
-}
-
 /// A map with fixed keys: the type, its reader and its schema from one definition.
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $key:ident: $type:ty,)* }) => {
@@ -360,13 +233,13 @@ macro_rules! section {
         $(#[$meta])*
         #[schemars(deny_unknown_fields, transform = $crate::config::schema::or_nothing)]
         pub(super) struct $name {
-            $($(#[$about])* #[schemars(default)] pub(super) $key: Field<$type>,)*
+            $($(#[$about])* #[schemars(default)] pub(super) $key: $crate::config::container::Field<$type>,)*
         }
 
         impl Read for $name {
             fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
                 const KEYS: &[&str] = &[$(stringify!($key)),*];
-                let entries = reader.map(node, path, "a map")?;
+                let entries = reader.map(node, path, Form::of("a map"))?;
                 reader.unknown_keys(entries, path, KEYS);
                 Some(Self { $($key: reader.field(entries, stringify!($key), path),)* })
             }
@@ -374,18 +247,3 @@ macro_rules! section {
     };
 }
 pub(super) use section;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suggestion_is_near_or_absent() {
-        let words = ["timeout", "url", "era"];
-        assert_eq!(nearest("timeuot", &words), Some("timeout"));
-        assert_eq!(nearest("Url", &words), Some("url"));
-        assert_eq!(nearest("ear", &words), Some("era"));
-        assert_eq!(nearest("port", &words), None);
-        assert_eq!(nearest(&"x".repeat(1_000_000), &words), None);
-    }
-}

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
-use super::file::{self, Document, HeaderName, Map, VariableName};
+use super::container::{Field, List, Map};
+use super::file::{self, Document, HeaderName, VariableName};
 use super::problem::{ConfigError, Mistake, Place, Problems};
-use super::read::{Field, List};
 use super::value::Text;
 use crate::model::{
     Command, Endpoint, HttpEndpoint, Listen, Secret, Server, ServerName, Settings, ToolFilter,
@@ -158,14 +158,13 @@ fn server(
     refuse_mixed(&server, place, problems);
     let command = server.command.value.is_some();
     let process = command.then(|| process(server.command, server.args, server.env, problems));
+    // Checked even if the URL is wrong: every mistake is noted.
+    let headers = headers(server.headers.or(Map::default()), problems);
+    let tls = server.tls.or(file::Tls::default());
     let remote = server.url.into_value().map(|url| HttpEndpoint {
         url: url.0,
-        headers: headers(server.headers.or(Map::default()), problems),
-        ca: server
-            .tls
-            .into_value()
-            .and_then(|tls| tls.ca.into_value())
-            .map(|ca| ca.0),
+        headers,
+        ca: tls.ca.into_value().map(|ca| ca.0),
     });
     let endpoint = match (process, remote) {
         (Some(process), _) => Endpoint::Process(process?),

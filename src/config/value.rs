@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::node::Node;
 use super::problem::{Mistake, Path};
-use super::read::{Read, Reader};
-use super::tree::Node;
+use super::read::{Form, Read, Reader};
 use crate::model::{EraChoice, Sharing};
 
 /// Deadlines are added to the clock, which must not overflow; nobody waits longer than a year.
@@ -18,11 +18,14 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// The units, the largest first.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-const DURATION: &str = "a duration such as `500ms`, `60s`, `10m` or `24h`";
+const DURATION: Form<'_> = Form {
+    what: "a duration such as `500ms`, `60s`, `10m` or `24h`",
+    unquoted: Some("write the unit too"),
+};
 
 /// A duration that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected {DURATION}")]
+#[error("expected {}", DURATION.what)]
 pub struct BadDuration;
 
 /// Reads `500ms`, `60s`, `10m`, `24h`.
@@ -107,7 +110,7 @@ impl Read for Switch {
             Some("true" | "True" | "TRUE") => Some(Self(true)),
             Some("false" | "False" | "FALSE") => Some(Self(false)),
             _ => {
-                reader.wrong_type(node, path, "`true` or `false`");
+                reader.wrong_type(node, path, Form::of("`true` or `false`"));
                 None
             }
         }
@@ -120,7 +123,11 @@ pub(super) struct Text(pub(super) String);
 
 impl Read for Text {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.scalar(node, path, "text", |text| {
+        const TEXT: Form<'_> = Form {
+            what: "text",
+            unquoted: Some("put it in quotes"),
+        };
+        reader.scalar(node, path, TEXT, |text| {
             // The system takes neither programs, arguments nor variables with it.
             if text.contains('\0') {
                 Err("text without a NUL character".to_owned())
@@ -140,7 +147,7 @@ impl Read for Wait {
         reader.scalar(node, path, DURATION, |text| match duration(text) {
             Ok(Duration::ZERO) => Err("a duration longer than zero".to_owned()),
             Ok(duration) => Ok(Self(duration)),
-            Err(BadDuration) => Err(DURATION.to_owned()),
+            Err(BadDuration) => Err(DURATION.what.to_owned()),
         })
     }
 }
@@ -154,10 +161,14 @@ pub(super) struct WaitOrNever(pub(super) Option<Duration>);
 impl Read for WaitOrNever {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         const EXPECTED: &str = "a duration such as `10m`, or `0` for never";
+        let form = Form {
+            what: EXPECTED,
+            ..DURATION
+        };
         if node.plain() == Some("0") {
             return Some(Self(None));
         }
-        reader.scalar(node, path, EXPECTED, |text| match duration(text) {
+        reader.scalar(node, path, form, |text| match duration(text) {
             Ok(duration) => Ok(Self(Some(duration).filter(|d| !d.is_zero()))),
             Err(BadDuration) if text == "0" => Ok(Self(None)),
             Err(BadDuration) => Err(EXPECTED.to_owned()),
@@ -177,7 +188,7 @@ pub(super) struct Url(pub(super) http::Uri);
 impl Read for Url {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         const EXPECTED: &str = "an absolute URL such as `https://mcp.example.com/mcp`";
-        reader.scalar(node, path, EXPECTED, |text| {
+        reader.scalar(node, path, Form::of(EXPECTED), |text| {
             let (_, after_scheme) = text.split_once("://").ok_or(EXPECTED)?;
             let authority = after_scheme
                 .split(['/', '?', '#'])
@@ -214,7 +225,7 @@ impl Read for FilePath {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         const EXPECTED: &str = "an absolute path, or one that begins with `~/`";
         let home = reader.environment.home();
-        reader.scalar(node, path, EXPECTED, |text| {
+        reader.scalar(node, path, Form::of(EXPECTED), |text| {
             let path = match (text.strip_prefix("~/"), home) {
                 (Some(rest), Some(home)) => home.join(rest),
                 (Some(_), None) => {
@@ -239,7 +250,7 @@ pub(super) struct Address(pub(super) SocketAddr);
 impl Read for Address {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         const EXPECTED: &str = "an address and port such as `127.0.0.1:7332` or `[::1]:7332`";
-        reader.scalar(node, path, EXPECTED, |text| {
+        reader.scalar(node, path, Form::of(EXPECTED), |text| {
             text.parse().map(Self).map_err(|_| EXPECTED.to_owned())
         })
     }

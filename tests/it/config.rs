@@ -323,6 +323,7 @@ fn values_that_cannot_be_used_are_refused() {
         "servers: { a: { command: [\"x\\0\"] } }",
         "servers: { a: { url: 'https://h', headers: { Host: x, X-A: a, x-a: b, X-B: \"a\\nb\" } } }",
         "servers: { a: { url: 'https://', timeout: 99999h } }",
+        "servers: { a: { url: x, headers: { Host: x } } }",
         "servers: { a: { <<: {} } }",
         "servers: { a: { command: [x], command: [y] }, b: { env: { A: 1, A: 2 }, command: [x] } }",
         "listen: { http: '0.0.0.0:1', allow_remote: true }",
@@ -354,6 +355,9 @@ fn values_that_cannot_be_used_are_refused() {
     --- servers: { a: { url: 'https://', timeout: 99999h } }
     1:22 servers.a.url [bad_value] expected an absolute URL such as `https://mcp.example.com/mcp`
     1:43 servers.a.timeout [bad_value] expected a duration such as `500ms`, `60s`, `10m` or `24h`
+    --- servers: { a: { url: x, headers: { Host: x } } }
+    1:22 servers.a.url [bad_value] expected an absolute URL such as `https://mcp.example.com/mcp`
+    1:36 servers.a.headers.Host [does_not_fit] Janus sets the header `host` itself | remove it
     --- servers: { a: { <<: {} } }
     1:17  [syntax] merge keys (`<<`) are not supported | repeat the keys, or share a whole value with `&name` and `*name`
     --- servers: { a: { command: [x], command: [y] }, b: { env: { A:
