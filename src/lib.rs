@@ -1,7 +1,7 @@
 //! Janus.
 
-pub mod authn;
-pub mod binding;
+pub mod cli;
+pub mod config;
 pub mod model;
 pub mod policy;
 pub mod protocol;

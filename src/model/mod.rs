@@ -11,7 +11,7 @@ mod settings;
 mod subject;
 
 pub use name::{AccountId, AccountName, BadName, ProfileName, ServerName};
-pub use secret::Secret;
+pub use secret::{Secret, looks_secret};
 pub use server::{Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter};
 pub use settings::{Listen, ProxySettings, Settings};
 pub use subject::Subject;

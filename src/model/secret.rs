@@ -25,3 +25,64 @@ impl fmt::Debug for Secret {
         f.write_str("****")
     }
 }
+
+/// How the tokens of well-known services begin.
+const TOKEN_PREFIXES: [&str; 14] = [
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "sk_",
+    "rk_",
+    "xox",
+    "eyJ",
+    "AKIA",
+    "hf_",
+    "npm_",
+];
+
+/// Random strings are long; words rarely reach this without a separator.
+const LONG: usize = 20;
+
+/// Whether a word looks like a token: by how well-known ones begin, or as a long run of letters with digits in it.
+///
+/// A guess for words that are shown (a key, a part of a URL's path), never for values that are secret by their place.
+pub fn looks_secret(word: &str) -> bool {
+    let known = TOKEN_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let random = |run: &str| {
+        run.len() >= LONG
+            && run.contains(|c: char| c.is_ascii_digit())
+            && run.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    known || word.split(|c: char| !c.is_ascii_alphanumeric()).any(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_look_secret_and_names_do_not() {
+        for token in [
+            "ghp_x",
+            "sk-ant-1",
+            "AKIAIOSFODNN7EXAMPLE",
+            "9f86d081884c7d659a2feaa0c55ad015",
+        ] {
+            assert!(looks_secret(token), "{token}");
+        }
+        for name in [
+            "timeout",
+            "client_a",
+            "mcp",
+            "api2",
+            "modelcontextprotocol",
+            "GITHUB_PERSONAL_ACCESS_TOKEN",
+        ] {
+            assert!(!looks_secret(name), "{name}");
+        }
+    }
+}

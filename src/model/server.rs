@@ -1,5 +1,6 @@
 //! A server as the configuration describes it, checked and with its defaults filled in.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub enum Endpoint {
     Http(HttpEndpoint),
 }
 
-/// A process to start. No shell is involved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A process to start. No shell is involved. `Debug` shows of the arguments what [`Command::shown`] does.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// A path, or a name to find on PATH.
     pub program: String,
@@ -46,8 +47,8 @@ pub struct Command {
     pub env: Vec<(String, Secret)>,
 }
 
-/// A remote server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A remote server. `Debug` shows of the URL what [`HttpEndpoint::shown`] does.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpEndpoint {
     /// An absolute `http` or `https` URL without a fragment or user information.
     pub url: http::Uri,
@@ -55,6 +56,80 @@ pub struct HttpEndpoint {
     pub headers: Vec<(http::HeaderName, Secret)>,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca: Option<PathBuf>,
+}
+
+impl Command {
+    /// The program and its arguments for people and logs: of the arguments only the names of flags,
+    /// because tokens are passed as arguments too.
+    pub fn shown(&self) -> Vec<String> {
+        let program = std::iter::once(self.program.clone());
+        program
+            .chain(self.args.iter().map(|a| masked_argument(a)))
+            .collect()
+    }
+}
+
+/// `-y` and `--read-only` as they are, `--token=…` without its value, anything else hidden.
+fn masked_argument(argument: &str) -> String {
+    let (flag, value) = argument
+        .split_once('=')
+        .map_or((argument, ""), |(flag, _)| (flag, "=****"));
+    let name = flag.trim_start_matches('-');
+    let short = flag.len() == 2 && flag.starts_with('-');
+    let long = flag.starts_with("--") && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    if short || long {
+        format!("{flag}{value}")
+    } else {
+        "****".to_owned()
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("command", &self.shown())
+            .field("env", &self.env)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpEndpoint {
+    /// The URL for people and logs: without its query, and without parts of the path that look like a token.
+    pub fn shown(&self) -> String {
+        let scheme = self.url.scheme_str().unwrap_or("http");
+        let authority = self
+            .url
+            .authority()
+            .map_or("", http::uri::Authority::as_str);
+        let path: Vec<&str> = self
+            .url
+            .path()
+            .split('/')
+            .map(|part| {
+                if super::looks_secret(part) {
+                    "****"
+                } else {
+                    part
+                }
+            })
+            .collect();
+        let query = if self.url.query().is_some() {
+            "?****"
+        } else {
+            ""
+        };
+        format!("{scheme}://{authority}{}{query}", path.join("/"))
+    }
+}
+
+impl fmt::Debug for HttpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpEndpoint")
+            .field("url", &self.shown())
+            .field("headers", &self.headers)
+            .field("ca", &self.ca)
+            .finish()
+    }
 }
 
 /// Whether clients share one connection to a server.
@@ -96,5 +171,51 @@ impl Default for ToolFilter {
             include: vec!["*".to_owned()],
             exclude: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_server_holds_no_token() {
+        let endpoint = HttpEndpoint {
+            url: http::Uri::from_static(
+                "https://h.example:8443/s/9f86d081884c7d659a2feaa0c55ad015/mcp?key=CANARY",
+            ),
+            headers: vec![(
+                http::HeaderName::from_static("x-key"),
+                Secret::new("CANARY"),
+            )],
+            ca: None,
+        };
+        assert_eq!(endpoint.shown(), "https://h.example:8443/s/****/mcp?****");
+        assert!(!format!("{endpoint:?}").contains("CANARY"));
+
+        let args = [
+            "-y",
+            "--read-only",
+            "--token=CANARY",
+            "-pCANARY",
+            "CANARY",
+            "--CANARY",
+        ];
+        let command = Command {
+            program: "npx".to_owned(),
+            args: args.map(str::to_owned).to_vec(),
+            env: vec![("TOKEN".to_owned(), Secret::new("CANARY"))],
+        };
+        let shown = [
+            "npx",
+            "-y",
+            "--read-only",
+            "--token=****",
+            "****",
+            "****",
+            "****",
+        ];
+        assert_eq!(command.shown(), shown);
+        assert!(!format!("{command:?}").contains("CANARY"));
     }
 }

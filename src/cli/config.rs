@@ -1,0 +1,75 @@
+//! `janus config`: look at the configuration and check it. Nothing here needs a daemon.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Context, Exit, Failure};
+use crate::config;
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Verb {
+    /// Check the configuration; every mistake at once.
+    Validate,
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print which file is read.
+    Path,
+    /// Print the settings in force: defaults filled in, values masked.
+    #[command(alias = "get")]
+    Show,
+}
+
+pub(super) fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Validate => validate(context)?,
+        Verb::Schema => context.output.data(&format!("{:#}", config::schema()))?,
+        Verb::Path => path(context)?,
+        Verb::Show => show(context)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn validate(context: &Context) -> Result<(), Failure> {
+    let place = context.location()?.path.display().to_string();
+    let loaded = context.loaded()?;
+    let (enabled, disabled) = (loaded.settings.servers.len(), loaded.disabled.len());
+    let exists = loaded.settings.file.is_some();
+    let fields =
+        json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled });
+    context.output.document("config-validate", fields, || {
+        let file = if exists {
+            place.clone()
+        } else {
+            format!("no file {place}, which is no mistake")
+        };
+        let noun = if enabled == 1 { "server" } else { "servers" };
+        let off = if disabled > 0 {
+            format!(", and {disabled} not enabled")
+        } else {
+            String::new()
+        };
+        format!("ok: {file}\nok: {enabled} {noun}{off}")
+    })
+}
+
+fn path(context: &Context) -> Result<(), Failure> {
+    let location = context.location()?;
+    let path = location.path.display().to_string();
+    let exists = location.path.exists();
+    let fields = json!({ "path": path, "named_by": location.named.to_string(), "exists": exists });
+    context
+        .output
+        .document("config-path", fields, || path.clone())?;
+    if !exists {
+        context.output.note("this file does not exist");
+    }
+    Ok(())
+}
+
+fn show(context: &Context) -> Result<(), Failure> {
+    let settings = config::effective(&context.loaded()?);
+    let text = serde_yaml::to_string(&settings).map_err(|error| {
+        Failure::from(anyhow::Error::new(error).context("cannot write the settings as YAML"))
+    })?;
+    context.output.document("config-show", settings, || text)
+}

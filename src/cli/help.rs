@@ -1,0 +1,137 @@
+//! `janus help [TOPIC]`: short texts about what more than one command shares.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, Exit, Failure, definition};
+
+/// Every key, as shipped beside the program; a test holds it to the reader and the schema.
+const EXAMPLE: &str = include_str!("../../janus.example.yaml");
+
+/// The topics, in the order of the alphabet.
+const TOPICS: [&str; 4] = ["config", "errors", "exit-codes", "json"];
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A topic (config, errors, exit-codes, json) or a command.
+    topic: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let words: Vec<&str> = arguments.topic.iter().map(String::as_str).collect();
+    let text = match words.as_slice() {
+        [] => definition().render_long_help().to_string(),
+        [topic] => topic_text(topic).map_or_else(|| command_text(&words), Ok)?,
+        _ => command_text(&words)?,
+    };
+    let fields = json!({ "topic": words.join(" "), "text": text });
+    context.output.document("help", fields, || text.clone())?;
+    Ok(Exit::Done)
+}
+
+fn topic_text(topic: &str) -> Option<String> {
+    match topic {
+        "config" => Some(format!("{CONFIG}\n{EXAMPLE}")),
+        "errors" => Some(ERRORS.to_owned()),
+        "exit-codes" => Some(exit_codes()),
+        "json" => Some(JSON.to_owned()),
+        _ => None,
+    }
+}
+
+/// The help text of a command, as `janus COMMAND --help` prints it.
+fn command_text(words: &[&str]) -> Result<String, Failure> {
+    let mut command = definition();
+    command.build();
+    for word in words {
+        command = match command.find_subcommand(word) {
+            Some(found) => found.clone(),
+            None => return Err(unknown(&command, words)),
+        };
+    }
+    Ok(command.render_long_help().to_string())
+}
+
+fn unknown(within: &clap::Command, words: &[&str]) -> Failure {
+    let asked = words.join(" ");
+    let last = words.last().copied().unwrap_or_default();
+    let commands = within.get_subcommands().map(clap::Command::get_name);
+    let near = commands
+        .chain(TOPICS)
+        .find(|known| strsim::damerau_levenshtein(last, known) <= 2);
+    let failure = Failure::new(
+        Exit::Usage,
+        "usage",
+        format!("there is no help about `{asked}`"),
+    );
+    match near {
+        Some(near) => failure.help(format!("did you mean `{near}`?")),
+        None => failure.help(format!("the topics are {}", TOPICS.join(", "))),
+    }
+}
+
+fn exit_codes() -> String {
+    let line = |exit: Exit| format!("  {:>3}  {}\n", exit.number(), exit.meaning());
+    let lines: String = Exit::ALL.into_iter().map(line).collect();
+    format!("Every command ends with one of these:\n\n{lines}")
+}
+
+const CONFIG: &str = "\
+Janus reads one file, the first of these that is named:
+
+  --config FILE
+  JANUS_CONFIG
+  $XDG_CONFIG_HOME/janus/config.yaml, usually ~/.config/janus/config.yaml
+
+The working directory never counts. Without a file Janus runs with nothing behind it;
+a file that --config or JANUS_CONFIG names must exist.
+
+  janus config validate    all mistakes at once, with line and column
+  janus config show        the settings in force, values masked
+  janus config schema      JSON Schema, for editors
+  janus config path        which file
+
+Of the environment Janus also reads (an empty variable counts as absent):
+
+  JANUS_RUNTIME_DIR        the directory of mcp.sock; --runtime-dir wins over it
+  JANUS_LOG                what to log, such as warn,janus=debug; -q and -v win over it
+  NO_COLOR CLICOLOR_FORCE  colour; --color wins over them
+  HTTPS_PROXY NO_PROXY     the proxy to remote servers
+
+Every key:
+";
+
+const ERRORS: &str = "\
+An error goes to standard error and looks like this:
+
+  error[unknown_key]: unknown key `tiemout`
+    where: /home/ana/.config/janus/config.yaml:7:5 (servers.docs.tiemout)
+    help:  did you mean `timeout`?
+
+  error[CODE]  what happened; the code is a fixed word for scripts
+  sent:        whether anything reached a server before it failed
+  where:       file, line and column, or the server
+  because:     the cause, and its cause
+  help:        what to do next
+
+No error shows a value of the configuration: it may be a secret.
+";
+
+const JSON: &str = "\
+With --json a command prints one document on standard output. Its member `schema` names its form,
+for example \"janus/version/1\". Members are only added; a changed meaning gets a new number.
+
+  janus/version/1          version
+  janus/config-path/1      path, named_by, exists
+  janus/config-validate/1  file (null without one), servers, disabled
+  janus/config-show/1      version, servers, listen: the keys of the file
+  janus/help/1             topic, text
+
+`janus config schema` prints the JSON Schema itself.
+
+A failure is one document on standard error:
+
+  {\"error\":{\"code\",\"message\",\"sent\",\"where\",\"because\":[],\"help\":[],\"exit\"}}
+
+A wrong configuration adds `mistakes`, each with the same members but `exit`.
+";

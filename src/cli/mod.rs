@@ -1,0 +1,172 @@
+//! The command line: one file for each command.
+//!
+//! Invariants:
+//! - Data goes to standard output, everything else to standard error, and only `output` writes to either.
+//! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
+
+mod config;
+mod exit;
+mod failure;
+mod help;
+mod log;
+mod output;
+mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+pub use exit::Exit;
+pub use failure::Failure;
+pub use log::start_logging;
+pub use output::{Colour, Output};
+
+use crate::config::Environment;
+use crate::model::Settings;
+
+/// What the program is called with.
+#[derive(Debug, Parser)]
+#[command(
+    name = "janus",
+    about = "One MCP endpoint for every server and every account",
+    version,
+    disable_help_subcommand = true,
+    infer_long_args = false,
+    max_term_width = 100,
+    after_help = "`janus help TOPIC` explains: config, errors, exit-codes, json"
+)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The flags that every command has.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The configuration to read, instead of ~/.config/janus/config.yaml.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The directory of `mcp.sock`, where the configuration names no socket.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub runtime_dir: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log more; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub color: Colour,
+    /// How long to wait for a server, such as 30s.
+    #[arg(long, global = true, value_name = "DURATION", value_parser = crate::config::duration)]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at the configuration and check it.
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Print the version.
+    Version,
+    /// Explain a topic or a command.
+    Help(help::Arguments),
+}
+
+/// What every command gets beside its own arguments.
+#[derive(Debug)]
+pub struct Context {
+    /// The environment, with `--runtime-dir` in it.
+    pub environment: Environment,
+    /// The flags that every command has.
+    pub global: Global,
+    /// Where it prints.
+    pub output: Output,
+}
+
+impl Context {
+    /// The checked configuration, for a command that works with it.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        Ok(self.loaded()?.settings)
+    }
+
+    fn loaded(&self) -> Result<crate::config::Loaded, Failure> {
+        Ok(crate::config::load(&self.location()?, &self.environment)?)
+    }
+
+    fn location(&self) -> Result<crate::config::Location, Failure> {
+        let named = self.global.config.as_deref();
+        Ok(crate::config::locate(named, &self.environment)?)
+    }
+}
+
+/// Runs the command of these arguments; the first is the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let environment = Environment::capture();
+    let line = match Line::try_parse_from(&arguments) {
+        Ok(line) => line,
+        Err(error) => return usage(&error, Output::before_parsing(&arguments, &environment)),
+    };
+    let output = Output::new(&line.global, &environment);
+    let context = Context {
+        environment: environment.with_runtime_directory(line.global.runtime_dir.clone()),
+        global: line.global,
+        output,
+    };
+    dispatch(line.command, &context).unwrap_or_else(|failure| {
+        context.output.failure(&failure);
+        failure.exit()
+    })
+}
+
+/// Every command, in the order of the help text.
+fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Config(verb) => config::run(verb, context),
+        Command::Version => version::run(context),
+        Command::Help(arguments) => help::run(&arguments, context),
+    }
+}
+
+/// What the parser says: a help text that was asked for, or a line that it does not understand.
+fn usage(error: &clap::Error, output: Output) -> Exit {
+    let printed = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output.data(&error.render().to_string())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let failure = Failure::new(Exit::Usage, "usage", "a command is missing");
+            Err(failure.help("janus --help"))
+        }
+        _ => Err(Failure::usage(error)),
+    };
+    match printed {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+/// The definition of the command line, for help texts.
+fn definition() -> clap::Command {
+    Line::command()
+}

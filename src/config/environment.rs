@@ -1,0 +1,234 @@
+//! The environment, captured once as a value.
+//!
+//! Tests build their own; nothing else in Janus asks the process for a variable.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::model::{ProxySettings, Secret};
+
+/// What a child process gets of our environment: enough to find its programs, its home and its language.
+const CHILD: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"];
+
+/// The families a child gets: its locale, and where the desktop keeps things.
+const CHILD_PREFIXES: [&str; 2] = ["LC_", "XDG_"];
+
+/// The variables of the process, and who runs it. `Debug` prints the names only: values may be secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    user: u32,
+    runtime: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
+    pub fn capture() -> Self {
+        Self::new(std::env::vars_os(), rustix::process::getuid().as_raw())
+    }
+
+    /// An environment of the given variables, for the user with this number.
+    pub fn new<K: Into<OsString>, V: Into<OsString>>(
+        variables: impl IntoIterator<Item = (K, V)>,
+        user: u32,
+    ) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Self {
+            variables,
+            user,
+            runtime: None,
+        }
+    }
+
+    /// The same with another runtime directory: `--runtime-dir` wins over `JANUS_RUNTIME_DIR`.
+    #[must_use]
+    pub fn with_runtime_directory(mut self, directory: Option<PathBuf>) -> Self {
+        self.runtime = directory.or(self.runtime);
+        self
+    }
+
+    /// A variable as it is, for `${NAME}`.
+    pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+    }
+
+    /// A variable that is set to something. Empty counts as absent.
+    fn set(&self, name: &str) -> Option<&OsStr> {
+        self.variable(name).filter(|value| !value.is_empty())
+    }
+
+    /// A directory from a variable. The XDG specification has relative ones ignored.
+    fn directory(&self, name: &str) -> Option<PathBuf> {
+        self.set(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    }
+
+    /// `JANUS_CONFIG`: the configuration to read.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.set("JANUS_CONFIG").map(PathBuf::from)
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.directory("HOME")
+    }
+
+    /// Where configurations live: `$XDG_CONFIG_HOME`, else `~/.config`.
+    pub fn config_home(&self) -> Option<PathBuf> {
+        self.directory("XDG_CONFIG_HOME")
+            .or_else(|| self.home().map(|home| home.join(".config")))
+    }
+
+    /// Where Janus keeps its state: `$XDG_STATE_HOME/janus`, else `~/.local/state/janus`.
+    pub fn state_directory(&self) -> Option<PathBuf> {
+        self.directory("XDG_STATE_HOME")
+            .or_else(|| self.home().map(|home| home.join(".local/state")))
+            .map(|state| state.join("janus"))
+    }
+
+    /// The directory of Janus's sockets: `--runtime-dir`, `JANUS_RUNTIME_DIR`, else `janus` below `$XDG_RUNTIME_DIR`,
+    /// which systemd makes at `/run/user/UID`.
+    pub fn runtime_directory(&self) -> PathBuf {
+        self.runtime
+            .clone()
+            .or_else(|| self.set("JANUS_RUNTIME_DIR").map(PathBuf::from))
+            .unwrap_or_else(|| {
+                self.directory("XDG_RUNTIME_DIR")
+                    .unwrap_or_else(|| PathBuf::from(format!("/run/user/{}", self.user)))
+                    .join("janus")
+            })
+    }
+
+    /// `JANUS_LOG`: what to log, in the form of `tracing-subscriber`.
+    pub fn log_filter(&self) -> Option<String> {
+        self.text("JANUS_LOG")
+    }
+
+    /// Whether `NO_COLOR` or a dumb terminal forbids colour.
+    pub fn forbids_colour(&self) -> bool {
+        self.set("NO_COLOR").is_some() || self.variable("TERM") == Some(OsStr::new("dumb"))
+    }
+
+    /// Whether `CLICOLOR_FORCE` asks for colour where there is no terminal.
+    pub fn forces_colour(&self) -> bool {
+        self.set("CLICOLOR_FORCE").is_some_and(|value| value != "0")
+    }
+
+    /// `HTTPS_PROXY` and `NO_PROXY`, in either case.
+    pub fn proxy(&self) -> ProxySettings {
+        ProxySettings {
+            https: self
+                .text("HTTPS_PROXY")
+                .or_else(|| self.text("https_proxy"))
+                .map(Secret::new),
+            no_proxy: self.text("NO_PROXY").or_else(|| self.text("no_proxy")),
+        }
+    }
+
+    /// The minimal environment of every child, ordered by name.
+    pub fn child_environment(&self) -> Vec<(String, OsString)> {
+        let wanted = |name: &str| {
+            CHILD.contains(&name) || CHILD_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        };
+        self.variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value)))
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.set(name)?.to_str().map(str::to_owned)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_gets_the_minimal_environment_in_order() {
+        let environment = Environment::new(
+            [
+                ("XDG_DATA_HOME", "/d"),
+                ("PATH", "/bin"),
+                ("LC_ALL", "C"),
+                ("GITHUB_TOKEN", "ghp_secret"),
+                ("LANG", "C.UTF-8"),
+                ("LD_PRELOAD", "/evil.so"),
+            ],
+            1000,
+        );
+        let names: Vec<String> = environment
+            .child_environment()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, ["LANG", "LC_ALL", "PATH", "XDG_DATA_HOME"]);
+        assert!(!format!("{environment:?}").contains("ghp_secret"));
+    }
+
+    #[test]
+    fn directories_follow_the_xdg_specification() {
+        let of = |variables: &[(&str, &str)]| Environment::new(variables.iter().copied(), 1000);
+        let home = of(&[
+            ("HOME", "/home/ana"),
+            ("XDG_CONFIG_HOME", "relative"),
+            ("XDG_STATE_HOME", ""),
+        ]);
+        assert_eq!(home.config_home(), Some("/home/ana/.config".into()));
+        assert_eq!(
+            home.state_directory(),
+            Some("/home/ana/.local/state/janus".into())
+        );
+        assert_eq!(
+            home.runtime_directory(),
+            PathBuf::from("/run/user/1000/janus")
+        );
+
+        let set = of(&[("XDG_RUNTIME_DIR", "/run/x"), ("JANUS_RUNTIME_DIR", "")]);
+        assert_eq!(set.runtime_directory(), PathBuf::from("/run/x/janus"));
+        assert_eq!(set.config_home(), None);
+        let named = of(&[
+            ("XDG_RUNTIME_DIR", "/run/x"),
+            ("JANUS_RUNTIME_DIR", "/tmp/j"),
+        ]);
+        assert_eq!(named.runtime_directory(), PathBuf::from("/tmp/j"));
+        let flag = named.with_runtime_directory(Some("/tmp/k".into()));
+        assert_eq!(flag.runtime_directory(), PathBuf::from("/tmp/k"));
+    }
+
+    #[test]
+    fn an_empty_proxy_is_none_and_either_case_counts() {
+        let environment = Environment::new(
+            [
+                ("HTTPS_PROXY", ""),
+                ("https_proxy", "http://p:1"),
+                ("NO_PROXY", "localhost"),
+            ],
+            0,
+        );
+        let proxy = environment.proxy();
+        assert_eq!(proxy.https, Some(Secret::new("http://p:1")));
+        assert_eq!(proxy.no_proxy.as_deref(), Some("localhost"));
+    }
+}

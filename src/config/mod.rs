@@ -1,0 +1,59 @@
+//! The file and the environment, read once and turned into checked values.
+//!
+//! Three steps, each with its own types: `node` is what the text says, with positions; `file` is what the
+//! configuration may say, the one definition of reader and JSON Schema; [`model::Settings`](crate::model::Settings)
+//! is what the rest of Janus wants, checked in `settings`.
+//!
+//! Invariants:
+//! - Nothing else reads the environment, and the environment is read once.
+//! - The working directory never decides which file is read.
+//! - Every mistake of a file is reported in one run, each with line, column and the key's path.
+//! - No message holds a value of the file. It names keys, types and what was expected.
+
+mod container;
+mod environment;
+mod expand;
+mod file;
+mod locate;
+mod node;
+mod problem;
+mod read;
+mod schema;
+mod settings;
+mod show;
+mod text;
+mod tree;
+mod value;
+mod words;
+
+use std::path::Path;
+
+pub use environment::Environment;
+pub use locate::{Location, Named, locate};
+pub use problem::{ConfigError, Mistake, Place, Position, Problem};
+pub use schema::schema;
+pub use settings::Loaded;
+pub use show::effective;
+pub use value::{BadDuration, duration};
+
+use problem::Problems;
+
+/// Reads and checks the configuration at `location`.
+///
+/// A default place without a file is an empty configuration; a file somebody named must exist.
+pub fn load(location: &Location, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let text = text::read(location)?;
+    let found = text.is_some();
+    let mut loaded = parse(&text.unwrap_or_default(), &location.path, environment)?;
+    loaded.settings.file = found.then(|| location.path.clone());
+    Ok(loaded)
+}
+
+/// Checks the text of a configuration; `file` is its name in messages and in the settings.
+pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let mut problems = Problems::default();
+    let document = read::document(text, environment, &mut problems).unwrap_or_default();
+    let mut loaded = settings::check(document, environment, &mut problems)?;
+    loaded.settings.file = Some(file.to_owned());
+    problems.into_error(file).map_or(Ok(loaded), Err)
+}

@@ -1,0 +1,265 @@
+//! The program itself, in an environment of its own: exit codes, and what goes to which output.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn janus(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_janus"));
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("XDG_RUNTIME_DIR", "/run/x")
+        .current_dir(home);
+    command
+}
+
+fn run(home: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    parts(janus(home.path()).args(arguments).output().unwrap())
+}
+
+fn parts(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A home whose configuration, in the default place, is this text.
+fn home(text: &str) -> TempDir {
+    let home = TempDir::new().unwrap();
+    fs::create_dir_all(home.path().join(".config/janus")).unwrap();
+    fs::write(home.path().join(".config/janus/config.yaml"), text).unwrap();
+    home
+}
+
+#[test]
+fn mistakes_go_to_standard_error_with_exit_code_78() {
+    let home = home("version: 1\nservrs: {}\nlisten:\n  http: 0.0.0.0:1\n");
+    let (code, stdout, stderr) = run(&home, &["config", "validate"]);
+    assert_eq!((code, stdout.as_str()), (Some(78), ""));
+    insta::assert_snapshot!(stderr.replace(home.path().to_str().unwrap(), "HOME"), @"
+    error[unknown_key]: unknown key `servrs`
+      where: HOME/.config/janus/config.yaml:2:1 (servrs)
+      help:  did you mean `servers`?
+    error[does_not_fit]: not a loopback address: whoever reached it could use every account
+      where: HOME/.config/janus/config.yaml:4:9 (listen.http)
+      help:  use 127.0.0.1 or [::1], and ssh -L from other machines
+    2 mistakes in HOME/.config/janus/config.yaml
+    ");
+    assert_eq!(run(&home, &["config", "show"]).0, Some(78));
+
+    let (code, stdout, stderr) = run(&home, &["--json", "config", "validate"]);
+    assert_eq!((code, stdout.as_str()), (Some(78), ""));
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!(error["error"]["exit"], 78);
+    assert_eq!(error["error"]["mistakes"][1]["code"], "does_not_fit");
+}
+
+#[test]
+fn a_right_configuration_is_confirmed() {
+    let home = home("servers: { a: { command: [x] }, b: { command: [x], enabled: false } }");
+    let (code, stdout, stderr) = run(&home, &["config", "validate"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(
+        stdout.ends_with("config.yaml\nok: 1 server, and 1 not enabled\n"),
+        "{stdout}"
+    );
+    let (_, stdout, _) = run(&home, &["config", "validate", "--json"]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["schema"], "janus/config-validate/1");
+    assert_eq!(
+        (&document["servers"], &document["disabled"]),
+        (&1.into(), &1.into())
+    );
+}
+
+#[test]
+fn the_file_is_the_flag_then_the_variable_then_the_default_and_never_in_the_working_directory() {
+    let home = TempDir::new().unwrap();
+    fs::write(home.path().join("janus.yaml"), "broken").unwrap();
+    fs::write(home.path().join("config.yaml"), "broken").unwrap();
+    let (code, stdout, stderr) = run(&home, &["config", "path"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        stdout,
+        format!("{}/.config/janus/config.yaml\n", home.path().display())
+    );
+    assert_eq!(stderr, "this file does not exist\n");
+    assert_eq!(run(&home, &["-q", "config", "path"]).2, "");
+    assert_eq!(run(&home, &["config", "validate"]).0, Some(0));
+
+    let variable = |arguments: &[&str]| {
+        parts(
+            janus(home.path())
+                .env("JANUS_CONFIG", "/nowhere.yaml")
+                .args(arguments)
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(variable(&["config", "path"]).1, "/nowhere.yaml\n");
+    let (code, _, stderr) = variable(&["config", "validate"]);
+    assert_eq!(code, Some(78));
+    assert!(
+        stderr.contains("there is no file /nowhere.yaml, which JANUS_CONFIG names"),
+        "{stderr}"
+    );
+    assert_eq!(
+        variable(&["config", "path", "--config", "/f.yaml"]).1,
+        "/f.yaml\n"
+    );
+    assert_eq!(
+        run(&home, &["--config", "config.yaml", "config", "validate"]).0,
+        Some(78)
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused() {
+    let home = TempDir::new().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("latin1"), b"version: 1\n# caf\xe9").unwrap();
+    fs::write(path("large"), "#".repeat(1024 * 1024 + 1)).unwrap();
+    for (name, expected) in [
+        (".", "is a directory, not a file"),
+        ("latin1", "is not UTF-8 text"),
+        ("large", "is larger than 1 MiB"),
+        ("latin1/x", "cannot read"),
+    ] {
+        let (code, _, stderr) = run(&home, &["config", "validate", "--config", &path(name)]);
+        assert_eq!(code, Some(78), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    let stderr = run(&home, &["config", "validate", "--config", &path("latin1")]).2;
+    assert!(stderr.contains("latin1:2:6"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let home = TempDir::new().unwrap();
+    for arguments in [
+        &["--nope"] as &[&str],
+        &[],
+        &["config"],
+        &["config", "validate", "extra"],
+        &["version", "--timeout", "5"],
+        &["version", "-q", "-v"],
+        &["help", "nothing"],
+    ] {
+        let (code, stdout, stderr) = run(&home, arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(stderr.starts_with("error[usage]: "), "{stderr}");
+    }
+    let (_, _, stderr) = run(&home, &["confg"]);
+    insta::assert_snapshot!(stderr, @"
+    error[usage]: unrecognized subcommand `confg`
+      help:  a similar subcommand exists: `config`
+      help:  Usage: janus [OPTIONS] <COMMAND>
+    ");
+    let (code, _, stderr) = run(&home, &["config", "shw", "--json"]);
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!((code, &error["error"]["code"]), (Some(2), &"usage".into()));
+}
+
+#[test]
+fn every_topic_and_command_has_a_help_text() {
+    let home = TempDir::new().unwrap();
+    for topic in ["config", "errors", "exit-codes", "json", "version", "help"] {
+        let (code, stdout, stderr) = run(&home, &["help", topic]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{topic}");
+        assert!(stdout.lines().count() > 3, "{topic}");
+    }
+    assert_eq!(run(&home, &["help", "config", "show"]).0, Some(0));
+    let (code, stdout, _) = run(&home, &["--version"]);
+    assert_eq!((code, stdout), (Some(0), run(&home, &["version"]).1));
+    insta::assert_snapshot!(run(&home, &["-h"]).1, @"
+    One MCP endpoint for every server and every account
+
+    Usage: janus [OPTIONS] <COMMAND>
+
+    Commands:
+      config   Look at the configuration and check it
+      version  Print the version
+      help     Explain a topic or a command
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Global options:
+          --config <FILE>       The configuration to read, instead of ~/.config/janus/config.yaml
+          --runtime-dir <DIR>   The directory of `mcp.sock`, where the configuration names no socket
+          --json                Print one JSON document
+      -q, --quiet               Print errors only
+      -v, --verbose...          Log more; twice for everything
+          --color <WHEN>        When to use colour [default: auto] [possible values: auto, always,
+                                never]
+          --timeout <DURATION>  How long to wait for a server, such as 30s
+
+    `janus help TOPIC` explains: config, errors, exit-codes, json
+    ");
+}
+
+#[test]
+fn the_runtime_directory_and_colour_follow_flag_and_environment() {
+    let home = home("listen: 1");
+    let shown = |arguments: &[&str]| run(&home, arguments).1;
+    fs::write(home.path().join("empty.yaml"), "").unwrap();
+    let show = ["config", "show", "--config", "empty.yaml", "--json"];
+    let socket =
+        |text: &str| serde_json::from_str::<Value>(text).unwrap()["listen"]["socket"].clone();
+    assert_eq!(socket(&shown(&show)), "/run/x/janus/mcp.sock");
+    assert_eq!(
+        socket(&shown(
+            &[&show as &[&str], &["--runtime-dir", "/r"]].concat()
+        )),
+        "/r/mcp.sock"
+    );
+
+    let coloured = |stderr: &str| stderr.contains('\u{1b}');
+    assert!(!coloured(&run(&home, &["config", "validate"]).2));
+    assert!(coloured(
+        &run(&home, &["config", "validate", "--color", "always"]).2
+    ));
+    let forced = janus(home.path())
+        .env("CLICOLOR_FORCE", "1")
+        .args(["config", "validate"])
+        .output()
+        .unwrap();
+    assert!(coloured(&parts(forced).2));
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let home = TempDir::new().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = janus(home.path());
+    let output = command
+        .args(["config", "schema"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let (code, _, stderr) = parts(output);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn without_a_home_the_reason_is_given() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_janus"));
+    let (code, _, stderr) = parts(
+        command
+            .env_clear()
+            .args(["config", "path"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(code, Some(78));
+    assert!(stderr.contains("`HOME` is not set"), "{stderr}");
+}
