@@ -24,6 +24,8 @@ mod refusal;
 mod request;
 mod source;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod underway;
 
