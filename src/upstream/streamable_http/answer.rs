@@ -1,0 +1,148 @@
+//! An answer that is JSON, and how any answer becomes the client's own.
+
+use hyper::body::Incoming;
+
+use super::call::Call;
+use super::source::{Frame, Held};
+use super::{HOLD, head, long};
+use crate::protocol::{
+    Body, Completion, Edit, Envelope, Era, Json, Kind, LONGEST_MESSAGE, Relayed, code, meta,
+};
+use crate::upstream::Failure;
+
+impl Call<'_> {
+    /// A response with a JSON body: one piece if it is short, else a stream as soon as its result shows.
+    pub(super) async fn json(mut self, mut body: Incoming) -> Result<Relayed, Failure> {
+        let mut held = Held::default();
+        let mut most = HOLD;
+        loop {
+            match self.frame(&mut body).await? {
+                Frame::Data(bytes) => held.push(bytes),
+                Frame::End => break,
+                Frame::Broken(why) => return Err(self.leg.interrupted(why)),
+            }
+            if held.len() > most {
+                if let Some(completion) = self.streams(held.text(), most) {
+                    let body = long::json(&self, held.into_bytes(), body);
+                    return Ok(self.streamed(body, completion));
+                }
+                most = self.longer(most)?;
+            }
+        }
+        match Envelope::parse(held.into_bytes()) {
+            Ok(message) if matches!(message.kind(), Kind::Result | Kind::Error) => {
+                Ok(self.relay(&message))
+            }
+            Ok(_) => Err(self.leg.bad("a message that is no response")),
+            Err(refused) => Err(self.leg.bad(refused.error.message)),
+        }
+    }
+
+    /// Whether a message whose head is `text` is handed on as it comes, and what it says. Asked once, at [`HOLD`].
+    pub(super) fn streams(&self, text: &[u8], most: usize) -> Option<Completion> {
+        if most != HOLD || self.client.is_none() {
+            return None;
+        }
+        let result = head::result(text)?;
+        let completion = match self.era {
+            Era::Legacy => Completion::Complete,
+            Era::Modern => completion(head::result_type(text, result)),
+        };
+        // What the server wants to know is sealed together with its state, so all of it is needed.
+        (completion != Completion::InputRequired).then_some(completion)
+    }
+
+    /// How long a message may be that is not handed on as it comes.
+    pub(super) fn longer(&self, most: usize) -> Result<usize, Failure> {
+        if most == LONGEST_MESSAGE {
+            return Err(self.leg.bad(format!(
+                "a message of more than {} MiB that cannot be handed on as it comes",
+                LONGEST_MESSAGE / 1024 / 1024
+            )));
+        }
+        Ok(LONGEST_MESSAGE)
+    }
+
+    pub(super) fn streamed(
+        &self,
+        body: crate::protocol::BodyStream,
+        completion: Completion,
+    ) -> Relayed {
+        Relayed {
+            body: Body::Stream(body),
+            era: self.era,
+            completion,
+        }
+    }
+
+    /// A whole response with the client's own id.
+    pub(super) fn relay(&self, message: &Envelope) -> Relayed {
+        let completion = match (message.kind(), self.era) {
+            (Kind::Error, _) => {
+                Completion::Error(message.error_code().unwrap_or(code::INTERNAL_ERROR))
+            }
+            (_, Era::Legacy) => Completion::Complete,
+            (_, Era::Modern) => {
+                let result = message.result().and_then(|result| result.object());
+                let kind = result.and_then(|result| result.text("resultType"));
+                completion(kind.as_deref().map(str::as_bytes))
+            }
+        };
+        let mut edits = Vec::new();
+        if message.id() != Some(&self.outgoing.client_id) {
+            edits.push(Edit::Set("id", self.outgoing.client_id.clone()));
+        }
+        if self.outgoing.is_listen()
+            && let Some(result) = message.result()
+            && let Some(result) = self.resubscribed(&result)
+        {
+            edits.push(Edit::Set("result", result));
+        }
+        let text = if edits.is_empty() {
+            message.json().clone()
+        } else {
+            message.edited(&edits)
+        };
+        Relayed {
+            body: Body::Whole(text.on_one_line()),
+            era: self.era,
+            completion,
+        }
+    }
+
+    /// The object with the client's listen id in its `_meta`, if it has ours there.
+    pub(super) fn resubscribed(&self, holder: &Json) -> Option<Json> {
+        let holder = holder.object()?;
+        let meta = holder.object("_meta")?;
+        let subscription = meta.get(meta::SUBSCRIPTION_ID)?;
+        if !self.is_ours(&subscription) {
+            return None;
+        }
+        let meta = meta.edited(&[Edit::Set(
+            meta::SUBSCRIPTION_ID,
+            self.outgoing.client_id.clone(),
+        )]);
+        Some(holder.edited(&[Edit::Set("_meta", meta)]))
+    }
+
+    /// Whether this is our id, as a number or, as some servers have it, as a string.
+    pub(super) fn is_ours(&self, id: &Json) -> bool {
+        is(id, self.outgoing.id)
+    }
+}
+
+/// Whether `json` is the number, or its digits as a string.
+pub(super) fn is(json: &Json, id: u64) -> bool {
+    json.as_text().map_or_else(
+        || json.read::<u64>() == Some(id),
+        |text| text.parse() == Ok(id),
+    )
+}
+
+fn completion(result_type: Option<&[u8]>) -> Completion {
+    match result_type {
+        None | Some(b"complete") => Completion::Complete,
+        Some(b"input_required") => Completion::InputRequired,
+        Some(_) => Completion::Extension,
+    }
+}

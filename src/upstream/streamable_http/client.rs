@@ -1,0 +1,116 @@
+//! The HTTP client of one account: its connections, and the fixed headers that go with every request.
+//!
+//! Invariant: whether a request may have reached the server is known of every failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderValue, Request, Response};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::dial::{CannotConnect, Connector, said};
+use crate::model::{AccountId, HttpEndpoint, ProxySettings};
+use crate::upstream::Failure;
+
+/// Node and uvicorn close a connection that was idle for 5 s. Whoever closes first avoids the request that meets a
+/// connection just closed.
+const IDLE: Duration = Duration::from_secs(4);
+/// What a burst of parallel calls leaves behind; not a limit on requests in flight, of which there is none.
+const IDLE_CONNECTIONS: usize = 32;
+/// HTTP/2 carries every stream of an account on one connection: a dead one must show.
+const PING: Duration = Duration::from_secs(30);
+
+/// The connections of one account. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pool: legacy::Client<Connector, Full<Bytes>>,
+    fixed: Arc<HeaderMap>,
+}
+
+/// A request got no response.
+#[derive(Debug)]
+pub(super) enum Broke {
+    /// Nothing of it was sent.
+    Before(String),
+    /// It may have been read.
+    After(String),
+}
+
+impl Client {
+    /// A client for one account. For the first `https` server the system's certificate authorities are read, so it is
+    /// made when it is needed and not at the start.
+    pub(crate) fn new(
+        account: &AccountId,
+        endpoint: &HttpEndpoint,
+        proxy: &ProxySettings,
+    ) -> Result<Self, Failure> {
+        let unusable = |reason| Failure::Unreachable {
+            account: account.clone(),
+            reason,
+            retry_in: None,
+        };
+        let connector = Connector::new(endpoint, proxy).map_err(unusable)?;
+        let pool = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http2_keep_alive_interval(PING)
+            .build(connector);
+        let fixed = fixed(endpoint).map_err(unusable)?;
+        Ok(Self {
+            pool,
+            fixed: Arc::new(fixed),
+        })
+    }
+
+    /// The headers the configuration wants on every request.
+    pub(super) fn fixed(&self) -> &HeaderMap {
+        &self.fixed
+    }
+
+    /// Sends a request. hyper sends one again by itself only if an idle connection turned out to be closed before
+    /// anything of it was written.
+    pub(super) async fn request(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Broke> {
+        self.pool
+            .request(request)
+            .await
+            .map_err(|error| broke(&error))
+    }
+}
+
+fn fixed(endpoint: &HttpEndpoint) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::with_capacity(endpoint.headers.len());
+    for (name, secret) in &endpoint.headers {
+        let mut value = HeaderValue::from_str(secret.expose())
+            .map_err(|_| format!("the header `{name}` cannot have the configured value"))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn broke(error: &legacy::Error) -> Broke {
+    let cause = std::error::Error::source(error);
+    if let Some(CannotConnect(why)) = cause.and_then(|cause| cause.downcast_ref()) {
+        return Broke::Before(why.clone());
+    }
+    let why = cause.map_or_else(|| error.to_string(), said);
+    // hyper calls a request cancelled only where it hands it back unsent.
+    let unsent = error.is_connect()
+        || cause
+            .and_then(|cause| cause.downcast_ref::<hyper::Error>())
+            .is_some_and(hyper::Error::is_canceled);
+    if unsent {
+        Broke::Before(why)
+    } else {
+        Broke::After(why)
+    }
+}

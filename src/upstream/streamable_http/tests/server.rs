@@ -1,0 +1,179 @@
+//! A server that does nothing by itself: every request arrives in the test, which answers it byte by byte.
+
+use std::convert::Infallible;
+use std::io;
+
+use ::http::request::Parts;
+use ::http::{Request, Response};
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::rt::{Read, Write};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
+pub(super) struct Server {
+    pub(super) url: String,
+    arrivals: mpsc::Receiver<Arrival>,
+    /// Owns the tasks of the server's connections.
+    _tasks: TaskTracker,
+}
+
+/// A request that waits for the test to answer it. Dropped, it cuts the connection.
+pub(super) struct Arrival {
+    pub(super) head: Parts,
+    pub(super) body: serde_json::Value,
+    /// Which connection it came on.
+    pub(super) connection: usize,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// The body of a response that the test writes as it likes.
+pub(super) struct Writer(mpsc::Sender<Result<Frame<Bytes>, io::Error>>);
+
+impl Server {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let (sender, arrivals) = mpsc::channel(64);
+        let tasks = TaskTracker::new();
+        let connections = tasks.clone();
+        tasks.spawn(async move {
+            let mut number = 0;
+            while let Ok((socket, _)) = listener.accept().await {
+                number += 1;
+                let sender = sender.clone();
+                connections.spawn(serve(TokioIo::new(socket), number, false, sender));
+            }
+        });
+        Self {
+            url,
+            arrivals,
+            _tasks: tasks,
+        }
+    }
+
+    pub(super) fn of(url: String, arrivals: mpsc::Receiver<Arrival>, tasks: TaskTracker) -> Self {
+        Self {
+            url,
+            arrivals,
+            _tasks: tasks,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Arrival {
+        self.arrivals.recv().await.expect("the server runs")
+    }
+
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.arrivals.try_recv().is_err()
+    }
+}
+
+/// One connection.
+pub(super) async fn serve(
+    io: impl Read + Write + Unpin + Send + 'static,
+    connection: usize,
+    h2: bool,
+    sender: mpsc::Sender<Arrival>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let sender = sender.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            let (reply, answer) = oneshot::channel();
+            let arrival = Arrival {
+                head,
+                body: serde_json::from_slice(&body).unwrap_or_default(),
+                connection,
+                reply,
+            };
+            sender.send(arrival).await.map_err(io::Error::other)?;
+            answer.await.map_err(io::Error::other)
+        }
+    });
+    // A connection that the test cut ends with an error.
+    if h2 {
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        drop(server.serve_connection(io, service).await);
+    } else {
+        let server = hyper::server::conn::http1::Builder::new();
+        drop(server.serve_connection(io, service).await);
+    }
+}
+
+impl Arrival {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    pub(super) fn reply(self, status: u16, headers: &[(&str, &str)], body: &str) {
+        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+        self.give(
+            status,
+            headers,
+            body.map_err(|never: Infallible| match never {})
+                .boxed_unsync(),
+        );
+    }
+
+    pub(super) fn json(self, body: &str) {
+        self.reply(200, &[("content-type", "application/json")], body);
+    }
+
+    pub(super) fn stream(self, headers: &[(&str, &str)]) -> Writer {
+        let (sender, receiver) = mpsc::channel(1);
+        let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
+            Some((receiver.recv().await?, receiver))
+        });
+        self.give(200, headers, StreamBody::new(frames).boxed_unsync());
+        Writer(sender)
+    }
+
+    pub(super) fn events(self) -> Writer {
+        self.stream(&[("content-type", "text/event-stream; charset=utf-8")])
+    }
+
+    fn give(self, status: u16, headers: &[(&str, &str)], body: UnsyncBoxBody<Bytes, io::Error>) {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        // A client that has gone is no error of the script.
+        drop(self.reply.send(response.body(body).unwrap()));
+    }
+}
+
+impl Writer {
+    pub(super) async fn write(&self, text: &str) {
+        let frame = Frame::data(Bytes::copy_from_slice(text.as_bytes()));
+        self.0.send(Ok(frame)).await.expect("the client reads");
+    }
+
+    /// Writes, and tells whether anybody was there to read it.
+    pub(super) async fn try_write(&self, text: &str) -> bool {
+        let frame = Frame::data(Bytes::copy_from_slice(text.as_bytes()));
+        self.0.send(Ok(frame)).await.is_ok()
+    }
+
+    pub(super) async fn event(&self, message: &str) {
+        self.write(&format!("data: {message}\n\n")).await;
+    }
+
+    pub(super) async fn cut(self) {
+        let error = io::Error::other("cut by the test");
+        self.0.send(Err(error)).await.expect("the client reads");
+    }
+
+    /// Waits until the client has closed its end.
+    pub(super) async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
