@@ -9,6 +9,7 @@
 //! - Nothing is keyed by less than the account.
 
 mod failure;
+mod stdio;
 mod wire;
 
 pub use failure::Failure;
