@@ -8,5 +8,10 @@
 //! - Every exchange ends: by its answer, by its timeout, by being dropped, or with the connection.
 //! - No process outlives the leg that started it.
 
+mod child;
+mod explain;
 mod lines;
 mod long_line;
+mod stderr;
+mod tally;
+mod writer;
