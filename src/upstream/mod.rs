@@ -9,11 +9,7 @@
 //! - Nothing is keyed by less than the account.
 
 mod failure;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the pool that holds the legs comes next")
-)]
-mod streamable_http;
+mod stdio;
 mod wire;
 
 pub use failure::Failure;

@@ -1,0 +1,156 @@
+//! A process group of its own for each server, started with an environment that holds nothing it was not given.
+//!
+//! Invariants:
+//! - A signal never meets a stranger: the group's id stays taken until the leader is reaped, and the leader is reaped
+//!   last, after the last signal.
+//! - When the [`Process`] or the last [`Group`] handle that may end it is dropped, the whole group is killed.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::explain::explain;
+use crate::model::Command;
+
+/// The three pipes.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) stdin: ChildStdin,
+    pub(super) stdout: ChildStdout,
+    pub(super) stderr: ChildStderr,
+}
+
+/// The process that was started, and the group it leads.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    group: Arc<Group>,
+    /// SIGCHLD, which says that it is worth looking.
+    news: tokio::signal::unix::Signal,
+}
+
+/// The processes that began with ours, as long as there is something to end.
+#[derive(Debug)]
+pub(super) struct Group {
+    leader: Pid,
+    exists: Mutex<bool>,
+}
+
+impl Process {
+    /// Starts it. The reason, if that is impossible.
+    pub(super) fn start(
+        command: &Command,
+        environment: &[(String, OsString)],
+    ) -> Result<(Self, Pipes), String> {
+        // Before the process, so that its end is not missed.
+        let news = signal(SignalKind::child())
+            .map_err(|error| format!("no process can be watched: {error}"))?;
+        let mut child = tokio::process::Command::new(&command.program)
+            .args(&command.args)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                command
+                    .env
+                    .iter()
+                    .map(|(name, value)| (name, value.expose())),
+            )
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| explain(&error, &command.program, path(command, environment)))?;
+        let leader = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        let pipes = child
+            .stdin
+            .take()
+            .zip(child.stdout.take())
+            .zip(child.stderr.take());
+        // Neither can be missing: the process was not waited for, and all three were asked for.
+        let (Some(leader), Some(((stdin, stdout), stderr))) = (leader, pipes) else {
+            return Err("the process has no pipes".to_owned());
+        };
+        let group = Arc::new(Group {
+            leader,
+            exists: Mutex::new(true),
+        });
+        let process = Self { child, group, news };
+        let pipes = Pipes {
+            stdin,
+            stdout,
+            stderr,
+        };
+        Ok((process, pipes))
+    }
+
+    /// The group, for whoever may end it.
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    /// Resolves when the leader has ended. It is not reaped.
+    pub(super) async fn ended(&mut self) {
+        while !self.has_ended() {
+            if self.news.recv().await.is_none() {
+                // The runtime is going down, and this process with it.
+                return;
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        // An error says that there is no such child any more.
+        !matches!(waitid(WaitId::Pid(self.group.leader), look), Ok(None))
+    }
+
+    /// Kills what is left of the group, then reaps the leader. How it ended, in words.
+    pub(super) async fn reap(&mut self) -> String {
+        self.group.end();
+        match self.child.wait().await {
+            Ok(status) => format!("the process ended ({status})"),
+            Err(error) => format!("the process ended in an unknown way ({error})"),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Before the fields: dropping the child may reap it.
+        self.group.end();
+    }
+}
+
+impl Group {
+    /// Sends a signal to all of it. Once it is gone, to nobody.
+    pub(super) fn signal(&self, signal: Signal) {
+        let exists = self.exists.lock().unwrap_or_else(PoisonError::into_inner);
+        if *exists {
+            // It fails where nobody is left, which is what was wanted.
+            kill_process_group(self.leader, signal).ok();
+        }
+    }
+
+    /// The last signal: from now on the leader may be reaped, and the id may be somebody else's.
+    fn end(&self) {
+        self.signal(Signal::KILL);
+        *self.exists.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+}
+
+/// The PATH the child gets, which is also the one its program is looked up on.
+fn path<'a>(command: &'a Command, environment: &'a [(String, OsString)]) -> Option<&'a OsStr> {
+    let own = command.env.iter().rev().find(|(name, _)| name == "PATH");
+    let given = environment.iter().rev().find(|(name, _)| name == "PATH");
+    own.map(|(_, value)| OsStr::new(value.expose()))
+        .or_else(|| given.map(|(_, value)| value.as_os_str()))
+}

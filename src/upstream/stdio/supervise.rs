@@ -1,0 +1,178 @@
+//! The one task that sees a child to its end, whichever of them ends first: the process, a pipe, or our wish.
+//!
+//! Invariants:
+//! - What the child wrote before its end is read before its exchanges fail.
+//! - When the end is told, the group is gone and every exchange has its ending.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::child::Process;
+use super::pending::Table;
+use super::stderr::LastWords;
+use crate::model::AccountId;
+use crate::upstream::Failure;
+
+/// The end of its input is how a server on stdio is asked to end (2025-11-25, basic/lifecycle#shutdown). Those that
+/// listen for it need milliseconds; the others should not hold up a restart of Janus.
+const AFTER_INPUT: Duration = Duration::from_secs(2);
+/// After SIGTERM there may be something to write to disk. Together with the above well below the 10 s that process
+/// managers commonly give before they kill.
+const AFTER_TERM: Duration = Duration::from_secs(3);
+/// Nothing survives SIGKILL, but a process in the middle of a system call ends after it.
+const AFTER_KILL: Duration = Duration::from_secs(2);
+/// A process that closes a pipe is usually about to end, and how it ends says more than that a pipe was closed.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// What a dead process wrote is in the pipe already. Only its own children can keep the pipe open for longer.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A task, and how to see that it has ended, however it did.
+#[derive(Debug)]
+pub(super) struct Task {
+    done: CancellationToken,
+    abort: AbortHandle,
+}
+
+impl Task {
+    /// Starts it.
+    pub(super) fn spawn(
+        tasks: &TaskTracker,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        let done = CancellationToken::new();
+        let guard = done.clone().drop_guard();
+        let task = tasks.spawn(async move {
+            future.await;
+            drop(guard);
+        });
+        Self {
+            done,
+            abort: task.abort_handle(),
+        }
+    }
+}
+
+/// All there is to see to.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) account: AccountId,
+    pub(super) process: Process,
+    pub(super) table: Arc<Table>,
+    pub(super) last_words: Arc<LastWords>,
+    /// Janus wants it to end.
+    pub(super) stop: CancellationToken,
+    /// The writer shall write what it has and close the pipe.
+    pub(super) closing: CancellationToken,
+    pub(super) reader: Task,
+    pub(super) writer: Task,
+    pub(super) stderr: Task,
+    /// Why it ended.
+    pub(super) ended: watch::Sender<Option<Arc<str>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Cause {
+    Stopped,
+    Exited,
+    OutputClosed,
+    InputClosed,
+}
+
+impl Supervisor {
+    /// Waits for the end, and sees to it.
+    pub(super) async fn run(mut self) {
+        let cause = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Cause::Stopped,
+            () = self.process.ended() => Cause::Exited,
+            () = self.reader.done.cancelled() => Cause::OutputClosed,
+            () = self.writer.done.cancelled() => Cause::InputClosed,
+        };
+        let pipe = match cause {
+            Cause::Stopped | Cause::Exited => None,
+            Cause::OutputClosed => Some("its standard output"),
+            Cause::InputClosed => Some("its standard input"),
+        };
+        if let Some(pipe) = pipe
+            && timeout(LAST_MOMENT, self.process.ended()).await.is_err()
+        {
+            self.end(&format!("the process closed {pipe} and went on running"));
+        }
+        if !matches!(cause, Cause::Exited) {
+            self.stop_process().await;
+        }
+        let reason = self.clear_up().await;
+        if matches!(cause, Cause::Stopped) {
+            self.end("Janus stopped the process");
+        } else {
+            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), "{reason}");
+            self.end(&format!("{reason}{}", self.last_words.told()));
+        }
+    }
+
+    /// Asks it to end, then tells it, then makes it.
+    async fn stop_process(&mut self) {
+        self.closing.cancel();
+        if timeout(AFTER_INPUT, self.gone()).await.is_ok() {
+            return;
+        }
+        self.process.group().signal(Signal::TERM);
+        if timeout(AFTER_TERM, self.gone()).await.is_ok() {
+            return;
+        }
+        self.process.group().signal(Signal::KILL);
+    }
+
+    /// The leader has ended, and nobody holds its output: a shell that only started the server ends before it does.
+    async fn gone(&mut self) {
+        self.process.ended().await;
+        self.reader.done.cancelled().await;
+    }
+
+    /// Reads what is left, kills what is left, reaps. How the process ended.
+    async fn clear_up(&mut self) -> String {
+        // Each of these waits ends in time where nothing is wrong, and what is wrong is cut off below.
+        timeout(DRAIN, self.reader.done.cancelled()).await.ok();
+        let reason = timeout(AFTER_KILL, self.process.reap())
+            .await
+            .unwrap_or_else(|_| "the process cannot be killed".to_owned());
+        self.closing.cancel();
+        timeout(DRAIN, self.reader.done.cancelled()).await.ok();
+        timeout(DRAIN, self.stderr.done.cancelled()).await.ok();
+        for task in [&self.reader, &self.writer, &self.stderr] {
+            task.abort.abort();
+        }
+        reason
+    }
+
+    /// Tells everybody. Only the first reason counts.
+    fn end(&self, reason: &str) {
+        let reason: Arc<str> = reason.into();
+        for pending in self.table.end(&reason) {
+            let failure = Failure::Interrupted {
+                account: self.account.clone(),
+                reason: reason.to_string(),
+            };
+            // Nobody waits for it any more.
+            pending.ending.send(Err(failure)).ok();
+        }
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert(reason);
+            first
+        });
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.end("Janus no longer watches the process");
+    }
+}
