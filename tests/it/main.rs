@@ -1,1 +1,16 @@
-//! t
+//! The tests of Janus from outside: one module for each subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "a test that cannot go on fails, and support functions are not `#[test]`s"
+)]
+
+mod clients;
+mod conformance;
+mod everything;
+mod fastmcp;
+mod harness;
+mod support;
