@@ -40,11 +40,12 @@ impl Tools {
             PathBuf::from,
         );
         for need in needs {
-            let (program, name) = match need {
-                Need::Npm => ("npm/node", "Node.js 22"),
-                Need::Python => ("py/bin/python", "the Python packages"),
+            // Written last: what was installed in part is not installed.
+            let (stamp, name) = match need {
+                Need::Npm => ("npm/stamp", "the packages from npm"),
+                Need::Python => ("py/stamp", "the Python packages"),
             };
-            if !root.join(program).exists() {
+            if !root.join(stamp).exists() {
                 skip(test, &format!("{name}: not installed; run tests/run"));
                 return None;
             }
