@@ -21,7 +21,7 @@ pub(crate) struct Process {
     lines: Receiver<(Output, String)>,
     stdout: String,
     stderr: String,
-    /// How far [`Process::line`] has come in each.
+    /// What [`Process::line`] has not looked at.
     seen: Vec<(Output, String)>,
 }
 
@@ -96,6 +96,12 @@ impl Process {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         writeln!(stdin, "{line}").unwrap();
         stdin.flush().unwrap();
+    }
+
+    /// The next line of stdout, which is a message.
+    pub(crate) fn message(&mut self) -> serde_json::Value {
+        let line = self.line(Output::Stdout, |line| Some(line.to_owned()));
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     pub(crate) fn close_stdin(&mut self) {
