@@ -86,7 +86,10 @@ impl Process {
             }
             if let Err(error) = self.hear(deadline) {
                 let said = self.said();
-                panic!("{} did not say it ({error}):\n{said}", self.name);
+                panic!(
+                    "{}: the awaited line did not come ({error}); it said:\n{said}",
+                    self.name
+                );
             }
         }
     }
