@@ -8,5 +8,9 @@
     reason = "a test that cannot go on fails, and support functions are not `#[test]`s"
 )]
 
-mod cli;
-mod config;
+mod clients;
+mod conformance;
+mod everything;
+mod fastmcp;
+mod harness;
+mod support;

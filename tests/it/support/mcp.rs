@@ -1,0 +1,254 @@
+//! An MCP client of either era that gives out every message as it came.
+
+use serde_json::{Value, json};
+
+use super::fixture::Era;
+use super::http::{Http, Reply};
+
+const LEGACY: &str = "2025-11-25";
+const MODERN: &str = "2026-07-28";
+
+/// A client of one view.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: Http,
+    path: String,
+    era: Era,
+    /// The headers of every request: the revision, in the legacy era the session.
+    headers: Vec<(String, String)>,
+    capabilities: Value,
+    /// What the server said of itself: the result of `initialize` or `server/discover`.
+    pub(crate) server: Value,
+    last_id: u64,
+}
+
+/// What a request was answered with.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// What came before the response, in order.
+    pub(crate) before: Vec<Value>,
+    /// The response, `id` and all.
+    pub(crate) response: Value,
+}
+
+/// The stream of changes.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    reply: Reply,
+}
+
+impl Client {
+    /// A client that can do nothing but listen.
+    pub(crate) async fn open(http: Http, path: &str, era: Era) -> Self {
+        Self::with(http, path, era, json!({})).await
+    }
+
+    /// A client with these capabilities.
+    pub(crate) async fn with(http: Http, path: &str, era: Era, capabilities: Value) -> Self {
+        let revision = match era {
+            Era::Legacy => LEGACY,
+            Era::Modern | Era::Both => MODERN,
+        };
+        let mut client = Self {
+            http,
+            path: path.to_owned(),
+            era,
+            headers: Vec::new(),
+            capabilities,
+            server: Value::Null,
+            last_id: 0,
+        };
+        if era == Era::Legacy {
+            client.initialize().await;
+            client.header("mcp-protocol-version", revision);
+        } else {
+            client.header("mcp-protocol-version", revision);
+            client.server = client.result("server/discover", json!({})).await;
+        }
+        client
+    }
+
+    async fn initialize(&mut self) {
+        let request = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": LEGACY,
+            "capabilities": self.capabilities,
+            "clientInfo": { "name": "janus-tests", "version": "1" },
+        }});
+        let reply = self.http.post(&self.path, &[], &request).await;
+        let session = reply.header("mcp-session-id").to_owned();
+        let response = read(reply).await.response;
+        assert_eq!(response["result"]["protocolVersion"], LEGACY, "{response}");
+        self.server = response["result"].clone();
+        if !session.is_empty() {
+            self.header("mcp-session-id", &session);
+        }
+        self.notify("notifications/initialized").await;
+    }
+
+    /// Sends a header with every request from now on.
+    pub(crate) fn header(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A request, with everything that comes back.
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> Answer {
+        let answer = read(self.send(method, params).await).await;
+        assert_eq!(answer.response["id"], self.last_id, "{answer:?}");
+        answer
+    }
+
+    /// The result of a request that succeeds.
+    pub(crate) async fn result(&mut self, method: &str, params: Value) -> Value {
+        let mut response = self.request(method, params).await.response;
+        assert!(response.get("error").is_none(), "{method}: {response}");
+        response["result"].take()
+    }
+
+    /// The error code of a request that fails.
+    pub(crate) async fn error(&mut self, method: &str, params: Value) -> i64 {
+        let response = self.request(method, params).await.response;
+        let code = response["error"]["code"].as_i64();
+        code.unwrap_or_else(|| panic!("{method} is no error: {response}"))
+    }
+
+    /// The `content` of a call that succeeds.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let mut result = self.result("tools/call", params).await;
+        assert_ne!(result["isError"], true, "{tool}: {result}");
+        result["content"].take()
+    }
+
+    /// The text of the first block of a call's result.
+    pub(crate) async fn text(&mut self, tool: &str, arguments: Value) -> String {
+        let content = self.call(tool, arguments).await;
+        let text = content[0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("no text: {content}"))
+            .to_owned()
+    }
+
+    /// The names in a list: `tools/list` and `name`, `resources/list` and `uri`.
+    pub(crate) async fn names(&mut self, method: &str, key: &str) -> Vec<String> {
+        let list = method.trim_end_matches("/list").replace('/', "_");
+        let list = if list == "resources_templates" {
+            "resourceTemplates"
+        } else {
+            &list
+        };
+        let result = self.result(method, json!({})).await;
+        let items = result[list].as_array();
+        let items = items.unwrap_or_else(|| panic!("no {list}: {result}"));
+        let name = |item: &Value| item[key].as_str().unwrap().to_owned();
+        items.iter().map(name).collect()
+    }
+
+    pub(crate) async fn notify(&self, method: &str) {
+        let message = json!({ "jsonrpc": "2.0", "method": method });
+        let headers = self.headers();
+        let reply = self.http.post(&self.path, &headers, &message).await;
+        assert_eq!(reply.status, 202, "{method}");
+    }
+
+    /// Listens to changes of every kind and to these resources. The stream is open when this returns.
+    pub(crate) async fn listen(&mut self, resources: &[&str]) -> Stream {
+        if self.era == Era::Legacy {
+            for uri in resources {
+                self.result("resources/subscribe", json!({ "uri": uri }))
+                    .await;
+            }
+            let reply = self.http.get(&self.path, &self.headers()).await;
+            assert_eq!(reply.status, 200);
+            return Stream { reply };
+        }
+        let filter = json!({
+            "toolsListChanged": true,
+            "promptsListChanged": true,
+            "resourcesListChanged": true,
+            "resourceSubscriptions": resources,
+        });
+        let params = json!({ "notifications": filter });
+        let reply = self.send("subscriptions/listen", params).await;
+        let mut stream = Stream { reply };
+        let first = stream.next().await;
+        assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
+        stream
+    }
+
+    /// Sends a request and returns with the head of its answer.
+    pub(crate) async fn send(&mut self, method: &str, mut params: Value) -> Reply {
+        self.last_id += 1;
+        let mut headers = self.headers();
+        let name = params.get("name").or_else(|| params.get("uri")).cloned();
+        if self.era != Era::Legacy {
+            let meta = &mut params["_meta"];
+            meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
+            meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
+            meta["io.modelcontextprotocol/clientInfo"] =
+                json!({ "name": "janus-tests", "version": "1" });
+            headers.push(("mcp-method", method));
+            if let Some(name) = name.as_ref().and_then(Value::as_str) {
+                headers.push(("mcp-name", name));
+            }
+        }
+        let message =
+            json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params });
+        self.http.post(&self.path, &headers, &message).await
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let pairs = self.headers.iter();
+        pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+}
+
+impl Answer {
+    /// The parameters of the notifications with this method, in order.
+    pub(crate) fn notified(&self, method: &str) -> Vec<&Value> {
+        let of = |message: &&Value| message["method"] == method;
+        self.before
+            .iter()
+            .filter(of)
+            .map(|message| &message["params"])
+            .collect()
+    }
+}
+
+impl Stream {
+    /// The next message.
+    pub(crate) async fn next(&mut self) -> Value {
+        self.reply.message().await.expect("the stream stays open")
+    }
+
+    /// The next message with this method.
+    pub(crate) async fn wait_for(&mut self, method: &str) -> Value {
+        loop {
+            let message = self.next().await;
+            if message["method"] == method {
+                return message;
+            }
+        }
+    }
+}
+
+async fn read(mut reply: Reply) -> Answer {
+    let mut before = Vec::new();
+    if !reply.is_stream() {
+        let response = reply.json().await;
+        return Answer { before, response };
+    }
+    loop {
+        let message = reply.message().await;
+        let message = message.unwrap_or_else(|| panic!("no response after {before:?}"));
+        if message.get("method").is_none() {
+            // Nothing may follow.
+            assert_eq!(reply.message().await, None);
+            return Answer {
+                before,
+                response: message,
+            };
+        }
+        before.push(message);
+    }
+}

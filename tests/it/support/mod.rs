@@ -1,0 +1,66 @@
+//! What the tests share: real processes, what they say, and a client that hides nothing.
+//!
+//! Nothing here sleeps: a test waits for a line, a message or an end, and a wait that takes longer than [`PATIENCE`]
+//! fails with everything the process has said.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "support for tests that come and go one by one"
+)]
+
+mod fixture;
+mod http;
+mod janus;
+mod mcp;
+mod process;
+mod tools;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+pub(crate) use fixture::{Era, Fixture};
+pub(crate) use http::{Event, Http, Reply};
+pub(crate) use janus::{Home, Janus};
+pub(crate) use mcp::{Answer, Client, Stream};
+pub(crate) use process::{Ended, Output, Process};
+pub(crate) use tools::Tools;
+
+/// Longer than any healthy wait on a loaded machine, shorter than the runner's own limit.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A count of the full size, or a tenth of it unless `JANUS_SCALE=full`.
+pub(crate) fn scale(full: usize) -> usize {
+    if env("JANUS_SCALE").as_deref() == Some("full") {
+        full
+    } else {
+        (full / 10).max(1)
+    }
+}
+
+/// Says that a test cannot run here. With `CI=true` nothing may be skipped.
+#[expect(clippy::print_stderr, reason = "the words of a test are for people")]
+pub(crate) fn skip(name: &str, reason: &str) {
+    assert!(
+        env("CI").as_deref() != Some("true"),
+        "{name} cannot run: {reason}"
+    );
+    eprintln!("SKIPPED {name}: {reason}");
+    // The runner hides what passing tests print; tests/run shows this file at its end.
+    if let Some(list) = env("JANUS_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .unwrap();
+        writeln!(list, "SKIPPED {name}: {reason}").unwrap();
+    }
+}
+
+/// A variable of the tests' own environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests read their own environment here"
+)]
+pub(crate) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
