@@ -31,9 +31,10 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
     let mut counted = BTreeMap::new();
     let present = is_present().await;
     if present {
-        let ground = Ground::with_tools(5).await?;
+        eprintln!("instructions …");
+        let ground = Ground::with_tools(5, amount).await?;
         let janus = async {
-            if amount.janus {
+            if amount.janus.is_some() {
                 Some(per_call(&ground, Way::Janus, amount.counted).await)
             } else {
                 None

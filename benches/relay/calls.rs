@@ -13,8 +13,8 @@ use crate::{
     table::{Goal, Row, Spread, Table, Unit},
 };
 
-/// More calls than any slice can hold on today's machines: here it is the time that ends a slice.
-const UNBOUNDED: u64 = 1_000_000;
+/// Calls of one slice. Today the time ends it first; a faster machine shall not fill the memory with latencies.
+const MOST_CALLS: u64 = 100_000;
 /// A call as agents make them.
 pub(crate) const SMALL: usize = 1000;
 /// Tools of the long list.
@@ -22,27 +22,23 @@ pub(crate) const MANY: usize = 1000;
 
 /// The ways to one upstream, side by side.
 struct Ways {
-    ground: Ground,
-    relay: Process,
     janus: Option<Process>,
+    relay: Process,
+    ground: Ground,
 }
 
 impl Ways {
-    async fn open(tools: usize, amount: &Amount, table: &mut Table) -> anyhow::Result<Self> {
-        let ground = Ground::with_tools(tools).await?;
+    async fn open(tools: usize, amount: &Amount) -> anyhow::Result<Self> {
+        let ground = Ground::with_tools(tools, amount).await?;
         let relay = ground.start(Way::Relay, Under::Nothing).await?;
-        let janus = if amount.janus {
-            let started = ground.start(Way::Janus, Under::Nothing).await;
-            started
-                .map_err(|error| table.fail(format!("{error:#}")))
-                .ok()
-        } else {
-            None
+        let janus = match amount.janus {
+            Some(_) => Some(ground.start(Way::Janus, Under::Nothing).await?),
+            None => None,
         };
         Ok(Self {
-            ground,
-            relay,
             janus,
+            relay,
+            ground,
         })
     }
 
@@ -55,27 +51,47 @@ impl Ways {
     }
 }
 
+/// Who takes turns, how often and for how long.
+struct Turns {
+    work: &'static str,
+    order: &'static [Way],
+    clients: usize,
+    rounds: usize,
+    time: Duration,
+}
+
 /// Rounds in which the ways took turns.
 struct Series {
     work: &'static str,
     rounds: Vec<BTreeMap<Way, Measured>>,
 }
 
+const ALL: &[Way] = &[Way::Direct, Way::Relay, Way::Janus];
+/// Where asking the server directly says nothing.
+const BEHIND: &[Way] = &[Way::Relay, Way::Janus];
+
 type Number = fn(&Measured) -> f64;
 
 pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
-    let ways = Ways::open(5, amount, table).await?;
+    let ways = Ways::open(5, amount).await?;
     small_calls(&ways, amount, table).await?;
     big_answers(&ways, amount, table).await?;
     distant_server(&ways, amount, table).await?;
-    let ways = Ways::open(MANY, amount, table).await?;
+    drop(ways);
+    let ways = Ways::open(MANY, amount).await?;
     long_list(&ways, amount, table).await
 }
 
 async fn small_calls(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
     let job = |way| Job::echo(way, SMALL);
-    let all = [Way::Direct, Way::Relay, Way::Janus];
-    let one = take_turns("1 KB call, 1 client", ways, &all, 1, job, amount, table).await?;
+    let turns = Turns::of("1 KB call, 1 client", ALL, 1, amount);
+    // A difference of two small times needs neighbours that are closer together.
+    let turns = Turns {
+        rounds: turns.rounds * 2,
+        time: turns.time / 2,
+        ..turns
+    };
+    let one = turns.take(ways, job, table).await?;
     let added = |round: &BTreeMap<Way, Measured>, way| {
         Some(p50(round.get(&way)?) - p50(round.get(&Way::Direct)?))
     };
@@ -96,7 +112,8 @@ async fn small_calls(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
         values: values.collect(),
         missing: None,
     });
-    let few = take_turns("1 KB call, 8 clients", ways, &all, 8, job, amount, table).await?;
+    let turns = Turns::of("1 KB call, 8 clients", ALL, 8, amount);
+    let few = turns.take(ways, job, table).await?;
     table.add(few.row(
         "processor time",
         Goal::AtMost(2.0),
@@ -104,7 +121,8 @@ async fn small_calls(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
         Unit::Micros,
         processor,
     ));
-    let many = take_turns("1 KB call, 64 clients", ways, &all, 64, job, amount, table).await?;
+    let turns = Turns::of("1 KB call, 64 clients", ALL, 64, amount);
+    let many = turns.take(ways, job, table).await?;
     table.add(many.row(
         "processor time",
         Goal::AtMost(2.0),
@@ -123,7 +141,6 @@ async fn small_calls(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
 }
 
 async fn big_answers(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
-    let both = [Way::Relay, Way::Janus];
     let goals = [
         ("1 MB of base64", 1.5),
         ("1 MB of escaped text", 2.5),
@@ -131,7 +148,9 @@ async fn big_answers(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
     ];
     for (shape, (work, most)) in Shape::ALL.into_iter().zip(goals) {
         let job = |way| Job::big(way, shape);
-        let series = take_turns(work, ways, &both, 4, job, amount, table).await?;
+        let series = Turns::of(work, BEHIND, 4, amount)
+            .take(ways, job, table)
+            .await?;
         let goal = Goal::AtMost(most);
         table.add(series.row("processor time", goal, Way::Relay, Unit::Micros, processor));
     }
@@ -140,13 +159,14 @@ async fn big_answers(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
 
 /// A distant server hides what a gateway costs and shows what it holds up.
 async fn distant_server(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
-    let all = [Way::Direct, Way::Relay, Way::Janus];
-    let amount = Amount {
-        rounds: amount.rounds.div_ceil(2),
-        ..*amount
+    let turns = Turns::of("50 ms server, 64 clients", ALL, 64, amount);
+    // Each client gets a few calls into a slice, and one more or less should not count.
+    let turns = Turns {
+        rounds: turns.rounds.div_ceil(2),
+        time: turns.time * 2,
+        ..turns
     };
-    let work = "50 ms server, 64 clients";
-    let series = take_turns(work, ways, &all, 64, Job::slow, &amount, table).await?;
+    let series = turns.take(ways, Job::slow, table).await?;
     table.add(series.row(
         "throughput",
         Goal::AtLeast(0.95),
@@ -158,53 +178,94 @@ async fn distant_server(ways: &Ways, amount: &Amount, table: &mut Table) -> anyh
 }
 
 async fn long_list(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
-    let all = [Way::Direct, Way::Relay, Way::Janus];
     let job = |way| Job::list(way, MANY);
     let work = "`tools/list` of 1000 tools, 1 client";
-    let series = take_turns(work, ways, &all, 1, job, amount, table).await?;
+    let series = Turns::of(work, ALL, 1, amount)
+        .take(ways, job, table)
+        .await?;
     table.add(series.row("p50", Goal::AtMost(1.1), Way::Direct, Unit::Micros, p50));
     Ok(())
 }
 
-/// Measures the ways one after the other, again and again. Where Janus fails it is out, and the rest goes on.
-async fn take_turns(
-    work: &'static str,
-    ways: &Ways,
-    order: &[Way],
-    clients: usize,
-    job: impl Fn(Way) -> Job,
-    amount: &Amount,
-    table: &mut Table,
-) -> anyhow::Result<Series> {
-    let slice = Slice {
-        clients,
-        calls: UNBOUNDED,
-        time: amount.slice,
-    };
-    let mut jobs: BTreeMap<Way, Arc<Job>> =
-        order.iter().map(|&way| (way, Arc::new(job(way)))).collect();
-    let mut rounds = Vec::with_capacity(amount.rounds);
-    for number in 0..amount.rounds {
-        let mut round = BTreeMap::new();
-        for &way in order {
-            let (Some(process), Some(job)) = (ways.process(way), jobs.get(&way)) else {
-                continue;
+impl Turns {
+    fn of(work: &'static str, order: &'static [Way], clients: usize, amount: &Amount) -> Self {
+        Self {
+            work,
+            order,
+            clients,
+            rounds: amount.rounds,
+            time: amount.slice,
+        }
+    }
+
+    /// Measures the ways one after the other, again and again, after a short round that does not count. Where Janus
+    /// fails it is out, and the rest goes on.
+    async fn take(
+        &self,
+        ways: &Ways,
+        job: impl Fn(Way) -> Job,
+        table: &mut Table,
+    ) -> anyhow::Result<Series> {
+        eprintln!("{} …", self.work);
+        let mut jobs: BTreeMap<Way, Arc<Job>> = self
+            .order
+            .iter()
+            .map(|&way| (way, Arc::new(job(way))))
+            .collect();
+        let mut rounds = Vec::with_capacity(self.rounds);
+        for number in 0..=self.rounds {
+            let time = if number == 0 {
+                self.time / 4
+            } else {
+                self.time
             };
-            match load::run(process, job, slice).await {
-                Ok(measured) => {
-                    table.detail(detail(work, number, way, clients, &measured));
-                    round.insert(way, measured);
+            let slice = Slice {
+                clients: self.clients,
+                calls: MOST_CALLS,
+                time,
+            };
+            let mut round = BTreeMap::new();
+            for &way in self.order {
+                let (Some(process), Some(job)) = (ways.process(way), jobs.get(&way)) else {
+                    continue;
+                };
+                match load::run(process, job, slice).await {
+                    Ok(measured) => drop(round.insert(way, measured)),
+                    Err(error) if way == Way::Janus => {
+                        table.fail(format!("{}: {way}: {error:#}", self.work));
+                        jobs.remove(&way);
+                    }
+                    Err(error) => return Err(error.context(format!("{}: {way}", self.work))),
                 }
-                Err(error) if way == Way::Janus => {
-                    table.fail(format!("{work}: {way}: {error:#}"));
-                    jobs.remove(&way);
+            }
+            if number > 0 {
+                for (way, measured) in &round {
+                    table.detail(self.detail(number, *way, measured));
                 }
-                Err(error) => return Err(error.context(format!("{work}: {way}"))),
+                rounds.push(round);
             }
         }
-        rounds.push(round);
+        Ok(Series {
+            work: self.work,
+            rounds,
+        })
     }
-    Ok(Series { work, rounds })
+
+    fn detail(&self, round: usize, way: Way, of: &Measured) -> serde_json::Value {
+        json!({
+            "work": self.work,
+            "round": round,
+            "way": way.to_string(),
+            "clients": self.clients,
+            "calls": of.calls,
+            "seconds": of.elapsed.as_secs_f64(),
+            "calls_per_second": rate(of),
+            "processor_us_per_call": processor(of),
+            "p50_us": percentile(of, 50),
+            "p90_us": percentile(of, 90),
+            "p99_us": percentile(of, 99),
+        })
+    }
 }
 
 impl Series {
@@ -232,22 +293,6 @@ impl Series {
             missing: None,
         }
     }
-}
-
-fn detail(work: &str, round: usize, way: Way, clients: usize, of: &Measured) -> serde_json::Value {
-    json!({
-        "work": work,
-        "round": round,
-        "way": way.to_string(),
-        "clients": clients,
-        "calls": of.calls,
-        "seconds": of.elapsed.as_secs_f64(),
-        "calls_per_second": rate(of),
-        "processor_us_per_call": processor(of),
-        "p50_us": percentile(of, 50),
-        "p90_us": percentile(of, 90),
-        "p99_us": percentile(of, 99),
-    })
 }
 
 fn processor(of: &Measured) -> f64 {

@@ -1,12 +1,18 @@
 //! The processes of one measurement: an upstream, the bare relay before it, Janus before it.
 
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{End, Process};
+use crate::{
+    Amount,
+    process::{End, Process},
+};
 
 /// The server's name before its tools' names.
 pub(crate) const PREFIX: &str = "s__";
@@ -64,11 +70,12 @@ pub(crate) enum Under {
 pub(crate) struct Ground {
     upstream: Process,
     directory: TempDir,
+    janus: Option<PathBuf>,
 }
 
 impl Ground {
     /// Starts an upstream that lists so many tools.
-    pub(crate) async fn with_tools(tools: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn with_tools(tools: usize, amount: &Amount) -> anyhow::Result<Self> {
         let mut command = itself(Under::Nothing)?;
         command
             .arg("upstream")
@@ -77,6 +84,7 @@ impl Ground {
         Ok(Self {
             upstream: Process::start(command, End::Stdin).await?,
             directory: TempDir::new()?,
+            janus: amount.janus.clone(),
         })
     }
 
@@ -106,10 +114,11 @@ impl Ground {
 
     /// A Janus with a home of its own: none of them sees another's lock, or the user's files.
     fn janus(&self, under: Under) -> anyhow::Result<Command> {
+        let janus = self.janus.as_deref().context("no Janus is measured")?;
         let home = TempDir::new_in(&self.directory)?.keep();
         let file = home.join("config.yaml");
         fs::write(&file, self.config(&home))?;
-        let mut command = program(Path::new(env!("CARGO_BIN_EXE_janus")), under);
+        let mut command = program(janus, under);
         command.arg("serve").arg("--config").arg(&file);
         command.env("HOME", &home);
         for (variable, name) in [("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")] {

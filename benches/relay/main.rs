@@ -31,16 +31,23 @@ mod table;
 mod upstream;
 mod verify;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::table::Table;
+use crate::{
+    ground::{Ground, Under, Way},
+    table::Table,
+};
 
 /// What Janus costs beside a bare relay.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 struct Args {
     /// Short slices and few rounds: 40 s instead of 3 min, for a first impression.
     #[arg(long)]
@@ -53,6 +60,10 @@ struct Args {
     /// Measure the bare relay alone, to see what the machine and the load client can do.
     #[arg(long)]
     without_janus: bool,
+
+    /// Measure another build of Janus, to compare two of them.
+    #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_janus"))]
+    janus: PathBuf,
 
     /// What `cargo bench` passes, and `cargo test` does not.
     #[arg(long, hide = true)]
@@ -82,7 +93,7 @@ enum Part {
 }
 
 /// How much is measured. Both amounts are bounded in calls and in time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Amount {
     /// How often the targets take turns.
     rounds: usize,
@@ -92,13 +103,13 @@ pub(crate) struct Amount {
     starts: usize,
     /// 1 KB calls between two instruction counts.
     counted: u64,
-    /// Whether Janus is measured.
-    janus: bool,
+    /// The Janus that is measured, if any.
+    janus: Option<PathBuf>,
 }
 
 impl Amount {
     fn of(args: &Args) -> Self {
-        let janus = !args.without_janus;
+        let janus = (!args.without_janus).then(|| args.janus.clone());
         if args.quick {
             Self {
                 rounds: 3,
@@ -133,8 +144,13 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     allow_many_connections()?;
-    let amount = Amount::of(args);
+    let mut amount = Amount::of(args);
     let mut table = Table::default();
+    if let Err(error) = try_janus(&amount).await {
+        // Once is enough; the reference is still worth measuring.
+        table.fail(format!("{error:#}"));
+        amount.janus = None;
+    }
     calls::measure(&amount, &mut table).await?;
     standing::measure(&amount, &mut table).await?;
     callgrind::measure(&amount, &mut table).await?;
@@ -150,6 +166,19 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Starts Janus once, to see whether it serves at all.
+async fn try_janus(amount: &Amount) -> anyhow::Result<()> {
+    if amount.janus.is_some() {
+        let ground = Ground::with_tools(0, amount).await?;
+        ground
+            .start(Way::Janus, Under::Nothing)
+            .await?
+            .stop()
+            .await?;
+    }
+    Ok(())
 }
 
 /// The usual soft limit of 1024 files is too low for 1000 sessions; the processes started from here inherit this one.

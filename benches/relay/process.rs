@@ -58,10 +58,18 @@ impl Process {
         let stdin = child.stdin.take();
         let pid = child.id().context("the process has just been started")?;
         let mut lines = BufReader::new(child.stderr.take().context("stderr is a pipe")?).lines();
-        let address = timeout(READY, ready(&mut lines))
-            .await
-            .with_context(|| format!("{program} said nothing for {} s", READY.as_secs()))?
-            .with_context(|| format!("{program} does not serve"))?;
+        let mut said = Vec::new();
+        let Ok(found) = timeout(READY, ready(&mut lines, &mut said)).await else {
+            bail!(
+                "{program} is not ready after {} s: {}",
+                READY.as_secs(),
+                said.join(" | ")
+            );
+        };
+        let Some(address) = found? else {
+            let status = timeout(ENDED, child.wait()).await??;
+            bail!("{program} does not serve: {status}: {}", said.join(" | "));
+        };
         let mut rest = JoinSet::new();
         rest.spawn(async move {
             let mut said = Vec::new();
@@ -143,20 +151,20 @@ impl Process {
     }
 }
 
-/// Reads until the line with the address.
-async fn ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<SocketAddr> {
-    let mut said = Vec::new();
+/// Reads until the line with the address; `None` where stderr ends without it.
+async fn ready(
+    lines: &mut Lines<BufReader<ChildStderr>>,
+    said: &mut Vec<String>,
+) -> anyhow::Result<Option<SocketAddr>> {
     while let Some(line) = lines.next_line().await? {
         if let Some((_, rest)) = line.split_once(MARK) {
             let address = rest.split('/').next().unwrap_or_default();
-            return address
+            let address = address
                 .parse()
-                .with_context(|| format!("no address in: {line}"));
+                .with_context(|| format!("no address in: {line}"))?;
+            return Ok(Some(address));
         }
         said.push(line);
     }
-    if said.is_empty() {
-        bail!("it ended without a word");
-    }
-    bail!("it ended with: {}", said.join(" | "))
+    Ok(None)
 }

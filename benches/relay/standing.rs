@@ -27,7 +27,8 @@ enum Holding {
 }
 
 pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
-    let ground = Ground::with_tools(5).await?;
+    eprintln!("start and memory …");
+    let ground = Ground::with_tools(5, amount).await?;
     starts(&ground, amount, table).await?;
     let works = [
         ("resident memory, idle", Holding::Nothing, 12.0),
@@ -38,7 +39,7 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
             50.0,
         ),
     ];
-    let many = Ground::with_tools(MANY).await?;
+    let many = Ground::with_tools(MANY, amount).await?;
     for (work, holding, most) in works {
         let ground = if holding == Holding::Tools {
             &many
@@ -129,7 +130,7 @@ async fn start(ground: &Ground, way: Way) -> anyhow::Result<(Duration, Duration)
 }
 
 fn ways(amount: &Amount) -> Vec<Way> {
-    let janus = amount.janus.then_some(Way::Janus);
+    let janus = amount.janus.as_ref().map(|_| Way::Janus);
     [Way::Relay].into_iter().chain(janus).collect()
 }
 

@@ -79,7 +79,6 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn add(&mut self, row: Row) {
-        eprintln!("{row}");
         self.rows.push(row);
     }
 
@@ -90,7 +89,6 @@ impl Table {
 
     /// Something that did not work and makes the run fail, while the rest is still measured.
     pub(crate) fn fail(&mut self, failure: String) {
-        eprintln!("error: {failure}");
         self.failures.push(failure);
     }
 
