@@ -144,6 +144,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     allow_many_connections()?;
+    verify::try_check()?;
     let mut amount = Amount::of(args);
     let mut table = Table::default();
     if let Err(error) = try_janus(&amount).await {

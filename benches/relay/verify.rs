@@ -77,6 +77,40 @@ pub(crate) fn check(
     bail!("the stream ended without an answer")
 }
 
+/// Tries the check itself, for one that takes everything would make everything look right.
+pub(crate) fn try_check() -> anyhow::Result<()> {
+    let content = r#"[{"type":"text","text":"a"}]"#;
+    let expected = Expected::Content {
+        content: content.into(),
+        structured: None,
+    };
+    let right =
+        format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"content":{content},"_meta":{{}}}}}}"#);
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+    let stream = format!("data: {notification}\n\nevent: message\ndata:{right}\n\n");
+    for (body, is_stream) in [(&right, false), (&stream, true)] {
+        check(body.as_bytes(), is_stream, 7, &expected, "").context("the right answer")?;
+    }
+    let wrong = [
+        right.replace(":7", ":8"),
+        right.replace("\"a\"", "\"b\""),
+        right.replace("_meta", "structuredContent"),
+        right.replace("result", "error"),
+        right.replace("}}", "}"),
+    ];
+    for body in wrong {
+        let stream = format!("data: {body}\n\n");
+        for (body, is_stream) in [(&body, false), (&stream, true)] {
+            let found = check(body.as_bytes(), is_stream, 7, &expected, "");
+            ensure!(found.is_err(), "a wrong answer was taken: {body}");
+        }
+    }
+    let cut_off = format!("data: {notification}\n\n");
+    let found = check(cut_off.as_bytes(), true, 7, &expected, "");
+    ensure!(found.is_err(), "a stream without an answer was taken");
+    Ok(())
+}
+
 fn check_answer(
     answer: &Answer<'_>,
     id: u64,
