@@ -1,0 +1,111 @@
+//! User instructions per call, counted by valgrind: the one number without noise, hence the one to compare across
+//! runs and to hold a change to.
+//!
+//! A process is run with some calls and again with more of them; the difference is what the calls cost, without start,
+//! sessions and end.
+
+use std::{collections::BTreeMap, process::Stdio};
+
+use anyhow::Context as _;
+use tokio::process::Command;
+
+use crate::{
+    Amount,
+    calls::SMALL,
+    ground::{Ground, Under, Way},
+    load::{self, Job},
+    table::{Goal, Row, Spread, Table, Unit},
+};
+
+/// A call with a file in it.
+const LARGE: usize = 100_000;
+
+/// Thousands of instructions per call.
+#[derive(Debug, Clone, Copy)]
+struct PerCall {
+    small: f64,
+    large: f64,
+}
+
+pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
+    let mut counted = BTreeMap::new();
+    let present = is_present().await;
+    if present {
+        eprintln!("instructions …");
+        let ground = Ground::with_tools(5, amount).await?;
+        let janus = async {
+            if amount.janus.is_some() {
+                Some(per_call(&ground, Way::Janus, amount.counted).await)
+            } else {
+                None
+            }
+        };
+        // Two at a time: how fast they run does not change what they count.
+        let (relay, janus) = tokio::join!(per_call(&ground, Way::Relay, amount.counted), janus);
+        counted.insert(Way::Relay, relay.context("relay under callgrind")?);
+        match janus {
+            Some(Ok(janus)) => drop(counted.insert(Way::Janus, janus)),
+            Some(Err(error)) => table.fail(format!("callgrind: janus: {error:#}")),
+            None => {}
+        }
+    }
+    let small: fn(&PerCall) -> f64 = |of| of.small;
+    let large: fn(&PerCall) -> f64 = |of| of.large;
+    for (work, most, number) in [
+        ("user instructions per 1 KB call", 110.0, small),
+        ("user instructions per 100 KB call", 1500.0, large),
+    ] {
+        table.add(Row {
+            work: work.to_owned(),
+            goal: Goal::AtMost(most),
+            against: None,
+            measured: Spread::of(counted.get(&Way::Janus).map(number)),
+            unit: Unit::Kiloinstructions,
+            values: counted.iter().map(|(way, of)| (*way, number(of))).collect(),
+            missing: (!present).then(|| "no valgrind".to_owned()),
+        });
+    }
+    Ok(())
+}
+
+async fn is_present() -> bool {
+    let version = Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .await;
+    version.is_ok_and(|status| status.success())
+}
+
+async fn per_call(ground: &Ground, way: Way, calls: u64) -> anyhow::Result<PerCall> {
+    // A large call costs more, so fewer of them are as exact.
+    let few = calls.div_ceil(5);
+    let base = instructions(ground, way, calls, 0).await?;
+    let twice = instructions(ground, way, 2 * calls, 0).await?;
+    let with_few = instructions(ground, way, calls, few).await?;
+    let with_more = instructions(ground, way, calls, 2 * few).await?;
+    Ok(PerCall {
+        small: (twice - base) / calls as f64 / 1e3,
+        large: (with_more - with_few) / few as f64 / 1e3,
+    })
+}
+
+/// What a whole run with so many small and large calls comes to.
+async fn instructions(ground: &Ground, way: Way, small: u64, large: u64) -> anyhow::Result<f64> {
+    let process = ground.start(way, Under::Callgrind).await?;
+    let mut clients = load::open(&process, None, 1).await?;
+    for (calls, size) in [(small, SMALL), (large, LARGE)] {
+        let job = Job::echo(way, size);
+        for client in &mut clients {
+            for _ in 0..calls {
+                client.ask(&job).await?;
+            }
+        }
+    }
+    load::close(clients).await?;
+    let said = process.stop().await?;
+    // `==PID== Collected : 123456`
+    let sum = said.iter().find_map(|line| line.split_once("Collected : "));
+    let (_, sum) = sum.with_context(|| format!("no sum from callgrind: {}", said.join(" | ")))?;
+    sum.trim().parse().context("the sum is not a number")
+}
