@@ -1,0 +1,218 @@
+//! One list out of many: tools, prompts, resources and templates of all accounts in a scope.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{AccountId, Subject};
+use crate::protocol::{Edit, Era, Json, ListKind, Listing, Object};
+
+use super::address::{self, Addresses};
+use super::exposed_name;
+
+/// One account's contribution to a view.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The server's `description`.
+    pub description: Option<String>,
+    /// What it offers.
+    pub listing: Arc<Listing>,
+}
+
+/// A merged list: ready to send, and able to say where each name leads.
+#[derive(Debug)]
+pub struct Merged {
+    /// The array, as clients get it.
+    pub array: Json,
+    /// What each shown name stands for.
+    entries: BTreeMap<String, Entry>,
+}
+
+/// What a shown name stands for.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its own name or URI.
+    pub key: String,
+    /// The item as the server wrote it.
+    pub item: Json,
+}
+
+impl Merged {
+    /// Merges one list. `denied` says which items the caller's rules hide; `era` is the client's.
+    pub fn new(
+        kind: ListKind,
+        sources: &[Source],
+        era: Era,
+        denied: impl Fn(&AccountId, &Subject) -> bool,
+    ) -> Self {
+        let addresses = Addresses::new(sources);
+        let (mut entries, mut shown) = (BTreeMap::new(), Vec::new());
+        for source in sources {
+            for item in source.listing.of(kind).iter() {
+                let subject = subject(kind, &item.key);
+                if denied(&source.account, &subject) {
+                    continue;
+                }
+                let taken = if kind == ListKind::Tools {
+                    for_era(item.json.clone(), era)
+                } else {
+                    Some(item.json.clone())
+                };
+                let Some(json) = taken else { continue };
+                let name = shown_key(kind, &addresses, source, &item.key);
+                let json = arranged(kind, &addresses, source, json, &item.key, &name);
+                let entry = Entry {
+                    account: source.account.clone(),
+                    key: item.key.clone(),
+                    item: item.json.clone(),
+                };
+                // A server that lists a name twice gets its first one shown: calls could reach only one.
+                if let std::collections::btree_map::Entry::Vacant(free) = entries.entry(name) {
+                    free.insert(entry);
+                    shown.push(json);
+                }
+            }
+        }
+        Self {
+            array: Json::array(&shown).on_one_line(),
+            entries,
+        }
+    }
+
+    /// What a name of this list stands for.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the list is empty.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The names, for "did you mean".
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+}
+
+fn subject(kind: ListKind, key: &str) -> Subject {
+    match kind {
+        ListKind::Tools => Subject::Tool(key.to_owned()),
+        ListKind::Prompts => Subject::Prompt(key.to_owned()),
+        ListKind::Resources | ListKind::Templates => Subject::Resource(key.to_owned()),
+    }
+}
+
+/// A modern client has no tasks of 2025-11-25: a tool that can only be run as one is of no use to it.
+fn fits(tool: &Object, era: Era) -> bool {
+    let support = || {
+        tool.object("execution")
+            .and_then(|execution| execution.text("taskSupport"))
+    };
+    era == Era::Legacy || support().as_deref() != Some("required")
+}
+
+/// A tool as a client of this era can take it; `None` if it cannot.
+pub fn for_era(tool: Json, era: Era) -> Option<Json> {
+    let object = tool.object()?;
+    if !fits(&object, era) {
+        return None;
+    }
+    let odd_output = era == Era::Legacy && !legacy_output_schema(&object);
+    Some(if odd_output {
+        object.edited(&[Edit::Remove("outputSchema")])
+    } else {
+        tool
+    })
+}
+
+fn shown_key(kind: ListKind, addresses: &Addresses, source: &Source, key: &str) -> String {
+    match kind {
+        ListKind::Tools | ListKind::Prompts => exposed_name(source.account.server(), key),
+        ListKind::Resources | ListKind::Templates => addresses.shown(&source.account, key),
+    }
+}
+
+/// The item as it is shown: everything its server wrote, with the shown name in place.
+fn arranged(
+    kind: ListKind,
+    addresses: &Addresses,
+    source: &Source,
+    item: Json,
+    key: &str,
+    name: &str,
+) -> Json {
+    let Some(object) = item.object() else {
+        return item;
+    };
+    let mut edits = Vec::new();
+    if name != key {
+        edits.push(Edit::Set(kind.key(), Json::string(name)));
+    }
+    if kind == ListKind::Tools {
+        edits.extend(described(&object, source).map(|text| Edit::Set("description", text)));
+        edits.extend(ui_resource(&object, addresses, source).map(|meta| Edit::Set("_meta", meta)));
+    }
+    if edits.is_empty() {
+        item
+    } else {
+        object.edited(&edits)
+    }
+}
+
+fn described(tool: &Object, source: &Source) -> Option<Json> {
+    let server = source.description.as_deref()?;
+    let own = tool.text("description").unwrap_or_default();
+    Some(Json::string(&if own.is_empty() {
+        server.to_owned()
+    } else {
+        format!("{server}: {own}")
+    }))
+}
+
+/// `_meta.ui.resourceUri` must resolve in the same view.
+fn ui_resource(tool: &Object, addresses: &Addresses, source: &Source) -> Option<Json> {
+    let meta = tool.object("_meta")?;
+    let ui = meta.object("ui")?;
+    let uri = ui.text("resourceUri")?;
+    let shown = addresses.shown(&source.account, &uri);
+    (shown != uri).then(|| {
+        meta.edited(&[Edit::Set(
+            "ui",
+            ui.edited(&[Edit::Set("resourceUri", Json::string(&shown))]),
+        )])
+    })
+}
+
+/// Revisions up to 2025-11-25 allow objects only as structured content.
+fn legacy_output_schema(tool: &Object) -> bool {
+    tool.object("outputSchema")
+        .is_none_or(|schema| schema.text("type").as_deref() == Some("object"))
+}
+
+impl Addresses {
+    /// The addresses of the resources and templates of these sources.
+    pub fn new(sources: &[Source]) -> Self {
+        let known = sources.iter().flat_map(|source| {
+            let templates = source.listing.templates.iter().map(|item| (item, true));
+            let resources = source.listing.resources.iter().map(|item| (item, false));
+            resources
+                .chain(templates)
+                .map(|(item, template)| address::Known {
+                    account: source.account.clone(),
+                    uri: item.key.clone(),
+                    template,
+                })
+        });
+        let accounts = sources.iter().map(|source| source.account.clone());
+        Self::of(accounts.collect(), known.collect())
+    }
+}

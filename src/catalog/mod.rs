@@ -1,0 +1,14 @@
+//! What a client sees: names, merged lists, addresses of resources. Pure.
+//!
+//! Invariants:
+//! - A name shown to a client depends on its server and its own name, never on order or on what else is there.
+//! - What is listed resolves to where it came from, and nothing else resolves.
+//! - Lists come in the order of the configuration, then in the server's own.
+
+mod address;
+mod merge;
+mod name;
+
+pub use address::{Addresses, Found};
+pub use merge::{Entry, Merged, Source, for_era};
+pub use name::{NAME_LIMIT, exposed_name};
