@@ -79,6 +79,13 @@ impl Policy {
         }
     }
 
+    /// Whether any tool of the account may be hidden at all.
+    pub fn hides_tools(&self, account: &AccountId) -> bool {
+        self.tools.get(account.server()).is_some_and(|rules| {
+            !rules.exclude.is_empty() || !rules.include.iter().any(|glob| glob.pattern() == "*")
+        })
+    }
+
     /// The rule that denies, if one does: lists and calls ask the same question.
     pub fn against(&self, account: &AccountId, subject: &Subject) -> Option<String> {
         let Subject::Tool(tool) = subject else {

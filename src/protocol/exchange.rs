@@ -54,6 +54,8 @@ pub struct Request {
     pub client: Arc<ClientFacts>,
     /// Modern: the `Mcp-Param-…` headers that came with it.
     pub param_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it came over a transport that has headers at all: there, a missing one is an error.
+    pub over_http: bool,
 }
 
 impl Request {
@@ -86,6 +88,9 @@ impl Request {
 pub enum Event {
     /// Progress, a log message, a subscribed change: forwarded in order.
     Notify(Envelope),
+    /// The server answers with a stream, of which nothing is there yet: the client gets one too, and a legacy one
+    /// learns how to resume it before anything else (SEP-1699).
+    Opened,
     /// A legacy server asks in mid-call. Dropping the sender means that nobody can answer.
     Ask(Question, oneshot::Sender<Answer>),
 }
@@ -293,6 +298,11 @@ impl Events {
         let (sender, answer) = oneshot::channel();
         self.push(Event::Ask(question, sender));
         answer.await.unwrap_or(Answer::Refused)
+    }
+
+    /// The server's answer is a stream.
+    pub fn opened(&self) {
+        self.push(Event::Opened);
     }
 
     /// How many notifications found no room.

@@ -53,6 +53,25 @@ impl Json {
         Self(Bytes::from_static(text.as_bytes()))
     }
 
+    /// An array of these elements.
+    pub fn array(elements: &[Self]) -> Self {
+        let mut out = Vec::with_capacity(
+            2 + elements
+                .iter()
+                .map(|element| element.0.len() + 1)
+                .sum::<usize>(),
+        );
+        out.push(b'[');
+        for (at, element) in elements.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&element.0);
+        }
+        out.push(b']');
+        Self::composed(out)
+    }
+
     /// Text that is JSON by construction: made from checked parts.
     pub(crate) fn composed(text: Vec<u8>) -> Self {
         debug_assert!(

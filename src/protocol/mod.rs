@@ -15,7 +15,9 @@ mod exchange;
 pub mod header;
 mod json;
 mod listing;
+mod log_level;
 pub mod meta;
+pub mod param_header;
 mod seal;
 mod splice;
 pub mod sse;
@@ -28,6 +30,7 @@ pub use exchange::{
 };
 pub use json::{Edit, Json, NotJson, Object};
 pub use listing::{Item, ListKind, Listing, ServerFacts};
+pub use log_level::LogLevel;
 pub use seal::{Sealer, Unsealed};
 pub use splice::Splice;
 
