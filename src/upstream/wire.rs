@@ -195,6 +195,7 @@ mod tests {
                 session: None,
             }),
             param_headers: Vec::new(),
+            over_http: true,
         };
         Outgoing::relayed(&request, &route, 9, server)
     }

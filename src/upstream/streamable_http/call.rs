@@ -131,7 +131,13 @@ impl<'a> Call<'a> {
         }
         match content(response.headers()) {
             Content::Json => self.json(response.into_body()).await,
-            Content::Events => self.stream(response.into_body()).await,
+            Content::Events => {
+                // Between the eras the status of an answer may yet change.
+                if self.client.is_some_and(|client| client.era() == self.era) {
+                    self.events.opened();
+                }
+                self.stream(response.into_body()).await
+            }
             Content::Other(what) => Err(self.leg.bad(format!("its content type is {what}"))),
         }
     }
