@@ -1,0 +1,60 @@
+//! `completion/complete` of a profile view: its `ref` names a prompt or a template as this view shows it.
+
+use crate::binding::Scope;
+use crate::catalog::Found;
+use crate::model::Subject;
+use crate::protocol::{Events, ListKind, Outcome, Request};
+
+use super::{Gateway, error};
+
+impl Gateway {
+    pub(super) async fn complete(
+        &self,
+        scope: &Scope,
+        request: Request,
+        events: &Events,
+    ) -> Outcome {
+        let Some(reference) = request.params().object("ref") else {
+            return error::invalid_params("`ref` is missing");
+        };
+        let (account, subject) = match (
+            reference.text("type").as_deref(),
+            reference.text("name"),
+            reference.text("uri"),
+        ) {
+            (Some("ref/prompt"), Some(name), _) => {
+                let merged = self
+                    .list_with(scope, ListKind::Prompts, &request, &name)
+                    .await;
+                let Some(entry) = merged.find(&name) else {
+                    return error::unknown("prompt", &name, merged.names());
+                };
+                (
+                    entry.account.clone(),
+                    Subject::PromptCompletion(entry.key.clone()),
+                )
+            }
+            (Some("ref/resource"), _, Some(uri)) => {
+                self.settled(scope).await;
+                match self.addresses(scope).find(&uri) {
+                    Found::At(account, own) => (account, Subject::ResourceCompletion(own)),
+                    Found::Ambiguous(choices) => {
+                        return error::invalid_params(format!(
+                            "several servers have this template; name one of: {}",
+                            choices.join(", ")
+                        ));
+                    }
+                    Found::Nowhere => {
+                        return error::invalid_params("no server here has this template");
+                    }
+                }
+            }
+            _ => {
+                return error::invalid_params(
+                    "`ref` is a `ref/prompt` with a `name` or a `ref/resource` with a `uri`",
+                );
+            }
+        };
+        self.relay(scope, &account, subject, request, events).await
+    }
+}

@@ -1,0 +1,139 @@
+//! The only mapping from what went wrong to what a client reads.
+//!
+//! A failed tool call is a result with `isError`, so that the model can read it and do something else; everything
+//! else is a JSON-RPC error. The text has at most four short sentences: the fact, what was sent, what to do.
+
+use serde_json::{Value, json};
+
+use crate::model::AccountId;
+use crate::policy::Denied;
+use crate::protocol::{Json, Outcome, RpcError, code};
+use crate::upstream::Failure;
+
+/// The method is not served in this view.
+pub(super) fn method_not_found(method: &str) -> RpcError {
+    let method: String = method.chars().take(100).collect();
+    RpcError::new(
+        code::METHOD_NOT_FOUND,
+        format!("method `{method}` is not served here"),
+    )
+}
+
+/// The parameters are not what the method needs.
+pub(super) fn invalid_params(message: impl Into<String>) -> Outcome {
+    Outcome::Error(RpcError::new(code::INVALID_PARAMS, message))
+}
+
+/// A name that is not in the list.
+pub(super) fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Outcome {
+    let shown: String = name.chars().take(200).collect();
+    let meant = known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(candidate, name),
+                candidate,
+            )
+        })
+        .filter(|(likeness, _)| *likeness > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = meant.map_or_else(String::new, |(_, candidate)| {
+        format!("; did you mean `{candidate}`?")
+    });
+    invalid_params(format!("there is no {what} `{shown}` here{hint}"))
+}
+
+/// A request that got no answer from its server.
+pub(super) fn failed(method: &str, failure: &Failure) -> Outcome {
+    told(method, &sentence(failure), &explained(failure))
+}
+
+/// A request that a rule refused.
+pub(super) fn denied(method: &str, denied: &Denied) -> Outcome {
+    let text =
+        format!("{denied}. Nothing was sent. A person set this rule; do not look for another way.");
+    told(
+        method,
+        &text,
+        &json!({"code": "denied", "account": denied.account.to_string(), "sent": false, "rule": denied.rule}),
+    )
+}
+
+/// A question, a subscription or a task would have to be translated between the eras.
+pub(super) fn not_translated(method: &str, account: &AccountId, what: &str) -> Outcome {
+    let text = format!(
+        "{account} {what}, and this client speaks the other era of MCP. Janus cannot translate that yet; use a client of the server's era."
+    );
+    told(
+        method,
+        &text,
+        &json!({"code": "unavailable", "account": account.to_string(), "sent": true}),
+    )
+}
+
+fn told(method: &str, text: &str, data: &Value) -> Outcome {
+    if method == "tools/call" {
+        let result = json!({"content": [{"type": "text", "text": text}], "isError": true, "_meta": {"dev.janus/error": data}});
+        return Outcome::Result {
+            result: Json::of(&result),
+            cache: None,
+        };
+    }
+    Outcome::Error(RpcError::new(code::INTERNAL_ERROR, text).with_data(data))
+}
+
+fn explained(failure: &Failure) -> Value {
+    let (code, account) = match failure {
+        Failure::Unreachable { account, .. }
+        | Failure::BadAnswer { account, .. }
+        | Failure::SessionUnknown { account }
+        | Failure::Stopping { account } => ("unavailable", account),
+        Failure::Rejected { account, .. } => ("rejected", account),
+        Failure::Interrupted { account, .. } => ("outcome_unknown", account),
+        Failure::TimedOut { account, .. } => ("timed_out", account),
+    };
+    let retry_after = match failure {
+        Failure::Unreachable { retry_in, .. } => retry_in.map(|wait| wait.as_secs().max(1)),
+        _ => None,
+    };
+    let mut data = json!({"code": code, "account": account.to_string(), "sent": failure.sent()});
+    if let (Some(seconds), Some(members)) = (retry_after, data.as_object_mut()) {
+        members.insert("retry_after".to_owned(), seconds.into());
+    }
+    data
+}
+
+/// What a person or a model reads of a failure: the fact, what was sent, what to do.
+fn sentence(failure: &Failure) -> String {
+    let advice = match failure {
+        Failure::Unreachable {
+            retry_in: Some(wait),
+            ..
+        } => {
+            format!(
+                "Nothing was sent. Janus tries again in {} s.",
+                wait.as_secs().max(1)
+            )
+        }
+        Failure::Unreachable { .. } | Failure::SessionUnknown { .. } | Failure::Stopping { .. } => {
+            "Nothing was sent.".to_owned()
+        }
+        Failure::Rejected { .. } => {
+            "Nothing ran. Check `headers` of this server in the configuration.".to_owned()
+        }
+        Failure::Interrupted { .. } => {
+            "It may or may not have happened. Check before you repeat it.".to_owned()
+        }
+        Failure::TimedOut { .. } => {
+            "It was cancelled, but it may have happened. Check before you repeat it.".to_owned()
+        }
+        Failure::BadAnswer { .. } => {
+            "The call reached the server. Check before you repeat it.".to_owned()
+        }
+    };
+    format!("{failure}. {advice}")
+}

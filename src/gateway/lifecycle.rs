@@ -1,0 +1,199 @@
+//! What a view says of itself: the results of `initialize` and `server/discover`, and `ping`.
+//!
+//! Answered from what is known already: a slow server delays no client's start. `listChanged` is always advertised,
+//! because lists can change in every view (some clients re-list only then).
+
+use serde_json::{Value, json};
+
+use crate::binding::{Scope, View};
+use crate::protocol::{
+    CacheHint, Edit, Era, Json, Object, Outcome, Request, Revision, ServerFacts, meta,
+};
+
+use super::{Gateway, error};
+
+/// Extensions that pass through a merged view: both sides of the tool relation stay in one view.
+const RELAYED_EXTENSIONS: [&str; 2] = ["io.modelcontextprotocol/ui", TASKS];
+/// The extension of SEP-2663.
+pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
+/// The model reads the instructions before every conversation.
+const LONGEST_INSTRUCTIONS: usize = 2000;
+/// What a view is changes with the configuration only, but servers come and go behind it.
+const DISCOVER_TTL: CacheHint = CacheHint { ttl_ms: 60_000 };
+
+/// `ping` exists in the legacy era only.
+pub(super) fn pong(request: &Request) -> Outcome {
+    match request.client.era() {
+        Era::Legacy => Outcome::Result {
+            result: Object::empty().json().clone(),
+            cache: None,
+        },
+        Era::Modern => Outcome::Error(error::method_not_found("ping")),
+    }
+}
+
+impl Gateway {
+    pub(super) async fn initialized(&self, scope: &Scope, revision: Revision) -> Json {
+        let face = self.face(scope, Era::Legacy).await;
+        let mut result = json!({"protocolVersion": revision.as_str()});
+        if let Some(members) = result.as_object_mut() {
+            members.insert("capabilities".to_owned(), face.capabilities);
+            members.insert("serverInfo".to_owned(), face.info);
+            members.extend(
+                face.instructions
+                    .map(|text| ("instructions".to_owned(), text.into())),
+            );
+        }
+        Json::of(&result)
+    }
+
+    pub(super) async fn discover(&self, scope: &Scope, request: &Request) -> Outcome {
+        if request.client.era() == Era::Legacy {
+            return Outcome::Error(error::method_not_found(request.method()));
+        }
+        let face = self.face(scope, Era::Modern).await;
+        let mut result = json!({
+            "supportedVersions": Revision::ALL.map(Revision::as_str),
+            "capabilities": face.capabilities,
+            "_meta": {meta::SERVER_INFO: face.info},
+        });
+        if let (Some(members), Some(text)) = (result.as_object_mut(), face.instructions) {
+            members.insert("instructions".to_owned(), text.into());
+        }
+        Outcome::Result {
+            result: Json::of(&result),
+            cache: Some(DISCOVER_TTL),
+        }
+    }
+
+    async fn face(&self, scope: &Scope, era: Era) -> Face {
+        match scope.view() {
+            View::Profile => self.profile_face(scope, era),
+            View::Transparent(account) => {
+                self.settled(scope).await;
+                match &self.listing(account).server {
+                    Some(server) => transparent_face(server, era),
+                    // Not reached yet: everything it may turn out to offer.
+                    None => Face {
+                        capabilities: all_capabilities(era),
+                        info: super::janus_info(),
+                        instructions: None,
+                    },
+                }
+            }
+        }
+    }
+
+    fn profile_face(&self, scope: &Scope, era: Era) -> Face {
+        let mut capabilities = all_capabilities(era);
+        let extensions = self.extensions(scope, era);
+        if let (Some(members), false) = (capabilities.as_object_mut(), extensions.is_empty()) {
+            members.insert("extensions".to_owned(), Value::Object(extensions));
+        }
+        Face {
+            capabilities,
+            info: super::janus_info(),
+            instructions: self.instructions(scope),
+        }
+    }
+
+    /// The extensions that at least one server of the view offers in this era and that Janus can relay there.
+    fn extensions(&self, scope: &Scope, era: Era) -> serde_json::Map<String, Value> {
+        let mut offered = serde_json::Map::new();
+        for account in scope.accounts() {
+            let listing = self.listing(account);
+            let Some(server) = &listing.server else {
+                continue;
+            };
+            let Some(extensions) = server.capabilities.object("extensions") else {
+                continue;
+            };
+            for name in RELAYED_EXTENSIONS {
+                let fits =
+                    name != TASKS || (era == Era::Modern && server.revision.era() == Era::Modern);
+                if let (true, Some(value)) =
+                    (fits, extensions.get(name).and_then(|value| value.read()))
+                {
+                    offered.entry(name).or_insert(value);
+                }
+            }
+        }
+        offered
+    }
+
+    /// One line for each server: what its tools' names begin with and what it is.
+    fn instructions(&self, scope: &Scope) -> Option<String> {
+        if scope.accounts().is_empty() {
+            return Some("Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned());
+        }
+        let mut text = String::from("Tools and prompts are named SERVER__NAME.");
+        for account in scope.accounts() {
+            let server = account.server();
+            let known = self
+                .servers
+                .get(server)
+                .and_then(|server| server.description.clone());
+            let line = known.map_or_else(
+                || format!("\n{server}__*"),
+                |description| format!("\n{server}__*: {description}"),
+            );
+            if text.len() + line.len() > LONGEST_INSTRUCTIONS {
+                text.push_str("\n…");
+                break;
+            }
+            text.push_str(&line);
+        }
+        Some(text)
+    }
+}
+
+struct Face {
+    capabilities: Value,
+    info: Value,
+    instructions: Option<String>,
+}
+
+fn all_capabilities(era: Era) -> Value {
+    let mut capabilities = json!({
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"listChanged": true, "subscribe": true},
+        "completions": {},
+    });
+    if let (Era::Legacy, Some(members)) = (era, capabilities.as_object_mut()) {
+        members.insert("logging".to_owned(), json!({}));
+    }
+    capabilities
+}
+
+/// The server's own face, with `listChanged` in every list it has. What one era has and the other lacks is left out.
+fn transparent_face(server: &ServerFacts, era: Era) -> Face {
+    let mut capabilities = server.capabilities.clone();
+    for list in ["tools", "prompts", "resources"] {
+        if let Some(of_list) = capabilities.object(list) {
+            let changed = of_list.edited(&[Edit::Set("listChanged", Json::literal("true"))]);
+            capabilities = capabilities
+                .edited(&[Edit::Set(list, changed)])
+                .object()
+                .unwrap_or(capabilities);
+        }
+    }
+    if server.revision.era() != era {
+        // Tasks of one era mean nothing in the other.
+        let extensions = capabilities
+            .object("extensions")
+            .map(|extensions| extensions.edited(&[Edit::Remove(TASKS)]));
+        let mut edits = vec![Edit::Remove("tasks")];
+        edits.extend(extensions.map(|extensions| Edit::Set("extensions", extensions)));
+        capabilities = capabilities.edited(&edits).object().unwrap_or(capabilities);
+    }
+    Face {
+        capabilities: capabilities.json().read().unwrap_or_else(|| json!({})),
+        info: server
+            .info
+            .as_ref()
+            .and_then(Json::read)
+            .unwrap_or_else(super::janus_info),
+        instructions: server.instructions.clone(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Janus as an MCP server: one file for each family of methods.
+//!
+//! Invariants:
+//! - `gateway` knows no HTTP and no session beyond its name.
+//! - Lists and calls go through the same view: what is listed can be called, what is not listed cannot.
+//! - One place, [`error`], turns failures into what a client reads.
+
+mod changes;
+mod completion;
+mod error;
+mod lifecycle;
+mod listen;
+mod lists;
+mod logging;
+mod prompts;
+mod relay;
+mod resources;
+mod sealed;
+mod tools;
+mod transparent;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::binding::{Scope, View};
+use crate::model::{Server, ServerName};
+use crate::policy::Policy;
+use crate::protocol::{Envelope, Events, Json, ListKind, Outcome, Request, Revision, Sealer};
+use crate::upstream::{Change, Upstream};
+
+pub use changes::Pending;
+
+/// Janus as an MCP server.
+#[derive(Debug)]
+pub struct Gateway {
+    upstream: Upstream,
+    policy: Policy,
+    servers: BTreeMap<ServerName, Arc<Server>>,
+    views: view::Cache,
+    levels: logging::Levels,
+    states: Sealer,
+    tasks: Sealer,
+    /// Janus is stopping: streams that would stay open end.
+    stopping: CancellationToken,
+}
+
+impl Gateway {
+    /// A gateway to these servers. The installation key seals what clients hold for it.
+    pub fn new(
+        servers: &[Arc<Server>],
+        upstream: Upstream,
+        installation_key: &[u8; 32],
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            upstream,
+            policy: Policy::new(servers.iter().map(AsRef::as_ref)),
+            servers: servers
+                .iter()
+                .map(|server| (server.name.clone(), Arc::clone(server)))
+                .collect(),
+            views: view::Cache::default(),
+            levels: logging::Levels::default(),
+            states: Sealer::new(installation_key, "request state"),
+            tasks: Sealer::new(installation_key, "task id"),
+            stopping,
+        }
+    }
+
+    /// Serves one request. Dropping the future cancels it.
+    pub async fn handle(&self, scope: &Scope, request: Request, events: &Events) -> Outcome {
+        match scope.view() {
+            View::Transparent(account) => self.transparent(scope, account, request, events).await,
+            View::Profile => self.profile(scope, request, events).await,
+        }
+    }
+
+    async fn profile(&self, scope: &Scope, request: Request, events: &Events) -> Outcome {
+        if let Some(kind) = ListKind::of_method(request.method()) {
+            return self.list(scope, kind, &request).await;
+        }
+        match request.method() {
+            "ping" => lifecycle::pong(&request),
+            "server/discover" => self.discover(scope, &request).await,
+            "tools/call" => self.call_tool(scope, request, events).await,
+            "prompts/get" => self.get_prompt(scope, request, events).await,
+            "resources/read" => self.read_resource(scope, request, events).await,
+            "resources/subscribe" | "resources/unsubscribe" => {
+                self.subscribe(scope, request, events).await
+            }
+            "completion/complete" => self.complete(scope, request, events).await,
+            "logging/setLevel" => self.set_level(scope, request, events).await,
+            "subscriptions/listen" => self.listen(scope, request, events).await,
+            "tasks/get" | "tasks/update" | "tasks/cancel" => {
+                self.task(scope, request, events).await
+            }
+            method => Outcome::Error(error::method_not_found(method)),
+        }
+    }
+
+    /// The result of `initialize`: what this view is.
+    pub async fn initialize(&self, scope: &Scope, revision: Revision) -> Json {
+        self.initialized(scope, revision).await
+    }
+
+    /// A client's notification that is nobody's business here: passed on where a view has one server.
+    pub async fn notified(&self, scope: &Scope, session: Option<&Arc<str>>, message: &Envelope) {
+        self.pass_notification(scope, session, message).await;
+    }
+
+    /// The changes behind Janus, for [`Self::announce`].
+    pub fn changes(&self) -> tokio::sync::broadcast::Receiver<Change> {
+        self.upstream.changes()
+    }
+
+    /// A session ended: what was held for it is let go.
+    pub fn release(&self, session: &str) {
+        self.levels.forget(session);
+        self.upstream.release(session);
+    }
+}
+
+/// `serverInfo` of Janus itself.
+fn janus_info() -> serde_json::Value {
+    serde_json::json!({"name": "janus", "title": "Janus", "version": env!("CARGO_PKG_VERSION")})
+}

@@ -1,0 +1,28 @@
+//! `prompts/get` of a profile view.
+
+use crate::binding::Scope;
+use crate::model::Subject;
+use crate::protocol::{Events, ListKind, Outcome, Request};
+
+use super::{Gateway, error};
+
+impl Gateway {
+    pub(super) async fn get_prompt(
+        &self,
+        scope: &Scope,
+        request: Request,
+        events: &Events,
+    ) -> Outcome {
+        let Some(name) = request.params().text("name") else {
+            return error::invalid_params("`name` is missing");
+        };
+        let merged = self
+            .list_with(scope, ListKind::Prompts, &request, &name)
+            .await;
+        let Some(entry) = merged.find(&name) else {
+            return error::unknown("prompt", &name, merged.names());
+        };
+        let (account, subject) = (entry.account.clone(), Subject::Prompt(entry.key.clone()));
+        self.relay(scope, &account, subject, request, events).await
+    }
+}

@@ -1,0 +1,116 @@
+//! The way of one request to one account: route, permission, forward, and what must be sealed on the way back.
+
+use std::borrow::Cow;
+
+use crate::binding::Scope;
+use crate::model::{AccountId, Subject};
+use crate::protocol::{
+    Body, Completion, Edit, Envelope, Era, Events, Json, Outcome, Relayed, Request,
+};
+
+use super::{Gateway, error, sealed};
+
+impl Gateway {
+    /// Sends a request to `account` and gives back its answer.
+    pub(super) async fn relay(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        subject: Subject,
+        request: Request,
+        events: &Events,
+    ) -> Outcome {
+        let Some(route) = scope.route(account, subject) else {
+            return error::invalid_params("the account is not in reach here");
+        };
+        let (account, subject) = (route.account().clone(), route.subject().clone());
+        let permitted = match self.policy.permit(&account, &subject, route) {
+            Ok(permitted) => permitted,
+            Err(denied) => return error::denied(request.method(), &denied),
+        };
+        let request = match self.opened(scope, &account, &request) {
+            Ok(request) => request,
+            Err(refused) => return refused,
+        };
+        match self.upstream.forward(permitted, &request, events).await {
+            Ok(relayed) => self.returned(scope, &account, &request, relayed),
+            Err(failure) => error::failed(request.method(), &failure),
+        }
+    }
+
+    /// The request with the server's own `requestState` in place of the sealed one.
+    fn opened<'r>(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        request: &'r Request,
+    ) -> Result<Cow<'r, Request>, Outcome> {
+        let params = request.params();
+        let Some(state) = params.get("requestState") else {
+            return Ok(Cow::Borrowed(request));
+        };
+        let state = state
+            .as_text()
+            .and_then(|state| self.open_state(&sealed::context(scope, account, request), &state));
+        let Some(state) = state else {
+            return Err(error::invalid_params(
+                "`requestState` was not made for this request, or its time is over: call again without it",
+            ));
+        };
+        let text = request
+            .message
+            .with_params(params.edited(&[Edit::Set("requestState", Json::string(&state))]));
+        let message = Envelope::of(&text).map_err(|refused| Outcome::Error(refused.error))?;
+        Ok(Cow::Owned(Request {
+            message,
+            ..request.clone()
+        }))
+    }
+
+    /// The answer as it may leave: what a server wants carried is sealed, what the client's era lacks is said.
+    fn returned(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        request: &Request,
+        relayed: Relayed,
+    ) -> Outcome {
+        match (relayed.completion, relayed.era, request.client.era()) {
+            (Completion::InputRequired, Era::Modern, Era::Legacy) => {
+                error::not_translated(request.method(), account, "asks for input")
+            }
+            (Completion::Extension, Era::Modern, Era::Legacy) => {
+                error::not_translated(request.method(), account, "answers with a task")
+            }
+            (Completion::InputRequired, ..) => self.edited(relayed, |gateway, result| {
+                let state = result.text("requestState")?;
+                let sealed = gateway.seal_state(&sealed::context(scope, account, request), &state);
+                Some(result.edited(&[Edit::Set("requestState", Json::string(&sealed))]))
+            }),
+            (Completion::Extension, ..) => self.edited(relayed, |gateway, result| {
+                let task = result.text("taskId")?;
+                Some(result.edited(&[Edit::Set(
+                    "taskId",
+                    Json::string(&gateway.seal_task(scope, account, &task)),
+                )]))
+            }),
+            _ => Outcome::Relayed(relayed),
+        }
+    }
+
+    /// The answer with its result edited; as it is where there is nothing to edit.
+    pub(super) fn edited(
+        &self,
+        mut relayed: Relayed,
+        edit: impl FnOnce(&Self, &crate::protocol::Object) -> Option<Json>,
+    ) -> Outcome {
+        if let Body::Whole(text) = &relayed.body
+            && let Some(message) = text.object()
+            && let Some(result) = message.object("result")
+            && let Some(edited) = edit(self, &result)
+        {
+            relayed.body = Body::Whole(message.edited(&[Edit::Set("result", edited)]));
+        }
+        Outcome::Relayed(relayed)
+    }
+}
