@@ -1,0 +1,234 @@
+//! The last step of an exchange: an outcome in the words of the client's era.
+//!
+//! Within one era nothing is touched. Between the eras the members that only one of them has are put in or left out;
+//! what would need a translation of questions or tasks was turned into an error before it came here.
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::protocol::{
+    Body, BodyStream, CacheHint, Completion, Edit, Envelope, Era, Json, ListKind, Outcome, Relayed,
+    Request, RpcError, Splice, code,
+};
+
+/// A response, ready to be sent: its text in parts, and its error code if it is an error.
+pub(super) struct Response {
+    pub(super) body: ResponseBody,
+    pub(super) code: Option<i64>,
+}
+
+pub(super) enum ResponseBody {
+    /// All of it.
+    Whole(Vec<Bytes>),
+    /// A long answer, handed on as it comes.
+    Stream(BodyStream),
+}
+
+/// What of a request its response depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) id: Json,
+    pub(super) method: Box<str>,
+    pub(super) era: Era,
+}
+
+/// Modern members of a result that a legacy client does not know.
+const MODERN_RESULT: &[&str] = &["resultType", "ttlMs", "cacheScope"];
+
+impl Asked {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            id: request.id(),
+            method: request.method().into(),
+            era: request.client.era(),
+        }
+    }
+
+    /// The response to this request.
+    pub(super) fn response(&self, outcome: Outcome) -> Response {
+        match outcome {
+            Outcome::Result { result, cache } => self.authored(&result, cache),
+            Outcome::Error(error) => self.error(&error),
+            Outcome::Relayed(relayed) => self.relayed(relayed),
+        }
+    }
+
+    fn error(&self, error: &RpcError) -> Response {
+        whole(error.text(Some(&self.id)), Some(error.code))
+    }
+
+    fn authored(&self, result: &Json, cache: Option<CacheHint>) -> Response {
+        let mut head = Vec::with_capacity(128);
+        head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        head.extend_from_slice(self.id.bytes());
+        head.extend_from_slice(b",\"result\":{");
+        let members = result.bytes().slice(1.min(result.bytes().len())..);
+        if self.era == Era::Modern {
+            head.extend_from_slice(&modern_members(cache));
+            if members.first() != Some(&b'}') {
+                head.push(b',');
+            }
+        }
+        Response {
+            body: ResponseBody::Whole(vec![head.into(), members, Bytes::from_static(b"}")]),
+            code: None,
+        }
+    }
+
+    fn relayed(&self, relayed: Relayed) -> Response {
+        match (relayed.era, self.era) {
+            (Era::Legacy, Era::Modern) => self.legacy_for_modern(relayed),
+            (Era::Modern, Era::Legacy) => self.modern_for_legacy(relayed),
+            _ => as_it_is(relayed),
+        }
+    }
+
+    fn legacy_for_modern(&self, relayed: Relayed) -> Response {
+        match relayed.completion {
+            // A modern client must not see the legacy code (2026-07-28, server/resources, "Error Handling").
+            Completion::Error(code::RESOURCE_NOT_FOUND) => with_code(relayed, code::INVALID_PARAMS),
+            Completion::Error(code::URL_ELICITATION_REQUIRED) => {
+                self.error(&RpcError::new(code::INTERNAL_ERROR, "the server wants a person to open a link first, in a way that only clients up to 2025-11-25 understand"))
+            }
+            Completion::Error(_) => as_it_is(relayed),
+            _ => {
+                let cached = ListKind::of_method(&self.method).is_some() || &*self.method == "resources/read";
+                // What a legacy server says nothing about is stale at once.
+                let hint = cached.then_some(CacheHint { ttl_ms: 0 });
+                spliced(relayed, Splice::result(Some(modern_members(hint)), MODERN_RESULT))
+            }
+        }
+    }
+
+    fn modern_for_legacy(&self, relayed: Relayed) -> Response {
+        match relayed.completion {
+            Completion::Error(code::MISSING_CAPABILITY) if &*self.method == "tools/call" => {
+                let text =
+                    "The server needs a capability that this client does not have. Nothing ran.";
+                self.authored(
+                    &Json::of(
+                        &json!({"content": [{"type": "text", "text": text}], "isError": true}),
+                    ),
+                    None,
+                )
+            }
+            Completion::Error(
+                code::MISSING_CAPABILITY | code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION,
+            ) => with_code(relayed, code::INTERNAL_ERROR),
+            Completion::Error(_) => as_it_is(relayed),
+            _ => spliced(
+                without_odd_content(relayed),
+                Splice::result(None, MODERN_RESULT),
+            ),
+        }
+    }
+}
+
+fn whole(text: Json, code: Option<i64>) -> Response {
+    Response {
+        body: ResponseBody::Whole(vec![text.into_bytes()]),
+        code,
+    }
+}
+
+fn as_it_is(relayed: Relayed) -> Response {
+    let code = if let Completion::Error(code) = relayed.completion {
+        Some(code)
+    } else {
+        None
+    };
+    match relayed.body {
+        Body::Whole(text) => whole(text, code),
+        Body::Stream(stream) => Response {
+            body: ResponseBody::Stream(stream),
+            code,
+        },
+    }
+}
+
+fn spliced(relayed: Relayed, mut splice: Splice) -> Response {
+    match relayed.body {
+        Body::Whole(text) => Response {
+            body: ResponseBody::Whole(vec![splice.push(text.bytes())]),
+            code: None,
+        },
+        Body::Stream(stream) => {
+            let stream = futures_util::StreamExt::map(stream, move |chunk| {
+                chunk.map(|chunk| splice.push(&chunk))
+            });
+            Response {
+                body: ResponseBody::Stream(Box::pin(stream)),
+                code: None,
+            }
+        }
+    }
+}
+
+fn with_code(relayed: Relayed, code: i64) -> Response {
+    if let Body::Whole(text) = &relayed.body
+        && let Some(message) = text.object()
+        && let Some(error) = message.object("error")
+    {
+        let error = error.edited(&[Edit::Set("code", Json::of(&code))]);
+        return whole(message.edited(&[Edit::Set("error", error)]), Some(code));
+    }
+    as_it_is(relayed)
+}
+
+/// Up to 2025-11-25 structured content is an object; the text beside it says the same.
+fn without_odd_content(mut relayed: Relayed) -> Relayed {
+    if let Body::Whole(text) = &relayed.body
+        && let Some(message) = text.object()
+        && let Some(result) = message.object("result")
+        && result
+            .get("structuredContent")
+            .is_some_and(|content| !content.is_object())
+    {
+        let result = result.edited(&[Edit::Remove("structuredContent")]);
+        relayed.body = Body::Whole(message.edited(&[Edit::Set("result", result)]));
+    }
+    relayed
+}
+
+fn modern_members(cache: Option<CacheHint>) -> Bytes {
+    match cache {
+        None => Bytes::from_static(b"\"resultType\":\"complete\""),
+        Some(CacheHint { ttl_ms }) => {
+            format!("\"resultType\":\"complete\",\"ttlMs\":{ttl_ms},\"cacheScope\":\"private\"")
+                .into()
+        }
+    }
+}
+
+/// The HTTP status of a modern response (2026-07-28, basic/transports/streamable-http and basic/index, "Error Codes").
+pub(super) fn modern_status(code: Option<i64>) -> http::StatusCode {
+    match code {
+        Some(code::METHOD_NOT_FOUND) => http::StatusCode::NOT_FOUND,
+        Some(
+            code::PARSE_ERROR
+            | code::INVALID_REQUEST
+            | code::HEADER_MISMATCH
+            | code::MISSING_CAPABILITY
+            | code::UNSUPPORTED_VERSION,
+        ) => http::StatusCode::BAD_REQUEST,
+        _ => http::StatusCode::OK,
+    }
+}
+
+/// A response's parts as one text.
+pub(super) fn joined(parts: &[Bytes]) -> Bytes {
+    match parts {
+        [one] => one.clone(),
+        several => several.concat().into(),
+    }
+}
+
+/// The text of an error where no request could be read.
+pub(super) fn error_text(id: Option<&Json>, error: &RpcError) -> Bytes {
+    error.text(id).into_bytes()
+}
+
+/// A request of ours to the client.
+pub(super) fn question_text(id: &str, method: &str, params: Option<&Json>) -> Json {
+    Envelope::request_text(&Json::string(id), method, params).on_one_line()
+}

@@ -1,0 +1,61 @@
+//! The one task that tells all sessions what changed behind Janus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::Gateway;
+
+use super::Sessions;
+
+/// Changes of a merged list within this time are told once.
+const COALESCE: Duration = Duration::from_millis(250);
+/// How often idle sessions are looked for; the limit is hours.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Runs until Janus stops.
+pub(in crate::downstream) async fn run(
+    gateway: Arc<Gateway>,
+    sessions: Arc<Sessions>,
+    stopping: CancellationToken,
+) {
+    let mut changes = gateway.changes();
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut due: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = sweep.tick() => sessions.expire(&gateway),
+            () = wait_until(due) => {
+                due = None;
+                for session in sessions.all() {
+                    session.tell_due(&gateway);
+                }
+            }
+            change = changes.recv() => {
+                let waits = match change {
+                    Ok(change) => sessions.all().iter().fold(false, |waits, session| session.changed(&gateway, &change) || waits),
+                    Err(RecvError::Closed) => return,
+                    Err(RecvError::Lagged(_)) => {
+                        sessions.all().iter().for_each(|session| session.look_again());
+                        true
+                    }
+                };
+                if waits && due.is_none() {
+                    due = Some(Instant::now() + COALESCE);
+                }
+            }
+        }
+    }
+}
+
+async fn wait_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

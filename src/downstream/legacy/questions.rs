@@ -1,0 +1,81 @@
+//! What a session was asked and has not answered yet, and how much of the servers' logs it wants.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::downstream::adapt::question_text;
+use crate::downstream::conversation::log_level;
+use crate::protocol::{Answer, Envelope, Json, Kind, LogLevel, Question};
+
+/// The open questions of a session.
+#[derive(Debug)]
+pub(in crate::downstream) struct Questions {
+    open: Mutex<BTreeMap<String, oneshot::Sender<Answer>>>,
+    next: AtomicU64,
+    level: Mutex<LogLevel>,
+}
+
+impl Questions {
+    /// None open yet; log messages from `info` on, until the client says otherwise.
+    pub(in crate::downstream) fn new() -> Self {
+        Self {
+            open: Mutex::default(),
+            next: AtomicU64::new(1),
+            level: Mutex::new(LogLevel::Info),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, oneshot::Sender<Answer>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a question; gives the request that asks it.
+    pub(in crate::downstream) fn ask(
+        &self,
+        question: &Question,
+        answer: oneshot::Sender<Answer>,
+    ) -> Json {
+        let id = format!("janus-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let text = question_text(&id, question.kind.method(), question.params.as_ref());
+        let mut open = self.open();
+        // Those whose asker is gone wait for nobody.
+        open.retain(|_, answer| !answer.is_closed());
+        open.insert(id, answer);
+        text
+    }
+
+    /// Takes a client's response. One to no open question is dropped: its call may have ended meanwhile.
+    pub(in crate::downstream) fn answered(&self, response: &Envelope) {
+        let Some(id) = response
+            .id()
+            .and_then(|id| id.as_text().map(std::borrow::Cow::into_owned))
+        else {
+            return;
+        };
+        let Some(waiting) = self.open().remove(&id) else {
+            return;
+        };
+        let answer = match response.kind() {
+            Kind::Result => response.result().map(Answer::Result),
+            _ => response
+                .error()
+                .map(|error| Answer::Error(error.json().clone())),
+        };
+        // The asker may have gone away; then the answer is nobody's.
+        drop(waiting.send(answer.unwrap_or(Answer::Refused)));
+    }
+
+    /// Sets the least severe level the client wants.
+    pub(in crate::downstream) fn set_level(&self, level: LogLevel) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
+    }
+
+    /// Whether the client wants this notification: log messages by their level, all others.
+    pub(in crate::downstream) fn wants(&self, message: &Envelope) -> bool {
+        let wanted = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        log_level(message).is_none_or(|level| level >= wanted)
+    }
+}

@@ -1,0 +1,454 @@
+//! What a POST carries: one message of either era, or, in a session of 2025-03-26, several.
+//!
+//! The era is decided for each message by itself: `initialize` is legacy whatever else says otherwise, a version in
+//! `_meta` is modern, everything else belongs to a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use crate::binding::Scope;
+use crate::protocol::{
+    Envelope, Era, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
+};
+
+use super::adapt::modern_status;
+use super::call::Call;
+use super::conversation::{Conversation, Edge, Next, requested_level};
+use super::legacy::{Opened, Session};
+use super::reply::{EventStream, Reply};
+use super::service::{
+    accepts, answer, event_stream, json, refused, rpc_error, session_id, session_unknown,
+};
+use super::{Downstream, modern};
+
+/// How long the head of a response is held, so that its status and form can follow from what comes.
+const HOLD_HEAD: Duration = Duration::from_secs(5);
+/// How long a body may take to arrive.
+const READ_BODY: Duration = Duration::from_secs(60);
+
+/// What the client takes.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    json: bool,
+    events: bool,
+}
+
+impl Downstream {
+    pub(super) async fn post(
+        &self,
+        scope: &Arc<Scope>,
+        request: http::Request<Incoming>,
+    ) -> Response<Reply> {
+        let (parts, body) = request.into_parts();
+        let accepted = Accepted {
+            json: accepts(&parts.headers, "application/json"),
+            events: accepts(&parts.headers, "text/event-stream"),
+        };
+        if !accepted.json && !accepted.events {
+            return refused(
+                StatusCode::NOT_ACCEPTABLE,
+                "answers are application/json or text/event-stream",
+            );
+        }
+        if !is_json(&parts.headers) {
+            return refused(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be application/json",
+            );
+        }
+        let text = match read(&parts.headers, body).await {
+            Ok(text) => text,
+            Err(refusal) => return refusal,
+        };
+        let session = session_id(&parts.headers).and_then(|id| self.sessions.find(id, scope));
+        if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return self.batch(&parts.headers, session, text, accepted).await;
+        }
+        match Envelope::parse(text) {
+            Ok(message) => {
+                self.message(scope, &parts.headers, session, message, accepted)
+                    .await
+            }
+            Err(refused) => rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error),
+        }
+    }
+
+    async fn message(
+        &self,
+        scope: &Arc<Scope>,
+        headers: &HeaderMap,
+        session: Option<Arc<Session>>,
+        message: Envelope,
+        accepted: Accepted,
+    ) -> Response<Reply> {
+        let version = modern::declared_version(&message);
+        if message.kind() == Kind::Request && message.method() == "initialize" {
+            return self.initialize(scope, &message, version.is_some()).await;
+        }
+        if let Some(version) = version {
+            // A date of the legacy era inside a session is a client's slip.
+            let slip = session.is_some()
+                && Revision::named(&version).is_some_and(|revision| revision.era() == Era::Legacy);
+            if !slip {
+                return self
+                    .modern(scope, headers, message, &version, accepted)
+                    .await;
+            }
+        }
+        match session {
+            Some(session) => self.in_session(headers, &session, message, accepted).await,
+            None => without_session(headers, &message),
+        }
+    }
+
+    /// `initialize` opens a session, whatever else the request says.
+    async fn initialize(
+        &self,
+        scope: &Arc<Scope>,
+        message: &Envelope,
+        modern: bool,
+    ) -> Response<Reply> {
+        let params = message
+            .params()
+            .filter(|params| params.has("protocolVersion"));
+        let Some(params) = params else {
+            let (status, error) = if modern {
+                (
+                    StatusCode::NOT_FOUND,
+                    RpcError::new(
+                        code::METHOD_NOT_FOUND,
+                        "`initialize` does not exist in this revision",
+                    ),
+                )
+            } else {
+                (
+                    StatusCode::BAD_REQUEST,
+                    RpcError::new(code::INVALID_PARAMS, "`protocolVersion` is missing"),
+                )
+            };
+            return rpc_error(status, message.id(), &error);
+        };
+        let opened = Opened::of(&params);
+        let result = self.gateway.initialize(scope, opened.revision).await;
+        let session = self.sessions.open(&self.gateway, Arc::clone(scope), opened);
+        let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        let mut response = json(
+            StatusCode::OK,
+            Reply::text(Envelope::result_text(&id, &result).into_bytes()),
+        );
+        if let Ok(id) = HeaderValue::from_str(&session.id) {
+            response.headers_mut().insert(header::SESSION_ID, id);
+        }
+        response
+    }
+
+    async fn modern(
+        &self,
+        scope: &Arc<Scope>,
+        headers: &HeaderMap,
+        message: Envelope,
+        version: &str,
+        accepted: Accepted,
+    ) -> Response<Reply> {
+        match message.kind() {
+            Kind::Notification => return answer(StatusCode::ACCEPTED, Reply::empty()),
+            Kind::Result | Kind::Error => {
+                return refused(
+                    StatusCode::BAD_REQUEST,
+                    "servers of this revision ask nothing, so there is nothing to answer",
+                );
+            }
+            Kind::Request => {}
+        }
+        let id = message.id().cloned();
+        let request = match modern::request(message, version, Some(headers)) {
+            Ok(request) => request,
+            Err(error) => return rpc_error(StatusCode::BAD_REQUEST, id.as_ref(), &error),
+        };
+        let edge = Edge::Modern(requested_level(&request));
+        let conversation = Conversation::begin(
+            &self.gateway,
+            scope,
+            request,
+            edge,
+            CancellationToken::new(),
+        );
+        respond(Call::modern(conversation), accepted, None).await
+    }
+
+    async fn in_session(
+        &self,
+        headers: &HeaderMap,
+        session: &Arc<Session>,
+        message: Envelope,
+        accepted: Accepted,
+    ) -> Response<Reply> {
+        // Inside a session the header is informational: real clients send none, or another one than was negotiated.
+        let version = headers
+            .get(header::PROTOCOL_VERSION)
+            .map(|value| value.to_str().unwrap_or_default());
+        if version.is_some_and(|version| !Revision::date_shaped(version)) {
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "`MCP-Protocol-Version` is the date of a revision",
+            );
+        }
+        match message.kind() {
+            Kind::Request => {
+                let prime = session.client.revision >= Revision::V2025_11_25;
+                respond(self.begin(session, message), accepted, Some(prime)).await
+            }
+            _ => {
+                self.received(session, &message).await;
+                answer(StatusCode::ACCEPTED, Reply::empty())
+            }
+        }
+    }
+
+    /// Several messages at once: a session of 2025-03-26 may send them.
+    async fn batch(
+        &self,
+        headers: &HeaderMap,
+        session: Option<Arc<Session>>,
+        text: Bytes,
+        accepted: Accepted,
+    ) -> Response<Reply> {
+        let session = match session {
+            Some(session) if session.client.revision == Revision::V2025_03_26 => session,
+            Some(_) => {
+                return refused(
+                    StatusCode::BAD_REQUEST,
+                    "an array of messages belongs to revision 2025-03-26 only",
+                );
+            }
+            None if session_id(headers).is_some() => return session_unknown(),
+            None => {
+                return refused(
+                    StatusCode::BAD_REQUEST,
+                    "an array of messages needs a session of revision 2025-03-26",
+                );
+            }
+        };
+        let messages = match Json::parse(text).map(|array| array.elements().unwrap_or_default()) {
+            Ok(messages) if messages.is_empty() => {
+                return refused(StatusCode::BAD_REQUEST, "the array is empty");
+            }
+            Ok(messages) => messages,
+            Err(error) => {
+                return rpc_error(
+                    StatusCode::BAD_REQUEST,
+                    None,
+                    &RpcError::new(code::PARSE_ERROR, error.to_string()),
+                );
+            }
+        };
+        let mut calls = Vec::new();
+        for message in messages {
+            match Envelope::of(&message) {
+                Ok(message) if message.kind() == Kind::Request => {
+                    calls.push(self.begin(&session, message))
+                }
+                Ok(message) => self.received(&session, &message).await,
+                Err(refused) => {
+                    return rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error);
+                }
+            }
+        }
+        match (calls.is_empty(), accepted.events) {
+            (true, _) => answer(StatusCode::ACCEPTED, Reply::empty()),
+            (false, true) => event_stream(EventStream::of_calls(calls, None, false)),
+            (false, false) => array(calls).await,
+        }
+    }
+
+    /// Begins a request of a session.
+    fn begin(&self, session: &Arc<Session>, message: Envelope) -> Call {
+        session.note(&message);
+        let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        let cancel = session.begin(&id);
+        let request = Request {
+            message,
+            client: Arc::clone(&session.client),
+            param_headers: Vec::new(),
+            over_http: true,
+        };
+        let edge = Edge::Legacy(Arc::clone(&session.questions));
+        let conversation =
+            Conversation::begin(&self.gateway, &session.scope, request, edge, cancel);
+        Call::legacy(conversation, Arc::clone(session), id, self.tasks.clone())
+    }
+
+    /// Takes a notification or a response of a session.
+    pub(super) async fn received(&self, session: &Session, message: &Envelope) {
+        match (message.kind(), message.method()) {
+            (Kind::Notification, "notifications/cancelled") => session.cancel(message),
+            (Kind::Notification, "notifications/initialized") => {}
+            (Kind::Notification, _) => {
+                self.gateway
+                    .notified(&session.scope, Some(&session.id), message)
+                    .await
+            }
+            _ => session.questions.answered(message),
+        }
+    }
+}
+
+impl Session {
+    /// What the edge itself must know of a request: the log level and the subscriptions of this session.
+    pub(super) fn note(&self, message: &Envelope) {
+        let Some(params) = message.params() else {
+            return;
+        };
+        match message.method() {
+            "logging/setLevel" => {
+                if let Some(level) = params
+                    .text("level")
+                    .and_then(|level| LogLevel::named(&level))
+                {
+                    self.questions.set_level(level);
+                }
+            }
+            method @ ("resources/subscribe" | "resources/unsubscribe") => {
+                if let Some(uri) = params.text("uri") {
+                    self.subscription(method, &uri);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The answer to one request: plain JSON where the response comes first, else a stream of events.
+/// `session`: whether its stream is primed; `None` in the modern era.
+async fn respond(mut call: Call, accepted: Accepted, session: Option<bool>) -> Response<Reply> {
+    if !accepted.events {
+        return match call.response().await {
+            Some(response) => json(
+                status(session, response.code),
+                Reply::response(response.body),
+            ),
+            None => answer(StatusCode::ACCEPTED, Reply::empty()),
+        };
+    }
+    let first = tokio::time::timeout(HOLD_HEAD, std::future::poll_fn(|cx| call.poll_next(cx)))
+        .await
+        .ok();
+    match first {
+        Some(Next::Response(response))
+            if accepted.json || status(session, response.code) != StatusCode::OK =>
+        {
+            json(
+                status(session, response.code),
+                Reply::response(response.body),
+            )
+        }
+        first => event_stream(EventStream::of_calls(
+            vec![call],
+            first,
+            session == Some(true),
+        )),
+    }
+}
+
+/// In a session every answer is 200; a modern error has its own status.
+fn status(session: Option<bool>, code: Option<i64>) -> StatusCode {
+    if session.is_some() {
+        StatusCode::OK
+    } else {
+        modern_status(code)
+    }
+}
+
+/// The responses of a batch for a client that takes JSON only.
+async fn array(calls: Vec<Call>) -> Response<Reply> {
+    let responses = futures_util::future::join_all(
+        calls
+            .into_iter()
+            .map(|mut call| async move { call.response().await }),
+    )
+    .await;
+    let mut text = vec![b'['];
+    for response in responses.into_iter().flatten() {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        match Reply::response(response.body).collect().await {
+            Ok(body) => text.extend_from_slice(&body.to_bytes()),
+            Err(broken) => return refused(StatusCode::BAD_GATEWAY, &broken.to_string()),
+        }
+    }
+    text.push(b']');
+    json(StatusCode::OK, Reply::text(text))
+}
+
+/// A message that is of no session and does not say that it is modern.
+fn without_session(headers: &HeaderMap, message: &Envelope) -> Response<Reply> {
+    if session_id(headers).is_some() {
+        return session_unknown();
+    }
+    let version = headers
+        .get(header::PROTOCOL_VERSION)
+        .and_then(|version| version.to_str().ok());
+    let claims_modern = version.is_some_and(|version| {
+        Revision::date_shaped(version) && version >= Revision::LATEST_MODERN.as_str()
+    });
+    if claims_modern || message.method() == "server/discover" {
+        let error = RpcError::new(
+            code::INVALID_PARAMS,
+            format!(
+                "`params._meta` must hold `{}`",
+                crate::protocol::meta::PROTOCOL_VERSION
+            ),
+        );
+        return rpc_error(StatusCode::BAD_REQUEST, message.id(), &error);
+    }
+    let error = RpcError::new(
+        code::INVALID_REQUEST,
+        "the request belongs to no session: begin with `initialize`, or send `_meta` of revision 2026-07-28",
+    );
+    rpc_error(StatusCode::BAD_REQUEST, message.id(), &error)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Response<Reply>> {
+    let too_large = || {
+        refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "a message has at most 16 MiB",
+        )
+    };
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LONGEST_MESSAGE) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(READ_BODY, Limited::new(body, LONGEST_MESSAGE).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(refused(
+            StatusCode::BAD_REQUEST,
+            "the body did not arrive whole",
+        )),
+        Err(_) => Err(refused(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to arrive",
+        )),
+    }
+}

@@ -1,0 +1,190 @@
+//! One HTTP request: guard, path, method. What a POST carries is read in [`super::post`].
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::authn::{Caller, Transport};
+use crate::binding::Scope;
+use crate::protocol::{RpcError, code, header};
+
+use super::legacy::KeptStream;
+use super::reply::{EventStream, Reply};
+use super::{Downstream, adapt, guard};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+impl Downstream {
+    /// Serves one request.
+    pub(super) async fn serve(
+        &self,
+        caller: &Caller,
+        request: Request<Incoming>,
+    ) -> Result<Response<Reply>, Infallible> {
+        let guarded = match caller.transport() {
+            Transport::Unix => guard::check_unix(request.headers()),
+            Transport::Tcp | Transport::Stdio => guard::check_tcp(request.headers()),
+        };
+        if let Err(foreign) = guarded {
+            return Ok(refused(StatusCode::FORBIDDEN, &foreign.to_string()));
+        }
+        let scope = match self.binding.scope(caller, request.uri().path()) {
+            Ok(scope) => Arc::new(scope),
+            Err(unknown) => return Ok(refused(StatusCode::NOT_FOUND, &unknown.to_string())),
+        };
+        Ok(match *request.method() {
+            Method::POST => self.post(&scope, request).await,
+            Method::GET => self.get(&scope, request.headers()),
+            Method::DELETE => self.delete(&scope, request.headers()),
+            _ => not_allowed("GET, POST, DELETE"),
+        })
+    }
+
+    /// Opens the stream of a session's unsolicited messages, or takes a broken stream up again.
+    fn get(&self, scope: &Scope, headers: &HeaderMap) -> Response<Reply> {
+        let Some(id) = session_id(headers) else {
+            return not_allowed("POST");
+        };
+        let Some(session) = self.sessions.find(id, scope) else {
+            return session_unknown();
+        };
+        if !accepts(headers, "text/event-stream") {
+            return refused(
+                StatusCode::NOT_ACCEPTABLE,
+                "a GET is answered with text/event-stream only",
+            );
+        }
+        let last = headers
+            .get(header::LAST_EVENT_ID)
+            .and_then(|id| id.to_str().ok())
+            .and_then(KeptStream::parse_id);
+        let resumed = last.and_then(|(number, sequence)| {
+            Some((number, session.stream(number)?, sequence.saturating_add(1)))
+        });
+        let events = match resumed {
+            Some((number, stream, position)) if number != 0 => EventStream::of_kept(
+                stream,
+                position,
+                None,
+                self.stopping.clone().cancelled_owned(),
+            ),
+            resumed => {
+                let position =
+                    resumed.map_or_else(|| session.read_to(), |(_, _, position)| position);
+                let until = session.take_reader().cancelled_owned();
+                let stream = Arc::clone(&session.standalone);
+                EventStream::of_kept(stream, position, Some(session), until)
+            }
+        };
+        event_stream(events)
+    }
+
+    fn delete(&self, scope: &Scope, headers: &HeaderMap) -> Response<Reply> {
+        let Some(id) = session_id(headers) else {
+            return not_allowed("POST");
+        };
+        let Some(session) = self.sessions.find(id, scope) else {
+            return session_unknown();
+        };
+        self.sessions.close(&self.gateway, &session);
+        answer(StatusCode::OK, Reply::empty())
+    }
+}
+
+/// The session a request names. Anything that is not visible ASCII is no id of ours, and so unknown.
+pub(super) fn session_id(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::SESSION_ID)
+        .map(|id| id.to_str().unwrap_or("?"))
+}
+
+/// Whether the client takes this type. Without a header it takes anything (RFC 9110, 12.5.1).
+pub(super) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let family = wanted.split_once('/').map_or(wanted, |(family, _)| family);
+    let mut listed = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .peekable();
+    if listed.peek().is_none() {
+        return true;
+    }
+    listed.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let refused =
+            parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let matches = kind.eq_ignore_ascii_case(wanted)
+            || kind == "*/*"
+            || kind
+                .strip_suffix("/*")
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(family));
+        matches && !refused
+    })
+}
+
+pub(super) fn answer(status: StatusCode, body: Reply) -> Response<Reply> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: Reply) -> Response<Reply> {
+    let mut response = answer(status, body);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// A stream of events, which no proxy shall hold back.
+pub(super) fn event_stream(events: EventStream) -> Response<Reply> {
+    let mut response = answer(StatusCode::OK, Reply::Events(Box::new(events)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENTS);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+/// A refusal below MCP: the text is for whoever looks into it.
+pub(super) fn refused(status: StatusCode, why: &str) -> Response<Reply> {
+    rpc_error(status, None, &RpcError::new(code::INVALID_REQUEST, why))
+}
+
+pub(super) fn rpc_error(
+    status: StatusCode,
+    id: Option<&crate::protocol::Json>,
+    error: &RpcError,
+) -> Response<Reply> {
+    json(status, Reply::text(adapt::error_text(id, error)))
+}
+
+/// The same for a session that ended, never was, or is somebody else's.
+pub(super) fn session_unknown() -> Response<Reply> {
+    refused(
+        StatusCode::NOT_FOUND,
+        "there is no such session: begin again with `initialize`",
+    )
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Reply> {
+    let mut response = refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("use {allowed}; a stream needs a session"),
+    );
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    // Lets a second Janus on the same port name the first.
+    headers.insert(
+        SERVER,
+        HeaderValue::from_static(concat!("janus/", env!("CARGO_PKG_VERSION"))),
+    );
+    response
+}

@@ -1,0 +1,343 @@
+//! MCP on standard input and output: one client, both eras, decided for each message by itself.
+//!
+//! Invariant: nothing but protocol is written.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::authn::Caller;
+use crate::binding::{Scope, Unknown};
+use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
+
+use super::adapt::{Response, ResponseBody};
+use super::conversation::{Conversation, Edge, Next, requested_level};
+use super::legacy::{Follow, Opened, Session};
+use super::{Downstream, modern};
+
+/// Lines waiting to be written: a client that does not read slows its own answers.
+const LINES: usize = 64;
+
+/// The one client.
+struct Peer {
+    downstream: Downstream,
+    scope: Arc<Scope>,
+    session: Mutex<Option<Arc<Session>>>,
+    /// Modern requests under way, by id: `notifications/cancelled` names one.
+    in_flight: Mutex<BTreeMap<String, CancellationToken>>,
+    lines: mpsc::Sender<Bytes>,
+}
+
+impl Downstream {
+    /// Serves one client until its input ends or Janus stops; what it still waits for is then cancelled.
+    pub async fn stdio<R, W>(self, path: &str, input: R, output: W) -> Result<(), Unknown>
+    where
+        R: AsyncBufRead + Unpin,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let scope = Arc::new(self.binding.scope(&Caller::from_stdio(), path)?);
+        let (lines, queue) = mpsc::channel(LINES);
+        let writer = self.tasks.spawn(write(queue, output));
+        let stopping = self.stopping.clone();
+        let peer = Arc::new(Peer {
+            downstream: self,
+            scope,
+            session: Mutex::default(),
+            in_flight: Mutex::default(),
+            lines,
+        });
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = peer.read(input) => {}
+        }
+        peer.close();
+        drop(peer);
+        // A client that is gone takes nothing more.
+        drop(tokio::time::timeout(std::time::Duration::from_secs(2), writer).await);
+        Ok(())
+    }
+}
+
+impl Peer {
+    async fn read<R: AsyncBufRead + Unpin>(self: &Arc<Self>, mut input: R) {
+        while let Some(line) = next_line(&mut input).await {
+            match line {
+                Line::Text(text) if text.iter().all(u8::is_ascii_whitespace) => {}
+                Line::Text(text) => self.line(text).await,
+                Line::TooLong => {
+                    let error =
+                        RpcError::new(code::INVALID_REQUEST, "a message has at most 16 MiB");
+                    self.write(error.text(None).into_bytes()).await;
+                }
+            }
+        }
+    }
+
+    async fn line(self: &Arc<Self>, text: Bytes) {
+        let session = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let is_array = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        let may_batch = session
+            .as_ref()
+            .is_some_and(|session| session.client.revision == Revision::V2025_03_26);
+        if is_array && may_batch {
+            for message in Json::parse(text)
+                .ok()
+                .and_then(|array| array.elements())
+                .unwrap_or_default()
+            {
+                self.parsed(session.as_ref(), Envelope::of(&message)).await;
+            }
+            return;
+        }
+        self.parsed(session.as_ref(), Envelope::parse(text)).await;
+    }
+
+    async fn parsed(
+        self: &Arc<Self>,
+        session: Option<&Arc<Session>>,
+        message: Result<Envelope, crate::protocol::Refused>,
+    ) {
+        match message {
+            Ok(message) => self.message(session, message).await,
+            Err(refused) => {
+                self.write(refused.error.text(refused.id.as_ref()).into_bytes())
+                    .await
+            }
+        }
+    }
+
+    async fn message(self: &Arc<Self>, session: Option<&Arc<Session>>, message: Envelope) {
+        let version = modern::declared_version(&message);
+        match (message.kind(), message.method(), version, session) {
+            (Kind::Request, "initialize", ..) => self.initialize(&message).await,
+            (Kind::Request, _, Some(version), _) => self.modern(message, &version).await,
+            (Kind::Request, _, None, Some(session)) => self.legacy(session, message),
+            (Kind::Request, _, None, None) => {
+                let error = RpcError::new(
+                    code::INVALID_PARAMS,
+                    "begin with `initialize`, or send `_meta` of revision 2026-07-28",
+                );
+                self.write(error.text(message.id()).into_bytes()).await;
+            }
+            (_, "notifications/cancelled", ..) => {
+                self.cancel(&message);
+                if let Some(session) = session {
+                    session.cancel(&message);
+                }
+            }
+            (.., Some(session)) => self.downstream.received(session, &message).await,
+            (.., None) => {}
+        }
+    }
+
+    async fn initialize(self: &Arc<Self>, message: &Envelope) {
+        let opened = Opened::of(
+            &message
+                .params()
+                .unwrap_or_else(crate::protocol::Object::empty),
+        );
+        let gateway = &self.downstream.gateway;
+        let result = gateway.initialize(&self.scope, opened.revision).await;
+        let session = self
+            .downstream
+            .sessions
+            .open(gateway, Arc::clone(&self.scope), opened);
+        let before = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(Arc::clone(&session));
+        if let Some(before) = before {
+            self.downstream.sessions.close(gateway, &before);
+        }
+        let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        self.write(Envelope::result_text(&id, &result).into_bytes())
+            .await;
+        let peer = Arc::clone(self);
+        self.downstream
+            .tasks
+            .spawn(async move { peer.pass_standalone(&session).await });
+    }
+
+    /// Messages that belong to no call.
+    async fn pass_standalone(&self, session: &Session) {
+        let mut position = 0;
+        loop {
+            match std::future::poll_fn(|cx| session.standalone.poll_follow(&mut position, cx)).await
+            {
+                Follow::Event(_, text) if text.is_empty() => {}
+                Follow::Event(_, text) => self.write(text).await,
+                Follow::End => return,
+            }
+        }
+    }
+
+    fn legacy(self: &Arc<Self>, session: &Arc<Session>, message: Envelope) {
+        session.note(&message);
+        let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        let cancel = session.begin(&id);
+        let request = Request {
+            message,
+            client: Arc::clone(&session.client),
+            param_headers: Vec::new(),
+            over_http: false,
+        };
+        let edge = Edge::Legacy(Arc::clone(&session.questions));
+        let conversation =
+            Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
+        let (peer, session) = (Arc::clone(self), Arc::clone(session));
+        self.downstream.tasks.spawn(async move {
+            peer.run(conversation).await;
+            session.finish(&id);
+        });
+    }
+
+    async fn modern(self: &Arc<Self>, message: Envelope, version: &str) {
+        let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        let request = match modern::request(message, version, None) {
+            Ok(request) => request,
+            Err(error) => return self.write(error.text(Some(&id)).into_bytes()).await,
+        };
+        let cancel = CancellationToken::new();
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.as_str().to_owned(), cancel.clone());
+        let edge = Edge::Modern(requested_level(&request));
+        let conversation =
+            Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
+        let peer = Arc::clone(self);
+        self.downstream.tasks.spawn(async move {
+            peer.run(conversation).await;
+            peer.in_flight
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(id.as_str());
+        });
+    }
+
+    fn cancel(&self, message: &Envelope) {
+        let Some(id) = message.params().and_then(|params| params.get("requestId")) else {
+            return;
+        };
+        if let Some(cancel) = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id.as_str())
+        {
+            cancel.cancel();
+        }
+    }
+
+    async fn run(&self, mut conversation: Conversation) {
+        loop {
+            match conversation.next().await {
+                Next::Stream => {}
+                Next::Message(message) => self.write(message.into_bytes()).await,
+                Next::Response(response) => return self.respond(response).await,
+                Next::Cancelled => return,
+            }
+        }
+    }
+
+    /// A line must be whole before it is begun: another message may come between its parts.
+    async fn respond(&self, response: Response) {
+        match response.body {
+            ResponseBody::Whole(parts) => self.write(super::adapt::joined(&parts)).await,
+            ResponseBody::Stream(mut stream) => {
+                let mut line = BytesMut::new();
+                while let Some(chunk) = stream.next().await {
+                    match chunk {
+                        Ok(chunk) => line.extend_from_slice(&chunk),
+                        Err(broken) => {
+                            tracing::warn!(%broken, "an answer was lost");
+                            return;
+                        }
+                    }
+                }
+                self.write(line.freeze()).await;
+            }
+        }
+    }
+
+    async fn write(&self, line: Bytes) {
+        // The writer ends when the client is gone.
+        drop(self.lines.send(line).await);
+    }
+
+    fn close(&self) {
+        if let Some(session) = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            self.downstream
+                .sessions
+                .close(&self.downstream.gateway, &session);
+        }
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .for_each(CancellationToken::cancel);
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Bytes>, mut output: W) {
+    while let Some(line) = queue.recv().await {
+        let written = async {
+            output.write_all(&line).await?;
+            output.write_all(b"\n").await?;
+            output.flush().await
+        };
+        if written.await.is_err() {
+            return;
+        }
+    }
+}
+
+enum Line {
+    Text(Bytes),
+    TooLong,
+}
+
+/// The next line; one that is too long is read to its end without being kept.
+async fn next_line<R: AsyncBufRead + Unpin>(input: &mut R) -> Option<Line> {
+    let (mut line, mut too_long) = (BytesMut::new(), false);
+    loop {
+        let chunk = input.fill_buf().await.ok()?;
+        if chunk.is_empty() {
+            return (!line.is_empty()).then(|| Line::Text(line.freeze()));
+        }
+        let (part, used, ended) = match memchr::memchr(b'\n', chunk) {
+            Some(end) => (chunk.get(..end).unwrap_or_default(), end + 1, true),
+            None => (chunk, chunk.len(), false),
+        };
+        too_long |= line.len() + part.len() > LONGEST_MESSAGE;
+        if !too_long {
+            line.extend_from_slice(part);
+        }
+        input.consume(used);
+        if ended {
+            return Some(if too_long {
+                Line::TooLong
+            } else {
+                Line::Text(line.freeze())
+            });
+        }
+        if too_long {
+            line.clear();
+        }
+    }
+}
