@@ -1,0 +1,14 @@
+//! The composition root: builds everything, serves, and stops in order.
+//!
+//! Invariants:
+//! - Nothing is bound before the configuration is valid; nothing upstream delays readiness.
+//! - Vital tasks live in a `JoinSet`: whichever ends first ends the daemon. What outlives its request lives in a
+//!   `TaskTracker` and is waited for within a limit.
+
+mod bind;
+mod run;
+mod standalone;
+
+pub use bind::NotBound;
+pub use run::{Ready, Stopped, run};
+pub use standalone::standalone;

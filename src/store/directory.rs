@@ -1,0 +1,173 @@
+//! The state directory and the lock on it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// A state directory that is ours alone as long as this value lives.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+    /// The lock goes with the descriptor, also when the process is killed.
+    _lock: File,
+}
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// A person must stop the other one, or give this one a directory of its own.
+    #[error("another Janus{} uses the state directory `{}`", pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process that holds it, where it said so.
+        pid: Option<u32>,
+    },
+    /// The directory, or a file in it, belongs to somebody else or is readable by others.
+    #[error("`{}` {reason}", path.display())]
+    NotOurs {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The system refused.
+    #[error("`{}` cannot be used", path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Unusable {
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl StateDirectory {
+    /// Makes the directory if it is missing, checks it, and takes the lock.
+    pub fn open(path: &Path) -> Result<Self, Unusable> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(Unusable::io(path))?;
+        let metadata = fs::symlink_metadata(path).map_err(Unusable::io(path))?;
+        check_owner(path, &metadata)?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+                .map_err(Unusable::io(path))?;
+        }
+        let lock = take_lock(&path.join("lock"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn take_lock(path: &Path) -> Result<File, Unusable> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(Unusable::io(path))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        // The number is a courtesy: without it the message says less.
+        let pid = file
+            .read_to_string(&mut holder)
+            .ok()
+            .and_then(|_| holder.trim().parse().ok());
+        return Err(Unusable::InUse {
+            path: path.parent().unwrap_or(path).to_owned(),
+            pid,
+        });
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(Unusable::io(path))?;
+    Ok(file)
+}
+
+/// What holds our secrets belongs to us and is no link to somewhere else.
+pub(super) fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Unusable> {
+    let not_ours = |reason| {
+        Err(Unusable::NotOurs {
+            path: path.to_owned(),
+            reason,
+        })
+    };
+    if metadata.file_type().is_symlink() {
+        return not_ours("is a symbolic link");
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return not_ours("belongs to another user");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_learns_who_the_first_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state/janus");
+        let first = StateDirectory::open(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        let text = StateDirectory::open(&path).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            format!(
+                "another Janus (process {}) uses the state directory `{}`",
+                std::process::id(),
+                path.display()
+            )
+        );
+        drop(first);
+        StateDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_link_and_an_open_directory_are_not_trusted() {
+        let home = tempfile::tempdir().unwrap();
+        let (real, link) = (home.path().join("real"), home.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert!(matches!(
+            StateDirectory::open(&link),
+            Err(Unusable::NotOurs { .. })
+        ));
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        let opened = StateDirectory::open(&real).unwrap();
+        assert_eq!(
+            fs::metadata(opened.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+}
