@@ -1,8 +1,61 @@
-//! Janus.
+//! Janus: one MCP endpoint for every server and every account.
+//!
+//! One process stands between the programs that speak MCP and the servers they use. To the first it is a server, to
+//! the second a client, and between the two it decides who is calling, what they may reach, and where each request
+//! goes. This text is the map; each room's own head has its rules.
+//!
+//! # The way of a call
+//!
+//! ```text
+//!  MCP client                                                          MCP server
+//!      │ HTTP · unix socket · stdio                                         ▲ stdio · HTTP
+//!      ▼                                                                    │
+//!  downstream ──▶ authn ──▶ binding ──▶ gateway ──▶ catalog ──▶ policy ──▶ upstream
+//!   bytes to       Caller     Scope     the method    the name    Permitted   a connection
+//!   a request                           dispatch      decoded                 per account
+//!      ◀───────────────── events, in order, then exactly one outcome ───────────┘
+//! ```
+//!
+//! Each stage makes a value that proves it ran: [`authn::Caller`], [`binding::Scope`], [`binding::Route`],
+//! [`policy::Permitted`]. Their fields are private and one place makes each, so a forgotten check does not compile.
+//!
+//! # Two eras, one model
+//!
+//! MCP has a legacy era (`initialize`, sessions, servers that ask in mid-call) and a modern one (stateless since
+//! 2026-07-28). The core knows neither: it knows an exchange, which is a request, an ordered stream of
+//! [`protocol::Event`]s and one [`protocol::Outcome`]. The two edges, [`downstream`] and [`upstream`], translate.
+//!
+//! # What is deliberately absent
+//!
+//! - No message is taken apart into typed models on its way: what nobody edits stays the bytes that arrived
+//!   ([`protocol::Envelope`]). Typed models drop unknown members and re-spell numbers.
+//! - `binding`, `catalog` and `policy` do no input or output and never fail because of a network.
+//! - `gateway` knows no HTTP; `downstream` chooses no account; only `config` reads the environment.
+//! - Nothing a client sees comes out of a `HashMap`.
+//! - A session id is never a caller: it finds what was said before, and only for whoever said it.
+//!
+//! # Why
+//!
+//! *Loopback only.* Without keys, whoever reaches the port acts as this user. Host and Origin are checked on every
+//! request, because a web page can make a browser send requests to loopback.
+//!
+//! *One thread for the data path.* A call costs a few ten thousand instructions; handing it between threads costs
+//! more than a second core brings.
+//!
+//! # The rooms, in the order a call meets them
+//!
+//! `tests/it/architecture.rs` holds which room may use which.
 
+pub mod authn;
+pub mod binding;
+pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod downstream;
+pub mod gateway;
 pub mod model;
 pub mod policy;
 pub mod protocol;
+pub mod store;
 pub mod upstream;

@@ -5,11 +5,13 @@
 //! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
 
 mod config;
+mod connect;
 mod exit;
 mod failure;
 mod help;
 mod log;
 mod output;
+mod serve;
 mod version;
 
 use std::ffi::OsString;
@@ -80,6 +82,10 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon in the foreground.
+    Serve,
+    /// Speak MCP on standard input and output.
+    Connect(connect::Arguments),
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -139,6 +145,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 /// Every command, in the order of the help text.
 fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Serve => serve::run(context),
+        Command::Connect(arguments) => connect::run(&arguments, context),
         Command::Config(verb) => config::run(verb, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

@@ -8,7 +8,10 @@
     reason = "a test that cannot go on fails, and support functions are not `#[test]`s"
 )]
 
+mod architecture;
+mod cli;
 mod clients;
+mod config;
 mod conformance;
 mod everything;
 mod fastmcp;

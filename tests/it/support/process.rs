@@ -86,10 +86,7 @@ impl Process {
             }
             if let Err(error) = self.hear(deadline) {
                 let said = self.said();
-                panic!(
-                    "{}: the awaited line did not come ({error}); it said:\n{said}",
-                    self.name
-                );
+                panic!("{} did not say it ({error}):\n{said}", self.name);
             }
         }
     }

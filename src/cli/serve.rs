@@ -1,0 +1,59 @@
+//! `janus serve`: the daemon.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Exit, Failure, start_logging};
+use crate::daemon::{NotBound, Stopped, run as run_daemon};
+use crate::store::Unusable;
+
+/// Runs until it is asked to stop.
+pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    start_logging(context)?;
+    if settings.servers.is_empty() {
+        context
+            .output
+            .note("nothing is configured yet: `janus config path` names the file to write");
+    }
+    let on_ready = |ready: &crate::daemon::Ready| {
+        // Tests and scripts wait for this line.
+        context.output.note(&format!(
+            "janus: ready on http://{}/mcp and unix:{}",
+            ready.http,
+            ready.socket.display()
+        ));
+    };
+    let stopped = runtime()?
+        .block_on(run_daemon(settings, on_ready, CancellationToken::new()))
+        .map_err(not_started)?;
+    Ok(match stopped {
+        Stopped::Asked => Exit::Done,
+        Stopped::VitalTask => Exit::Failed,
+    })
+}
+
+/// One thread for the data path: cheaper for each call than several, at the same throughput on small machines.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::from(error)))
+}
+
+fn not_started(error: anyhow::Error) -> Failure {
+    let help = match (
+        error.downcast_ref::<NotBound>(),
+        error.downcast_ref::<Unusable>(),
+    ) {
+        (Some(NotBound::AnotherJanus(_)), _) | (_, Some(Unusable::InUse { .. })) => {
+            Some("use the one that runs:  janus tool list")
+        }
+        (Some(NotBound::Taken(_)), _) => {
+            Some("choose another address:  janus config path    # listen.http")
+        }
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    help.into_iter()
+        .fold(failure, |failure, line| failure.help(line))
+}

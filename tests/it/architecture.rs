@@ -1,0 +1,184 @@
+//! The module table of `src/lib.rs`, held against the `use` lines: a module uses only what its row names, a row names
+//! only later rows, and every directory has a row. The guarantees rest on these arrows; a new one is a change to this
+//! table in the same commit, with its reason.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module with the modules it may use, in the order a call meets them.
+const TABLE: &[(&str, &[&str])] = &[
+    // The command line talks to the daemon as a client does; `demo` and `connect --standalone` run one.
+    ("cli", &["config", "daemon", "model", "protocol", "store"]),
+    (
+        "daemon",
+        &[
+            "binding",
+            "downstream",
+            "gateway",
+            "model",
+            "store",
+            "upstream",
+        ],
+    ),
+    // `Change` passes through: what happened behind Janus is told to sessions.
+    (
+        "downstream",
+        &[
+            "authn", "binding", "gateway", "model", "protocol", "upstream",
+        ],
+    ),
+    (
+        "gateway",
+        &[
+            "binding", "catalog", "model", "policy", "protocol", "upstream",
+        ],
+    ),
+    // Two arrows for a type alone: a `Permitted<Route>` is what it forwards.
+    ("upstream", &["binding", "model", "policy", "protocol"]),
+    // One arrow for a type alone: a scope is made for a `Caller`.
+    ("binding", &["authn", "model"]),
+    ("authn", &["model"]),
+    ("catalog", &["model", "protocol"]),
+    ("policy", &["model"]),
+    ("store", &["model"]),
+    ("config", &["model"]),
+    ("protocol", &["model"]),
+    ("model", &[]),
+];
+
+#[test]
+fn a_row_names_only_later_rows() {
+    for (at, (module, uses)) in TABLE.iter().enumerate() {
+        for used in *uses {
+            let row = TABLE.iter().position(|(name, _)| name == used);
+            assert!(
+                row.is_some_and(|row| row > at),
+                "`{module}` names `{used}`, which is no later row"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_directory_has_a_row() {
+    let directories: BTreeSet<String> = fs::read_dir(src())
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    let rows: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(directories, rows);
+}
+
+#[test]
+fn a_module_uses_only_what_its_row_names() {
+    let mut wrong = Vec::new();
+    for (module, uses) in TABLE {
+        for file in files(&src().join(module)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for used in crates_modules(code(&text)) {
+                if used != *module && !uses.contains(&used.as_str()) {
+                    wrong.push(format!("{} uses `{used}`", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_modules_do_no_input_or_output() {
+    for module in ["binding", "catalog", "policy", "protocol", "model"] {
+        for file in files(&src().join(module)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for word in [
+                "std::fs",
+                "std::net::Tcp",
+                "std::process",
+                "std::env",
+                "tokio::net",
+                "tokio::fs",
+                "tokio::io",
+                "tokio::process",
+            ] {
+                assert!(
+                    !code(&text).contains(word),
+                    "{} names {word}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gateway_knows_no_http_and_every_file_says_what_it_is_for() {
+    for file in files(&src().join("gateway")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in ["http::", "hyper", "StatusCode"] {
+            assert!(
+                !code(&text).contains(word),
+                "{} names {word}",
+                file.display()
+            );
+        }
+    }
+    for file in files(&src()) {
+        assert!(
+            fs::read_to_string(&file).unwrap().starts_with("//!"),
+            "{} has no head",
+            file.display()
+        );
+    }
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The file without its tests, which may use what they like.
+fn code(text: &str) -> &str {
+    text.split_once("\n#[cfg(test)]")
+        .map_or(text, |(code, _)| code)
+}
+
+/// The modules that `crate::` paths name.
+fn crates_modules(code: &str) -> BTreeSet<String> {
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let mut found = BTreeSet::new();
+    for line in lines {
+        for part in line.split("crate::").skip(1) {
+            match part.strip_prefix('{') {
+                Some(group) => found.extend(group.split(',').filter_map(first_word)),
+                None => found.extend(first_word(part)),
+            }
+        }
+    }
+    found
+}
+
+fn first_word(text: &str) -> Option<String> {
+    let word: String = text
+        .trim()
+        .chars()
+        .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+        .collect();
+    TABLE.iter().any(|(name, _)| *name == word).then_some(word)
+}
