@@ -15,5 +15,6 @@ mod config;
 mod conformance;
 mod everything;
 mod fastmcp;
+mod faults;
 mod harness;
 mod support;

@@ -19,7 +19,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 pub(crate) use fixture::{Era, Fixture};
-pub(crate) use http::{Event, Http, Reply};
+pub(crate) use http::{Event, Http, Reply, within};
 pub(crate) use janus::{Home, Janus};
 pub(crate) use mcp::{Answer, Client, Stream};
 pub(crate) use process::{Ended, Output, Process};
