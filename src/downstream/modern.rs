@@ -23,6 +23,11 @@ pub(super) fn declared_version(message: &Envelope) -> Option<String> {
     })
 }
 
+/// Whether this is a revision of the legacy era. Inside a session it is a client's slip to name one in `_meta`.
+pub(super) fn is_legacy(version: &str) -> bool {
+    Revision::named(version).is_some_and(|revision| revision.era() == Era::Legacy)
+}
+
 /// A modern request, checked against its headers where the transport has any.
 pub(super) fn request(
     message: Envelope,

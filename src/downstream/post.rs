@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::binding::Scope;
 use crate::protocol::{
-    Envelope, Era, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
+    Envelope, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
 };
 
 use super::adapt::modern_status;
@@ -94,8 +94,7 @@ impl Downstream {
         }
         if let Some(version) = version {
             // A date of the legacy era inside a session is a client's slip.
-            let slip = session.is_some()
-                && Revision::named(&version).is_some_and(|revision| revision.era() == Era::Legacy);
+            let slip = session.is_some() && modern::is_legacy(&version);
             if !slip {
                 return self
                     .modern(scope, headers, message, &version, accepted)
@@ -115,27 +114,16 @@ impl Downstream {
         message: &Envelope,
         modern: bool,
     ) -> Response<Reply> {
-        let params = message
-            .params()
-            .filter(|params| params.has("protocolVersion"));
-        let Some(params) = params else {
-            let (status, error) = if modern {
-                (
-                    StatusCode::NOT_FOUND,
-                    RpcError::new(
-                        code::METHOD_NOT_FOUND,
-                        "`initialize` does not exist in this revision",
-                    ),
-                )
-            } else {
-                (
-                    StatusCode::BAD_REQUEST,
-                    RpcError::new(code::INVALID_PARAMS, "`protocolVersion` is missing"),
-                )
-            };
-            return rpc_error(status, message.id(), &error);
+        let opened = match Opened::by(message, modern) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let status = match error.code {
+                    code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+                    _ => StatusCode::BAD_REQUEST,
+                };
+                return rpc_error(status, message.id(), &error);
+            }
         };
-        let opened = Opened::of(&params);
         let result = self.gateway.initialize(scope, opened.revision).await;
         let session = self.sessions.open(&self.gateway, Arc::clone(scope), opened);
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
@@ -236,18 +224,9 @@ impl Downstream {
                 );
             }
         };
-        let messages = match Json::parse(text).map(|array| array.elements().unwrap_or_default()) {
-            Ok(messages) if messages.is_empty() => {
-                return refused(StatusCode::BAD_REQUEST, "the array is empty");
-            }
+        let messages = match elements(text) {
             Ok(messages) => messages,
-            Err(error) => {
-                return rpc_error(
-                    StatusCode::BAD_REQUEST,
-                    None,
-                    &RpcError::new(code::PARSE_ERROR, error.to_string()),
-                );
-            }
+            Err(error) => return rpc_error(StatusCode::BAD_REQUEST, None, &error),
         };
         let mut calls = Vec::new();
         for message in messages {
@@ -363,6 +342,20 @@ fn status(session: Option<bool>, code: Option<i64>) -> StatusCode {
         StatusCode::OK
     } else {
         modern_status(code)
+    }
+}
+
+/// The messages of an array.
+pub(super) fn elements(text: Bytes) -> Result<Vec<Json>, RpcError> {
+    match Json::parse(text).map(|array| array.elements().unwrap_or_default()) {
+        Ok(messages) if messages.is_empty() => {
+            Err(RpcError::new(code::INVALID_REQUEST, "the array is empty"))
+        }
+        Ok(messages) => Ok(messages),
+        Err(error) => Err(RpcError::new(
+            code::PARSE_ERROR,
+            format!("the message is {error}"),
+        )),
     }
 }
 

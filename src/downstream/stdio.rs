@@ -18,6 +18,7 @@ use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, 
 use super::adapt::{Response, ResponseBody};
 use super::conversation::{Conversation, Edge, Next, requested_level};
 use super::legacy::{Follow, Opened, Session};
+use super::post::elements;
 use super::{Downstream, modern};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
@@ -89,12 +90,13 @@ impl Peer {
             .as_ref()
             .is_some_and(|session| session.client.revision == Revision::V2025_03_26);
         if is_array && may_batch {
-            for message in Json::parse(text)
-                .ok()
-                .and_then(|array| array.elements())
-                .unwrap_or_default()
-            {
-                self.parsed(session.as_ref(), Envelope::of(&message)).await;
+            match elements(text) {
+                Ok(messages) => {
+                    for message in messages {
+                        self.parsed(session.as_ref(), Envelope::of(&message)).await;
+                    }
+                }
+                Err(error) => self.write(error.text(None).into_bytes()).await,
             }
             return;
         }
@@ -117,8 +119,11 @@ impl Peer {
 
     async fn message(self: &Arc<Self>, session: Option<&Arc<Session>>, message: Envelope) {
         let version = modern::declared_version(&message);
+        if message.kind() == Kind::Request && message.method() == "initialize" {
+            return self.initialize(&message, version.is_some()).await;
+        }
+        let version = version.filter(|version| session.is_none() || !modern::is_legacy(version));
         match (message.kind(), message.method(), version, session) {
-            (Kind::Request, "initialize", ..) => self.initialize(&message).await,
             (Kind::Request, _, Some(version), _) => self.modern(message, &version).await,
             (Kind::Request, _, None, Some(session)) => self.legacy(session, message),
             (Kind::Request, _, None, None) => {
@@ -139,12 +144,11 @@ impl Peer {
         }
     }
 
-    async fn initialize(self: &Arc<Self>, message: &Envelope) {
-        let opened = Opened::of(
-            &message
-                .params()
-                .unwrap_or_else(crate::protocol::Object::empty),
-        );
+    async fn initialize(self: &Arc<Self>, message: &Envelope, modern: bool) {
+        let opened = match Opened::by(message, modern) {
+            Ok(opened) => opened,
+            Err(error) => return self.write(error.text(message.id()).into_bytes()).await,
+        };
         let gateway = &self.downstream.gateway;
         let result = gateway.initialize(&self.scope, opened.revision).await;
         let session = self

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::binding::Scope;
 use crate::gateway::{Gateway, Pending};
-use crate::protocol::{ClientFacts, Envelope, Era, Json, Object, Revision};
+use crate::protocol::{ClientFacts, Envelope, Era, Json, Object, Revision, RpcError, code};
 use crate::upstream::Change;
 
 use super::{KeptStream, Questions};
@@ -61,9 +61,28 @@ pub(in crate::downstream) struct Opened {
 }
 
 impl Opened {
-    /// Reads the parameters of `initialize`. A revision we do not know is answered with our latest legacy one
+    /// Reads an `initialize`. Without a revision it is none; `modern`: the message says that it is of that era, which
+    /// has no such method.
+    pub(in crate::downstream) fn by(message: &Envelope, modern: bool) -> Result<Self, RpcError> {
+        let params = message
+            .params()
+            .filter(|params| params.has("protocolVersion"));
+        match params {
+            Some(params) => Ok(Self::of(&params)),
+            None if modern => Err(RpcError::new(
+                code::METHOD_NOT_FOUND,
+                "`initialize` does not exist in this revision",
+            )),
+            None => Err(RpcError::new(
+                code::INVALID_PARAMS,
+                "`protocolVersion` is missing",
+            )),
+        }
+    }
+
+    /// A revision we do not know is answered with our latest legacy one
     /// (2025-11-25, basic/lifecycle, "Version Negotiation"); so is the modern one, which has no `initialize`.
-    pub(in crate::downstream) fn of(params: &Object) -> Self {
+    fn of(params: &Object) -> Self {
         let asked = params
             .text("protocolVersion")
             .and_then(|date| Revision::named(&date));

@@ -96,3 +96,38 @@ async fn an_array_is_refused_everywhere_else() {
     }
     others_are_served(&janus).await;
 }
+
+#[test]
+fn standard_input_answers_bad_arrays_as_well() {
+    let home = Home::new(&good());
+    let mut janus = home.standalone();
+    janus.say(&both().to_string());
+    assert_eq!(
+        error_of(&super::response(&mut janus)),
+        (-32600, "a message is a JSON object".to_owned(), Value::Null)
+    );
+    janus.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{}}}"#);
+    assert_eq!(
+        super::response(&mut janus)["result"]["protocolVersion"],
+        "2025-03-26"
+    );
+    janus.say("[{},");
+    assert_eq!(error_of(&super::response(&mut janus)).0, -32700);
+    janus.say("[]");
+    assert_eq!(
+        error_of(&super::response(&mut janus)),
+        (-32600, "the array is empty".to_owned(), Value::Null)
+    );
+    janus.say(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},7]"#);
+    let answers = [super::response(&mut janus), super::response(&mut janus)];
+    assert!(
+        answers.contains(&json!({ "jsonrpc": "2.0", "id": 1, "result": {} })),
+        "{answers:?}"
+    );
+    assert!(
+        answers
+            .iter()
+            .any(|answer| answer["error"]["code"] == -32600),
+        "{answers:?}"
+    );
+}

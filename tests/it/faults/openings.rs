@@ -78,3 +78,39 @@ async fn initialize_without_a_revision_is_404_in_modern_words_and_400_in_legacy_
     }
     others_are_served(&janus).await;
 }
+
+#[test]
+fn initialize_on_standard_input_follows_the_same_table() {
+    let home = Home::new(&good());
+    let mut janus = home.standalone();
+    let (_, body) = modern(&json!(1), "initialize", json!({}));
+    janus.say(&body.to_string());
+    let message = "`initialize` does not exist in this revision".to_owned();
+    assert_eq!(
+        error_of(&super::response(&mut janus)),
+        (-32601, message, json!(1))
+    );
+    janus.say(r#"{"jsonrpc":"2.0","id":2,"method":"initialize","params":{"capabilities":{}}}"#);
+    let message = "`protocolVersion` is missing".to_owned();
+    assert_eq!(
+        error_of(&super::response(&mut janus)),
+        (-32602, message, json!(2))
+    );
+    for (asked, answered) in rows() {
+        janus.say(&initialize(&asked).to_string());
+        let answer = super::response(&mut janus);
+        assert_eq!(answer["result"]["protocolVersion"], answered, "{answer}");
+        // Both eras, message by message.
+        let (_, discover) = modern(&json!("d"), "server/discover", json!({}));
+        janus.say(&discover.to_string());
+        assert_eq!(
+            super::response(&mut janus)["result"]["resultType"],
+            "complete"
+        );
+        janus.say(r#"{"jsonrpc":"2.0","id":3,"method":"ping"}"#);
+        assert_eq!(
+            super::response(&mut janus),
+            json!({ "jsonrpc": "2.0", "id": 3, "result": {} })
+        );
+    }
+}

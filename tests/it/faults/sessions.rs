@@ -221,3 +221,21 @@ async fn a_legacy_date_in_meta_inside_a_live_session_is_a_slip() {
     }
     others_are_served(&janus).await;
 }
+
+#[test]
+fn a_legacy_date_in_meta_is_a_slip_on_standard_input_too() {
+    let home = Home::new(&good());
+    let mut janus = home.standalone();
+    janus.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#);
+    assert_eq!(
+        super::response(&mut janus)["result"]["protocolVersion"],
+        "2025-11-25"
+    );
+    janus.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"good__echo","arguments":{"text":"t"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2025-11-25"}}}"#);
+    let answer = super::response(&mut janus);
+    assert_eq!(
+        (&answer["id"], &answer["result"]["content"][0]["text"]),
+        (&json!(1), &json!("t")),
+        "{answer}"
+    );
+}
