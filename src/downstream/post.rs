@@ -228,16 +228,19 @@ impl Downstream {
             Ok(messages) => messages,
             Err(error) => return rpc_error(StatusCode::BAD_REQUEST, None, &error),
         };
+        // All of them are read before the first begins: a refusal says that nothing ran.
+        let messages: Result<Vec<Envelope>, _> = messages.iter().map(Envelope::of).collect();
+        let messages = match messages {
+            Ok(messages) => messages,
+            Err(refused) => {
+                return rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error);
+            }
+        };
         let mut calls = Vec::new();
         for message in messages {
-            match Envelope::of(&message) {
-                Ok(message) if message.kind() == Kind::Request => {
-                    calls.push(self.begin(&session, message))
-                }
-                Ok(message) => self.received(&session, &message).await,
-                Err(refused) => {
-                    return rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error);
-                }
+            match message.kind() {
+                Kind::Request => calls.push(self.begin(&session, message)),
+                _ => self.received(&session, &message).await,
             }
         }
         match (calls.is_empty(), accepted.events) {

@@ -97,6 +97,46 @@ async fn an_array_is_refused_everywhere_else() {
     others_are_served(&janus).await;
 }
 
+#[tokio::test]
+async fn an_array_with_one_bad_message_is_refused_before_any_of_it_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let noted = server("noted", &["--log", log.to_str().unwrap()], "");
+    let janus = Janus::start(&(good() + &noted));
+    let path = "/mcp/@noted";
+    for door in doors(&janus) {
+        let id = session(&door, path, "2025-03-26").await;
+        let own = [("mcp-session-id", id.as_str())];
+        for (bad, id) in [
+            (json!(7), Value::Null),
+            (json!({ "jsonrpc": "2.0", "id": 8 }), json!(8)),
+            (json!([]), Value::Null),
+        ] {
+            let array = json!([call(&json!(1), "must not run"), bad]);
+            let answer = refusal(door.post(path, &own, &array).await).await;
+            assert_eq!((answer.0, answer.1, answer.3), (400, -32600, id), "{bad}");
+        }
+        let answer = refusal(door.post_text(path, &own, "[{},").await).await;
+        assert_eq!((answer.0, answer.1, answer.3), (400, -32700, Value::Null));
+        let answer = refusal(door.post_text(path, &own, "[]").await).await;
+        assert_eq!(
+            (answer.0, answer.1, answer.2.as_str()),
+            (400, -32600, "the array is empty")
+        );
+        // What it was sent before this call has reached it by now.
+        let reply = door.post(path, &own, &call(&json!(2), "t")).await;
+        assert_eq!(reply.json().await["result"]["content"][0]["text"], "t");
+        let calls = fs::read_to_string(&log)
+            .unwrap()
+            .lines()
+            .filter(|line| *line == "call echo")
+            .count();
+        assert_eq!(calls, 1, "what was refused ran");
+        fs::write(&log, "").unwrap();
+    }
+    others_are_served(&janus).await;
+}
+
 #[test]
 fn standard_input_answers_bad_arrays_as_well() {
     let home = Home::new(&good());
