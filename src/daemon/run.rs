@@ -61,8 +61,9 @@ pub async fn run(
         socket: settings.listen.socket.clone(),
     };
 
-    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping);
+    let tasks = TaskTracker::new();
+    let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
+    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping, &closing);
     let mut vital = JoinSet::new();
     vital.spawn(downstream.hub());
     vital.spawn(downstream.clone().listen(Listener::Tcp(http)));
@@ -79,6 +80,8 @@ pub async fn run(
     stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
         while vital.join_next().await.is_some() {}
+        // The servers stay until the calls in flight have their answers.
+        closing.cancel();
         upstream.shutdown().await;
         tasks.close();
         tasks.wait().await;
@@ -91,14 +94,15 @@ pub async fn run(
     Ok(stopped)
 }
 
-/// Everything between the sockets and the servers.
+/// Everything between the sockets and the servers. `stopping` ends what faces clients, `closing` what faces servers.
 pub(super) fn compose(
     settings: &Settings,
     key: &InstallationKey,
     tasks: &TaskTracker,
     stopping: &CancellationToken,
+    closing: &CancellationToken,
 ) -> (Upstream, Downstream) {
-    let upstream = Upstream::new(settings, tasks, stopping);
+    let upstream = Upstream::new(settings, tasks, closing);
     let gateway = Arc::new(Gateway::new(
         &settings.servers,
         upstream.clone(),

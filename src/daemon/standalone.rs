@@ -25,8 +25,9 @@ pub async fn standalone(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (upstream, downstream) =
-        compose(&settings, &InstallationKey::ephemeral(), &tasks, &stopping);
+    let key = InstallationKey::ephemeral();
+    // The one client is gone when it stops: no call is left to wait for.
+    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping, &stopping);
     tasks.spawn(downstream.hub());
     upstream.start();
     let served = tokio::select! {

@@ -13,6 +13,7 @@ mod process;
 mod remote;
 mod remotes;
 mod sessions;
+mod stopping;
 
 use http::HeaderName;
 use serde_json::{Value, json};

@@ -1,0 +1,60 @@
+//! Janus is asked to end: calls in flight are answered, streams are closed, nothing is left behind.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpStream, UnixListener};
+
+use super::{VIEW, borrowed, good, held, modern, server, session};
+use crate::support::{Client, Era, Janus, within};
+
+fn terminate(janus: &Janus) {
+    let id = i32::try_from(janus.id()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+}
+
+/// Waits until nobody listens on the port any more.
+async fn deaf(janus: &Janus) {
+    let address = janus.url("");
+    let address = address.strip_prefix("http://").unwrap();
+    within("the port to close", async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_in_flight_is_answered_before_janus_ends() {
+    let home = TempDir::new().unwrap();
+    let socket = home.path().join("held");
+    for era in Era::CLIENTS {
+        let listener = UnixListener::bind(&socket).unwrap();
+        let janus = Janus::start(&server("bad", &["--held", socket.to_str().unwrap()], ""));
+        let mut child = held(&listener).await;
+        let mut client = Client::open(janus.http(), "/mcp/@bad", era).await;
+        let params = json!({ "name": "hold", "_meta": { "progressToken": 1 } });
+        let mut reply = client.send("tools/call", params).await;
+        assert_eq!(reply.message().await.unwrap()["params"]["progress"], 1);
+        terminate(&janus);
+        deaf(&janus).await;
+        child.write_all(b"!").await.unwrap();
+        let mut messages: Vec<Value> = Vec::new();
+        while let Some(message) = reply.message().await {
+            messages.push(message);
+        }
+        let last = messages
+            .last()
+            .unwrap_or_else(|| panic!("{era:?}: nothing"));
+        assert_eq!(
+            last["result"]["content"][0]["text"], "released",
+            "{era:?}: {messages:?}"
+        );
+        assert_eq!(messages.len(), 3, "{messages:?}");
+        let (ended, _home) = janus.stop();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        std::fs::remove_file(&socket).unwrap();
+    }
+}
