@@ -286,11 +286,14 @@ impl Session {
         }
     }
 
-    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over.
-    pub(in crate::downstream) fn take_reader(&self) -> CancellationToken {
+    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over, or with Janus.
+    pub(in crate::downstream) fn take_reader(
+        &self,
+        stopping: &CancellationToken,
+    ) -> CancellationToken {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.cancel();
-        *reader = CancellationToken::new();
+        *reader = stopping.child_token();
         reader.clone()
     }
 

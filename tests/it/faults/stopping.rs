@@ -58,3 +58,35 @@ async fn a_call_in_flight_is_answered_before_janus_ends() {
         std::fs::remove_file(&socket).unwrap();
     }
 }
+
+#[tokio::test]
+async fn streams_that_stay_open_hold_up_nobody() {
+    let janus = Janus::start(&good());
+    let id = session(&janus.http(), VIEW, "2025-11-25").await;
+    let mut legacy = janus.http().get(VIEW, &[("mcp-session-id", &id)]).await;
+    let mut resumed = janus
+        .http()
+        .get(
+            "/mcp/@good",
+            &[("mcp-session-id", &id), ("last-event-id", "0-0")],
+        )
+        .await;
+    let (headers, body) = modern(
+        &json!(1),
+        "subscriptions/listen",
+        json!({ "notifications": { "toolsListChanged": true } }),
+    );
+    let mut listen = janus.http().post(VIEW, &borrowed(&headers), &body).await;
+    assert_eq!(
+        listen.message().await.unwrap()["method"],
+        "notifications/subscriptions/acknowledged"
+    );
+    // The second reader has taken the stream over.
+    assert_eq!(legacy.message().await, None);
+    terminate(&janus);
+    assert_eq!(resumed.message().await, None);
+    assert_eq!(listen.message().await.unwrap()["id"], 1);
+    let (ended, _home) = janus.stop();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
+}
