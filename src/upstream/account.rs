@@ -204,7 +204,7 @@ impl Account {
         let task = self.tasks.spawn(async move {
             let connected = tokio::select! {
                 () = account.stopping.cancelled() => Err(Failure::Stopping { account: account.id.clone() }),
-                connected = account.connect(key.clone()) => connected,
+                connected = account.connect(key.clone()) => connected.map_err(Failure::in_handshake),
             };
             let slot = match &connected {
                 Ok(connection) => Slot::Ready(Arc::clone(connection)),

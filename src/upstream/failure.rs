@@ -64,6 +64,29 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What broke while connecting, towards those who wait for the connection: nothing of theirs was sent.
+    pub(super) fn in_handshake(self) -> Self {
+        let (account, reason) = match self {
+            Self::Interrupted { account, reason } => (account, reason),
+            Self::BadAnswer { account, reason } => {
+                (account, format!("what it answers is {reason}"))
+            }
+            Self::TimedOut { account, waited } => (
+                account,
+                format!("it gave no sign for {} s", waited.as_secs_f32()),
+            ),
+            Self::SessionUnknown { account } => {
+                (account, "it forgot the session at once".to_owned())
+            }
+            other => return other,
+        };
+        Self::Unreachable {
+            account,
+            reason,
+            retry_in: None,
+        }
+    }
+
     /// Whether the server may have seen the request.
     pub fn sent(&self) -> bool {
         match self {

@@ -55,6 +55,43 @@ async fn a_child_that_dies_in_mid_call_leaves_the_outcome_unknown_and_is_started
 }
 
 #[tokio::test]
+async fn a_child_that_ends_at_its_start_says_why() {
+    let home = TempDir::new().unwrap();
+    let log = home.path().join("log");
+    let janus = janus(&["--start", "exit", "--log", log.to_str().unwrap()], "");
+    for era in Era::CLIENTS {
+        let mut client = Client::open(janus.http(), BAD, era).await;
+        let (text, error) = failed_call(&mut client, "echo").await;
+        assert!(
+            text.starts_with("bad/default cannot be reached: "),
+            "{text}"
+        );
+        assert!(
+            text.contains("config: no token in API_TOKEN_FILE"),
+            "{text}"
+        );
+        assert!(text.contains("Nothing was sent."), "{text}");
+        assert_eq!(
+            (&error["code"], &error["sent"]),
+            (&json!("unavailable"), &json!(false)),
+            "{error}"
+        );
+    }
+    // A method that is no call is told by an error.
+    let mut client = Client::open(janus.http(), BAD, Era::Legacy).await;
+    let response = client
+        .request("prompts/get", json!({ "name": "p" }))
+        .await
+        .response;
+    assert_eq!(response["error"]["code"], -32603, "{response}");
+    assert_eq!(
+        response["error"]["data"]["code"], "unavailable",
+        "{response}"
+    );
+    others_are_served(&janus).await;
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_found_is_explained_by_path() {
     let janus = Janus::start(
         &(good()
