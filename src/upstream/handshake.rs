@@ -118,6 +118,8 @@ async fn probe_process(
     let question = discover(leg);
     let mut discover = Box::pin(leg.exchange(&question, None, Era::Modern, &events));
     match tokio::time::timeout(SILENCE, &mut discover).await {
+        // The server's own `timeout` may be shorter than ours: the same silence.
+        Ok(Err(Failure::TimedOut { .. })) => initialize(account, leg, capabilities).await,
         Ok(answer) => concluded(account, leg, answer?, capabilities).await,
         Err(_) => tokio::select! {
             late = &mut discover => concluded(account, leg, late?, capabilities).await,

@@ -244,6 +244,23 @@ async fn a_server_that_ends_at_the_modern_question_is_started_again_and_asked_th
 }
 
 #[tokio::test]
+async fn a_server_that_is_silent_to_the_modern_question_is_asked_the_old_one_in_time() {
+    let janus = janus(&["--start", "silent"], "timeout: 1s");
+    let mut client = Client::open(janus.http(), BAD, Era::Modern).await;
+    // Each call waits for its own timeout only; the server is there after the first at latest.
+    let params = json!({ "name": "echo", "arguments": {} });
+    let mut result = client.result("tools/call", params.clone()).await;
+    for _ in 0..10 {
+        if result["isError"] != true {
+            break;
+        }
+        result = client.result("tools/call", params.clone()).await;
+    }
+    assert_eq!(result["content"][0]["text"], "echo", "{result}");
+    others_are_served(&janus).await;
+}
+
+#[tokio::test]
 async fn a_server_that_nobody_uses_is_stopped_and_started_for_the_next_call() {
     let home = TempDir::new().unwrap();
     let socket = home.path().join("held");
