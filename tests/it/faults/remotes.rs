@@ -65,6 +65,22 @@ fn rows() -> Vec<(
             false,
         ),
         (
+            "e502",
+            Gets::Bytes(plain("502 Bad Gateway", "", "")),
+            broke,
+            UNKNOWN,
+            "outcome_unknown",
+            true,
+        ),
+        (
+            "e504",
+            Gets::Bytes(plain("504 Gateway Timeout", "retry-after: 7\r\n", "")),
+            broke,
+            UNKNOWN,
+            "outcome_unknown",
+            true,
+        ),
+        (
             "e401",
             Gets::Bytes(plain(
                 "401 Unauthorized",
