@@ -120,7 +120,8 @@ pub(super) fn compose(
     (upstream, downstream)
 }
 
-async fn asked_to_stop() -> anyhow::Result<()> {
+/// Waits for the signal that asks a process to end.
+pub(super) async fn asked_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
     tokio::select! {

@@ -10,12 +10,13 @@ use tokio_util::task::TaskTracker;
 use crate::model::Settings;
 use crate::store::InstallationKey;
 
-use super::run::compose;
+use super::run::{asked_to_stop, compose};
 
 /// Children get this long to end after the client is gone.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Serves the client until its input ends or `stop` does.
+/// Serves the client until its input ends, `stop` does, or a signal asks for it: clients send one to a server that
+/// takes its time, and the children must not outlive it.
 ///
 /// # Errors
 /// `path` names no view.
@@ -33,6 +34,10 @@ pub async fn standalone(
     let served = tokio::select! {
         served = downstream.stdio(path, BufReader::new(tokio::io::stdin()), tokio::io::stdout()) => served,
         () = stop.cancelled() => Ok(()),
+        asked = asked_to_stop() => {
+            asked?;
+            Ok(())
+        }
     };
     stopping.cancel();
     let ended = tokio::time::timeout(GRACE, async {

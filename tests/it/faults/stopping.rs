@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixListener};
 
-use super::{VIEW, borrowed, good, held, modern, server, session};
-use crate::support::{Client, Era, Janus, within};
+use super::{VIEW, borrowed, gone, good, held, modern, server, session};
+use crate::support::{Client, Era, Home, Janus, within};
 
 fn terminate(janus: &Janus) {
     let id = i32::try_from(janus.id()).unwrap();
@@ -89,4 +89,32 @@ async fn streams_that_stay_open_hold_up_nobody() {
     let (ended, _home) = janus.stop();
     assert_eq!(ended.status.code(), Some(0));
     assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_janus_of_one_client_leaves_nothing_behind_however_it_is_ended() {
+    let directory = TempDir::new().unwrap();
+    let socket = directory.path().join("held");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let options = ["--held", socket.to_str().unwrap(), "--grandchild"];
+    for by_signal in [true, false] {
+        let home = Home::new(&server("bad", &options, ""));
+        let mut janus = home.standalone();
+        let child = held(&listener).await;
+        if by_signal {
+            let id = i32::try_from(janus.id()).unwrap();
+            kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        } else {
+            janus.close_stdin();
+        }
+        gone(child).await;
+        // `stop` would close its input.
+        let ended = janus.finish();
+        assert_eq!(
+            ended.status.code(),
+            Some(0),
+            "{by_signal}: {}",
+            ended.stderr
+        );
+    }
 }
