@@ -185,7 +185,7 @@ async fn a_state_that_was_tampered_with_or_is_for_another_request_is_refused() {
         "`requestState` was not made for this request, or its time is over: call again without it";
     for (state, arguments) in [
         (json!(String::from_utf8(flipped).unwrap()), json!({})),
-        (json!(state[..state.len() - 1]), json!({})),
+        (json!(state.strip_suffix(|_| true)), json!({})),
         (json!(""), json!({})),
         (json!(7), json!({})),
         (json!(state), json!({ "other": true })),
