@@ -31,7 +31,7 @@ use super::{Downstream, modern};
 /// How long the head of a response is held, so that its status and form can follow from what comes.
 const HOLD_HEAD: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
-const READ_BODY: Duration = Duration::from_secs(60);
+const READ_BODY: Duration = Duration::from_mins(1);
 
 /// What the client takes.
 #[derive(Debug, Clone, Copy)]
@@ -200,15 +200,12 @@ impl Downstream {
                 "`MCP-Protocol-Version` is the date of a revision",
             );
         }
-        match message.kind() {
-            Kind::Request => {
-                let prime = session.client.revision >= Revision::V2025_11_25;
-                respond(self.begin(session, message), accepted, Some(prime)).await
-            }
-            _ => {
-                self.received(session, &message).await;
-                answer(StatusCode::ACCEPTED, Reply::empty())
-            }
+        if message.kind() == Kind::Request {
+            let prime = session.client.revision >= Revision::V2025_11_25;
+            respond(self.begin(session, message), accepted, Some(prime)).await
+        } else {
+            self.received(session, &message).await;
+            answer(StatusCode::ACCEPTED, Reply::empty())
         }
     }
 
@@ -253,7 +250,7 @@ impl Downstream {
         for message in messages {
             match Envelope::of(&message) {
                 Ok(message) if message.kind() == Kind::Request => {
-                    calls.push(self.begin(&session, message))
+                    calls.push(self.begin(&session, message));
                 }
                 Ok(message) => self.received(&session, &message).await,
                 Err(refused) => {
@@ -293,7 +290,7 @@ impl Downstream {
             (Kind::Notification, _) => {
                 self.gateway
                     .notified(&session.scope, Some(&session.id), message)
-                    .await
+                    .await;
             }
             _ => session.questions.answered(message),
         }

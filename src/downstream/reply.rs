@@ -228,14 +228,12 @@ impl EventStream {
                 return Poll::Ready(Some(Ok(self.joined_with_waiting(bytes))));
             }
             if let Some(passing) = &mut self.passing {
-                match ready!(passing.as_mut().poll_next(cx)) {
-                    Some(chunk) => return Poll::Ready(Some(chunk)),
-                    None => {
-                        self.passing = None;
-                        self.out.push_back(Bytes::from_static(sse::END));
-                        continue;
-                    }
+                if let Some(chunk) = ready!(passing.as_mut().poll_next(cx)) {
+                    return Poll::Ready(Some(chunk));
                 }
+                self.passing = None;
+                self.out.push_back(Bytes::from_static(sse::END));
+                continue;
             }
             if self.ended {
                 return Poll::Ready(None);

@@ -110,7 +110,7 @@ impl Peer {
             Ok(message) => self.message(session, message).await,
             Err(refused) => {
                 self.write(refused.error.text(refused.id.as_ref()).into_bytes())
-                    .await
+                    .await;
             }
         }
     }

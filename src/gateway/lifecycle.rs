@@ -93,7 +93,7 @@ impl Gateway {
         Face {
             capabilities,
             info: super::janus_info(),
-            instructions: self.instructions(scope),
+            instructions: Some(self.instructions(scope)),
         }
     }
 
@@ -122,9 +122,9 @@ impl Gateway {
     }
 
     /// One line for each server: what its tools' names begin with and what it is.
-    fn instructions(&self, scope: &Scope) -> Option<String> {
+    fn instructions(&self, scope: &Scope) -> String {
         if scope.accounts().is_empty() {
-            return Some("Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned());
+            return "Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned();
         }
         let mut text = String::from("Tools and prompts are named SERVER__NAME.");
         for account in scope.accounts() {
@@ -143,7 +143,7 @@ impl Gateway {
             }
             text.push_str(&line);
         }
-        Some(text)
+        text
     }
 }
 

@@ -86,7 +86,7 @@ impl Envelope {
         if let Some(key) = object.repeated(&READ) {
             return Err(refuse(None, &format!("the member `{key}` appears twice")));
         }
-        let usable = id.clone().filter(|id| is_id(id));
+        let usable = id.clone().filter(is_id);
         if object.text("jsonrpc").as_deref() != Some("2.0") {
             return Err(refuse(usable, "the member `jsonrpc` must be \"2.0\""));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The wait after so many failures in a row: 1 s doubling to 60 s, of which the last half is drawn by chance, so that
 /// servers that went down together do not come back to a stampede.

@@ -16,7 +16,7 @@ use super::{Failure, Upstream};
 
 /// A server may be started for a call: npm servers need seconds, the first time minutes to be fetched. Clients wait
 /// 60 s and longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 impl Upstream {
     /// Sends a request where it may go, and gives the answer. What the server says meanwhile goes to `events`.

@@ -20,7 +20,7 @@ use super::{Failure, streamable_http};
 /// servers ignore what they do not know; slow ones need seconds to start.
 const SILENCE: Duration = Duration::from_secs(10);
 /// A legacy HTTP server may have learnt the modern era since.
-const LEGACY_HTTP_LASTS: Duration = Duration::from_secs(24 * 3600);
+const LEGACY_HTTP_LASTS: Duration = Duration::from_hours(24);
 
 /// An era, as it was found out.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +117,13 @@ async fn probe_process(
     let (events, _queue) = Events::channel();
     let question = discover(leg);
     let mut discover = Box::pin(leg.exchange(&question, None, Era::Modern, &events));
-    match tokio::time::timeout(SILENCE, &mut discover).await {
-        Ok(answer) => concluded(account, leg, answer?, capabilities).await,
-        Err(_) => tokio::select! {
+    if let Ok(answer) = tokio::time::timeout(SILENCE, &mut discover).await {
+        concluded(account, leg, answer?, capabilities).await
+    } else {
+        tokio::select! {
             late = &mut discover => concluded(account, leg, late?, capabilities).await,
             opened = initialize(account, leg, capabilities) => opened,
-        },
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::wire::Outgoing;
 use super::{Change, backoff, lists};
 
 /// A stream that held this long was a good one: the next is tried at once.
-const GOOD_STREAM: Duration = Duration::from_secs(60);
+const GOOD_STREAM: Duration = Duration::from_mins(1);
 
 impl Account {
     /// Runs until Janus stops.
@@ -154,7 +154,7 @@ impl Account {
                 }
                 // The old list stays: it is the best we know.
                 Err(failure) => {
-                    tracing::warn!(account = %self.id, list = kind.member(), "{failure}")
+                    tracing::warn!(account = %self.id, list = kind.member(), "{failure}");
                 }
             }
         }
@@ -273,7 +273,7 @@ impl Account {
             "notifications/tools/list_changed" => self.mark(&[ListKind::Tools]),
             "notifications/prompts/list_changed" => self.mark(&[ListKind::Prompts]),
             "notifications/resources/list_changed" => {
-                self.mark(&[ListKind::Resources, ListKind::Templates])
+                self.mark(&[ListKind::Resources, ListKind::Templates]);
             }
             "notifications/subscriptions/acknowledged" => {}
             _ => {

@@ -35,9 +35,10 @@ impl Key {
         };
         match (server.sharing, &server.endpoint) {
             (Sharing::Shared, _) => Self::Shared,
-            (Sharing::PerSession, _) => own(&client.session),
             (Sharing::Auto, _) if !asked || client.era() == Era::Modern => Self::Shared,
-            (Sharing::Auto, Endpoint::Process(_)) => own(&client.session),
+            (Sharing::PerSession, _) | (Sharing::Auto, Endpoint::Process(_)) => {
+                own(&client.session)
+            }
             (Sharing::Auto, Endpoint::Http(_)) => Self::Capabilities(capabilities()),
         }
     }

@@ -38,7 +38,11 @@ pub(in crate::downstream) async fn run(
             }
             change = changes.recv() => {
                 let waits = match change {
-                    Ok(change) => sessions.all().iter().fold(false, |waits, session| session.changed(&gateway, &change) || waits),
+                    Ok(change) => {
+                        let waiting = sessions.all().into_iter().filter(|session| session.changed(&gateway, &change));
+                        // Counted to the end: every session is told.
+                        waiting.count() > 0
+                    }
                     Err(RecvError::Closed) => return,
                     Err(RecvError::Lagged(_)) => {
                         sessions.all().iter().for_each(|session| session.look_again());

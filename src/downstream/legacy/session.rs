@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::binding::Scope;
 use crate::gateway::{Gateway, Pending};
+use crate::model::hex;
 use crate::protocol::{ClientFacts, Envelope, Era, Json, Object, Revision};
 use crate::upstream::Change;
 
@@ -345,8 +346,5 @@ fn concerns(state: &State, message: &Envelope) -> bool {
 fn random_id() -> Arc<str> {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).expect("the system has random numbers");
-    bits.iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
+    hex(&bits).into()
 }

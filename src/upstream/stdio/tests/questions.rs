@@ -21,7 +21,7 @@ while True:
 async fn next_question(queue: &EventQueue) -> (Question, oneshot::Sender<Answer>) {
     match next(queue).await {
         Event::Ask(question, answer) => (question, answer),
-        Event::Notify(_) => panic!("no question"),
+        Event::Notify(_) | Event::Opened => panic!("no question"),
     }
 }
 

@@ -10,13 +10,18 @@ const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
 
 /// The next event of the call.
 async fn heard(rig: &Rig) -> Event {
-    std::future::poll_fn(|cx| rig.queue.poll_next(cx)).await
+    loop {
+        match std::future::poll_fn(|cx| rig.queue.poll_next(cx)).await {
+            Event::Opened => {}
+            event => return event,
+        }
+    }
 }
 
 fn notified(event: Event) -> Envelope {
     match event {
         Event::Notify(message) => message,
-        Event::Ask(question, _) => panic!("asked {question:?}"),
+        other => panic!("no notification: {other:?}"),
     }
 }
 
