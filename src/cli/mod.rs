@@ -4,6 +4,7 @@
 //! - Data goes to standard output, everything else to standard error, and only `output` writes to either.
 //! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
 
+mod client;
 mod config;
 mod connect;
 mod exit;
@@ -12,6 +13,7 @@ mod help;
 mod log;
 mod output;
 mod serve;
+mod tool;
 mod version;
 
 use std::ffi::OsString;
@@ -86,6 +88,9 @@ enum Command {
     Serve,
     /// Speak MCP on standard input and output.
     Connect(connect::Arguments),
+    /// List and call the tools of the daemon that runs.
+    #[command(subcommand)]
+    Tool(tool::Verb),
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -147,6 +152,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
+        Command::Tool(verb) => tool::run(&verb, context),
         Command::Config(verb) => config::run(verb, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

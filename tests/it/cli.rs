@@ -148,6 +148,8 @@ fn a_wrong_command_line_is_exit_code_2() {
         &[],
         &["config"],
         &["config", "validate", "extra"],
+        &["tool"],
+        &["tool", "call"],
         &["version", "--timeout", "5"],
         &["version", "-q", "-v"],
         &["help", "nothing"],
@@ -170,7 +172,15 @@ fn a_wrong_command_line_is_exit_code_2() {
 #[test]
 fn every_topic_and_command_has_a_help_text() {
     let home = TempDir::new().unwrap();
-    for topic in ["config", "errors", "exit-codes", "json", "version", "help"] {
+    for topic in [
+        "config",
+        "errors",
+        "exit-codes",
+        "json",
+        "version",
+        "help",
+        "tool",
+    ] {
         let (code, stdout, stderr) = run(&home, &["help", topic]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{topic}");
         assert!(stdout.lines().count() > 3, "{topic}");
@@ -184,6 +194,9 @@ fn every_topic_and_command_has_a_help_text() {
     Usage: janus [OPTIONS] <COMMAND>
 
     Commands:
+      serve    Run the daemon in the foreground
+      connect  Speak MCP on standard input and output
+      tool     List and call the tools of the daemon that runs
       config   Look at the configuration and check it
       version  Print the version
       help     Explain a topic or a command

@@ -17,3 +17,4 @@ mod everything;
 mod fastmcp;
 mod harness;
 mod support;
+mod tool;
