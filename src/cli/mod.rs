@@ -7,6 +7,7 @@
 mod client;
 mod config;
 mod connect;
+mod demo;
 mod exit;
 mod failure;
 mod help;
@@ -84,6 +85,11 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try Janus with two servers that are built in.
+    Demo(demo::Arguments),
+    /// One of the servers of `janus demo`, on standard input and output.
+    #[command(hide = true)]
+    DemoServer,
     /// Run the daemon in the foreground.
     Serve,
     /// Speak MCP on standard input and output.
@@ -150,6 +156,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 /// Every command, in the order of the help text.
 fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Demo(arguments) => demo::run(&arguments, context),
+        Command::DemoServer => demo::serve_notes(),
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
         Command::Tool(verb) => tool::run(&verb, context),

@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod demo;
 mod everything;
 mod fastmcp;
 mod harness;
