@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::model::Settings;
 use crate::store::InstallationKey;
 
-use super::run::compose;
+use super::run::{Stops, compose};
 
 /// Children get this long to end after the client is gone.
 const GRACE: Duration = Duration::from_secs(8);
@@ -24,16 +24,16 @@ pub async fn standalone(
     path: &str,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (upstream, downstream) =
-        compose(&settings, &InstallationKey::ephemeral(), &tasks, &stopping);
+    let (tasks, stops) = (TaskTracker::new(), Stops::default());
+    let (upstream, downstream) = compose(&settings, &InstallationKey::ephemeral(), &tasks, &stops);
     tasks.spawn(downstream.hub());
     upstream.start();
     let served = tokio::select! {
         served = downstream.stdio(path, BufReader::new(tokio::io::stdin()), tokio::io::stdout()) => served,
         () = stop.cancelled() => Ok(()),
     };
-    stopping.cancel();
+    stops.serving.cancel();
+    stops.reaching.cancel();
     let ended = tokio::time::timeout(GRACE, async {
         upstream.shutdown().await;
         tasks.close();

@@ -202,7 +202,12 @@ impl Downstream {
         }
         if message.kind() == Kind::Request {
             let prime = session.client.revision >= Revision::V2025_11_25;
-            respond(self.begin(session, message), accepted, Some(prime)).await
+            respond(
+                self.begin(session, message, accepted),
+                accepted,
+                Some(prime),
+            )
+            .await
         } else {
             self.received(session, &message).await;
             answer(StatusCode::ACCEPTED, Reply::empty())
@@ -250,7 +255,7 @@ impl Downstream {
         for message in messages {
             match Envelope::of(&message) {
                 Ok(message) if message.kind() == Kind::Request => {
-                    calls.push(self.begin(&session, message));
+                    calls.push(self.begin(&session, message, accepted));
                 }
                 Ok(message) => self.received(&session, &message).await,
                 Err(refused) => {
@@ -266,7 +271,7 @@ impl Downstream {
     }
 
     /// Begins a request of a session.
-    fn begin(&self, session: &Arc<Session>, message: Envelope) -> Call {
+    fn begin(&self, session: &Arc<Session>, message: Envelope, accepted: Accepted) -> Call {
         session.note(&message);
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         let cancel = session.begin(&id);
@@ -276,7 +281,11 @@ impl Downstream {
             param_headers: Vec::new(),
             over_http: true,
         };
-        let edge = Edge::Legacy(Arc::clone(&session.questions));
+        let edge = if accepted.events {
+            Edge::Legacy(Arc::clone(&session.questions))
+        } else {
+            Edge::Mute
+        };
         let conversation =
             Conversation::begin(&self.gateway, &session.scope, request, edge, cancel);
         Call::legacy(conversation, Arc::clone(session), id, self.tasks.clone())

@@ -75,7 +75,7 @@ impl Downstream {
             resumed => {
                 let position =
                     resumed.map_or_else(|| session.read_to(), |(_, _, position)| position);
-                let until = session.take_reader().cancelled_owned();
+                let until = session.take_reader(&self.stopping).cancelled_owned();
                 let stream = Arc::clone(&session.standalone);
                 EventStream::of_kept(stream, position, Some(session), until)
             }

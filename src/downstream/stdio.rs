@@ -4,24 +4,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::authn::Caller;
 use crate::binding::{Scope, Unknown};
 use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
 
-use super::adapt::{Response, ResponseBody};
+use super::adapt::{Response, ResponseBody, error_text};
 use super::conversation::{Conversation, Edge, Next, requested_level};
 use super::legacy::{Follow, Opened, Session};
 use super::{Downstream, modern};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
 const LINES: usize = 64;
+/// A client that closed its end may still wait for answers, but not for long.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// The one client.
 struct Peer {
@@ -30,6 +34,10 @@ struct Peer {
     session: Mutex<Option<Arc<Session>>>,
     /// Modern requests under way, by id: `notifications/cancelled` names one.
     in_flight: Mutex<BTreeMap<String, CancellationToken>>,
+    /// Streams of changes, which have no end of their own.
+    listening: CancellationToken,
+    /// The answers under way.
+    calls: TaskTracker,
     lines: mpsc::Sender<Bytes>,
 }
 
@@ -49,16 +57,18 @@ impl Downstream {
             scope,
             session: Mutex::default(),
             in_flight: Mutex::default(),
+            listening: CancellationToken::new(),
+            calls: TaskTracker::new(),
             lines,
         });
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = peer.read(input) => {}
+            () = peer.read(input) => peer.finish().await,
         }
         peer.close();
         drop(peer);
         // A client that is gone takes nothing more.
-        drop(tokio::time::timeout(std::time::Duration::from_secs(2), writer).await);
+        drop(tokio::time::timeout(Duration::from_secs(2), writer).await);
         Ok(())
     }
 }
@@ -195,8 +205,8 @@ impl Peer {
         let conversation =
             Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
-        self.downstream.tasks.spawn(async move {
-            peer.run(conversation).await;
+        self.spawn(async move {
+            peer.run(&id, conversation).await;
             session.finish(&id);
         });
     }
@@ -207,7 +217,11 @@ impl Peer {
             Ok(request) => request,
             Err(error) => return self.write(error.text(Some(&id)).into_bytes()).await,
         };
-        let cancel = CancellationToken::new();
+        let cancel = if request.method() == "subscriptions/listen" {
+            self.listening.child_token()
+        } else {
+            CancellationToken::new()
+        };
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -216,8 +230,8 @@ impl Peer {
         let conversation =
             Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
         let peer = Arc::clone(self);
-        self.downstream.tasks.spawn(async move {
-            peer.run(conversation).await;
+        self.spawn(async move {
+            peer.run(&id, conversation).await;
             peer.in_flight
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -239,19 +253,19 @@ impl Peer {
         }
     }
 
-    async fn run(&self, mut conversation: Conversation) {
+    async fn run(&self, id: &Json, mut conversation: Conversation) {
         loop {
             match conversation.next().await {
                 Next::Stream => {}
                 Next::Message(message) => self.write(message.into_bytes()).await,
-                Next::Response(response) => return self.respond(response).await,
+                Next::Response(response) => return self.respond(id, response).await,
                 Next::Cancelled => return,
             }
         }
     }
 
     /// A line must be whole before it is begun: another message may come between its parts.
-    async fn respond(&self, response: Response) {
+    async fn respond(&self, id: &Json, response: Response) {
         match response.body {
             ResponseBody::Whole(parts) => self.write(super::adapt::joined(&parts)).await,
             ResponseBody::Stream(mut stream) => {
@@ -260,8 +274,8 @@ impl Peer {
                     match chunk {
                         Ok(chunk) => line.extend_from_slice(&chunk),
                         Err(broken) => {
-                            tracing::warn!(%broken, "an answer was lost");
-                            return;
+                            let error = RpcError::new(code::INTERNAL_ERROR, broken.to_string());
+                            return self.write(error_text(Some(id), &error)).await;
                         }
                     }
                 }
@@ -273,6 +287,22 @@ impl Peer {
     async fn write(&self, line: Bytes) {
         // The writer ends when the client is gone.
         drop(self.lines.send(line).await);
+    }
+
+    /// A task for one answer: waited for when the input ends, and when Janus does.
+    fn spawn(&self, answer: impl Future<Output = ()> + Send + 'static) {
+        self.downstream.tasks.spawn(self.calls.track_future(answer));
+    }
+
+    /// The input has ended: what was asked is answered, to whoever still reads, within a limit.
+    async fn finish(&self) {
+        self.listening.cancel();
+        self.calls.close();
+        tokio::select! {
+            () = self.calls.wait() => {}
+            () = self.lines.closed() => {}
+            () = tokio::time::sleep(LAST_ANSWERS) => {}
+        }
     }
 
     fn close(&self) {

@@ -194,7 +194,12 @@ impl Account {
         self.tasks.spawn(async move {
             let listening = async {
                 match (&connection.leg, connection.facts.revision.era()) {
-                    (Leg::Http(leg), Era::Legacy) => leg.listen_legacy().await,
+                    (Leg::Http(leg), Era::Legacy) => {
+                        // Whoever comes next must not be the one to find that out.
+                        if leg.listen_legacy().await {
+                            account.lost(&connection);
+                        }
+                    }
                     (Leg::Process(_), Era::Legacy) => {}
                     (_, Era::Modern) => account.listen_modern(&connection).await,
                 }

@@ -17,5 +17,6 @@ mod demo;
 mod everything;
 mod fastmcp;
 mod harness;
+mod readme;
 mod support;
 mod tool;

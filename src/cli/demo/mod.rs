@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    start_logging_from(context, "warn")?;
+    start_logging_from(context, "warn,rmcp=off")?;
     runtime()?.block_on(Box::pin(demonstrate(arguments.check, context)))
 }
 

@@ -1,9 +1,11 @@
 //! A stream's events, kept so that a client that lost the connection can take it up again by event id.
 //!
-//! Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream; the oldest go first. A client that asks
+//! Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream, [`ALL_BYTES`] for all; the oldest of a
+//! stream go first. A client that asks
 //! for what is gone gets what is left.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +17,11 @@ use crate::protocol::Json;
 pub(in crate::downstream) const LONGEST: usize = 1024 * 1024;
 const EVENTS: usize = 256;
 const BYTES: usize = 2 * LONGEST;
+/// All streams of all sessions together.
+const ALL_BYTES: usize = 64 * LONGEST;
+
+/// How much all streams keep.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// One stream of a session: the answer to a POST, or the one of unsolicited messages.
 #[derive(Debug)]
@@ -63,15 +70,19 @@ impl KeptStream {
     pub(in crate::downstream) fn keep(&self, text: &Bytes) -> u64 {
         let mut state = self.state();
         let sequence = state.first + state.events.len() as u64;
-        let kept = if text.len() > LONGEST {
-            too_long()
+        let no_room = KEPT.load(Ordering::Relaxed) + text.len() > ALL_BYTES;
+        let kept = if text.len() > LONGEST || no_room {
+            not_kept()
         } else {
             text.clone()
         };
+        KEPT.fetch_add(kept.len(), Ordering::Relaxed);
         state.bytes += kept.len();
         state.events.push_back(kept);
         while state.events.len() > EVENTS || (state.bytes > BYTES && state.events.len() > 1) {
-            state.bytes -= state.events.pop_front().map_or(0, |event| event.len());
+            let gone = state.events.pop_front().map_or(0, |event| event.len());
+            KEPT.fetch_sub(gone, Ordering::Relaxed);
+            state.bytes -= gone;
             state.first += 1;
         }
         wake(state);
@@ -121,18 +132,24 @@ impl KeptStream {
     }
 }
 
+impl Drop for KeptStream {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(self.state().bytes, Ordering::Relaxed);
+    }
+}
+
 fn wake(mut state: MutexGuard<'_, State>) {
     let wakers = std::mem::take(&mut state.wakers);
     drop(state);
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// What a resumed stream says in place of an event that was too long to keep.
-fn too_long() -> Bytes {
+/// What a resumed stream says in place of an event that was not kept.
+fn not_kept() -> Bytes {
     let note = serde_json::json!({
         "jsonrpc": "2.0",
         "method": "notifications/message",
-        "params": {"level": "error", "logger": "janus", "data": "an answer of more than 1 MiB was lost with the connection; it is not kept for resumption"},
+        "params": {"level": "error", "logger": "janus", "data": "an answer was lost with the connection: it was too long to be kept for resumption"},
     });
     Json::of(&note).into_bytes()
 }

@@ -18,6 +18,9 @@ use super::{KeptStream, Questions};
 /// Ended streams that can still be resumed, for each session.
 const ENDED_STREAMS: usize = 8;
 
+/// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
+const SESSIONS: usize = 10_000;
+
 /// All sessions, by id.
 #[derive(Debug)]
 pub(in crate::downstream) struct Sessions {
@@ -100,8 +103,19 @@ impl Sessions {
         opened: Opened,
     ) -> Arc<Session> {
         let session = Arc::new(Session::new(random_id(), gateway, scope, opened));
-        self.by_id()
-            .insert(Arc::clone(&session.id), Arc::clone(&session));
+        let crowded = {
+            let mut sessions = self.by_id();
+            sessions.insert(Arc::clone(&session.id), Arc::clone(&session));
+            (sessions.len() > SESSIONS).then(|| {
+                sessions
+                    .values()
+                    .max_by_key(|session| session.idle_for())
+                    .cloned()
+            })
+        };
+        if let Some(idlest) = crowded.flatten() {
+            self.close(gateway, &idlest);
+        }
         session
     }
 
@@ -268,11 +282,15 @@ impl Session {
         }
     }
 
-    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over.
-    pub(in crate::downstream) fn take_reader(&self) -> CancellationToken {
+    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over, with the
+    /// session, and when Janus stops.
+    pub(in crate::downstream) fn take_reader(
+        &self,
+        stopping: &CancellationToken,
+    ) -> CancellationToken {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.cancel();
-        *reader = CancellationToken::new();
+        *reader = stopping.child_token();
         reader.clone()
     }
 

@@ -190,7 +190,7 @@ async fn a_question_on_the_sessions_stream_reaches_the_only_caller_or_nobody() {
         }
     };
     tokio::select! {
-        () = rig.leg.listen_legacy() => panic!("the stream ended"),
+        _ = rig.leg.listen_legacy() => panic!("the stream ended"),
         () = script => {}
     }
 }
