@@ -1,4 +1,4 @@
-//! `janus tool` against a daemon that says what the test wants: what is sent, what is printed, and the exit code.
+//! `janus tool`, mostly against a daemon that says what the test wants: what is sent, what is printed, the exit code.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::support::{Era, Fixture, Janus};
 
 /// What the program did: exit code, standard output, standard error.
 type Done = (Option<i32>, String, String);
@@ -373,4 +375,36 @@ fn a_daemon_that_does_not_answer_is_given_up() {
     let (code, _, stderr) = janus(home.path(), &["tool", "call", "dice__roll"], "");
     assert_eq!(code, Some(1));
     assert!(stderr.starts_with("error[outcome_unknown]: "), "{stderr}");
+}
+
+#[test]
+fn a_daemon_that_runs_is_called_as_any_client_calls_it() {
+    let fixture = Fixture::start(Era::Modern);
+    let janus = Janus::start(&format!("conf: {{ url: \"{}\" }}", fixture.url()));
+    let config = janus.home().config();
+    let run = |arguments: &[&str]| {
+        let config = ["--config", config.to_str().unwrap()];
+        let ended = janus.home().run(&[&config, arguments].concat());
+        (ended.status.code(), ended.stdout, ended.stderr)
+    };
+    let (code, stdout, stderr) = run(&["tool", "list", "--server", "conf"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.contains("conf__test_simple_text\n"), "{stdout}");
+    assert_eq!(
+        run(&["tool", "call", "conf__test_simple_text"]).1,
+        "This is a simple text response for testing.\n"
+    );
+    let (code, stdout, stderr) = run(&["tool", "call", "conf__test_error_handling"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.starts_with("error[tool_error]: "), "{stderr}");
+    let (code, _, stderr) = run(&["tool", "call", "conf__test_simple_tex"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.contains("did you mean `conf__test_simple_text`?"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run(&["-v", "tool", "call", "conf__test_tool_with_progress"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("progress 50"), "{stderr}");
+    assert_eq!(run(&["tool", "call", "conf__test_elicitation"]).0, Some(1));
 }

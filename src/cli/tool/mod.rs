@@ -77,9 +77,11 @@ impl List {
         if let Some(server) = &self.server {
             let head = format!("{server}__");
             tools.retain(|tool| name(tool).starts_with(&head));
-            if tools.is_empty() {
-                nothing_of(server, settings, output)?;
-            }
+        }
+        match &self.server {
+            Some(server) if tools.is_empty() => nothing_of(server, settings, output)?,
+            None if tools.is_empty() => output.note("no server offers tools at the moment"),
+            _ => {}
         }
         if output.is_json() {
             let tools: Vec<Json> = tools.iter().map(|tool| tool.json().clone()).collect();

@@ -7,6 +7,8 @@
 //! - Nothing is sent twice.
 //! - Every wait ends: with `--timeout`, or when the gateway shows no sign of life.
 
+mod message;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -25,17 +27,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{Context, Exit, Failure, Output};
-use crate::protocol::{
-    Edit, Envelope, Json, Kind, LONGEST_MESSAGE, Object, Revision, header, meta, sse,
-};
+use crate::protocol::{Edit, Envelope, Json, Kind, Object, Revision, header, meta};
+
+use message::{Messages, said};
 
 /// A listening socket of this machine takes a connection at once or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The gateway sends something at least every 15 s while a call runs; four times that means it is gone.
 const SILENCE: Duration = Duration::from_mins(1);
-/// The gateway hands long results on without holding them; this much is held here.
-const LONGEST_ANSWER: usize = 4 * LONGEST_MESSAGE;
-
 /// Every request is the first and last on its connection.
 const ID: &str = "1";
 
@@ -255,85 +254,6 @@ impl Client {
             }
             // This revision has no requests from servers.
             Kind::Request => None,
-        }
-    }
-}
-
-/// A notification as people read it.
-fn said(message: &Envelope) -> Option<String> {
-    let params = message.params()?;
-    let text = |value: Json| {
-        value
-            .as_text()
-            .map_or_else(|| value.as_str().to_owned(), std::borrow::Cow::into_owned)
-    };
-    match message.method() {
-        "notifications/progress" => {
-            let done = params.get("progress").map(text)?;
-            let total = params.get("total").map(text);
-            let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-            let what = params.text("message").map(|what| format!(": {what}"));
-            Some(format!("progress {done}{of}{}", what.unwrap_or_default()))
-        }
-        "notifications/message" => {
-            let level = params.text("level").unwrap_or_default();
-            let logger = params.text("logger").map(|logger| format!("{logger}: "));
-            let data = params.get("data").map(text).unwrap_or_default();
-            Some(format!("{level}: {}{data}", logger.unwrap_or_default()))
-        }
-        _ => None,
-    }
-}
-
-/// The messages of a body: one, or those of an event stream.
-enum Messages {
-    One(Vec<u8>),
-    Events(Box<sse::Reader>, Vec<u8>),
-}
-
-impl Messages {
-    fn of(headers: &HeaderMap) -> Self {
-        let kind = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        if kind.starts_with("text/event-stream") {
-            Self::Events(Box::default(), Vec::new())
-        } else {
-            Self::One(Vec::new())
-        }
-    }
-
-    fn take(&mut self, data: &[u8]) -> Result<Vec<Bytes>, Failure> {
-        let mut whole = Vec::new();
-        let held = match self {
-            Self::One(text) => {
-                text.extend_from_slice(data);
-                text
-            }
-            Self::Events(reader, text) => {
-                reader.push(data);
-                while let Some(piece) = reader.next_piece() {
-                    match piece {
-                        sse::Piece::Data(data) => text.extend_from_slice(&data),
-                        sse::Piece::End(_) => whole.push(std::mem::take(text).into()),
-                    }
-                }
-                text
-            }
-        };
-        if held.len() > LONGEST_ANSWER {
-            let most = LONGEST_ANSWER / (1024 * 1024);
-            let said = format!("the answer is longer than {most} MiB");
-            return Err(Failure::new(Exit::Failed, "too_long", said).sent("the request"));
-        }
-        Ok(whole)
-    }
-
-    fn end(self) -> Option<Bytes> {
-        match self {
-            Self::One(text) => Some(text.into()),
-            Self::Events(..) => None,
         }
     }
 }
