@@ -61,8 +61,8 @@ pub async fn run(
         socket: settings.listen.socket.clone(),
     };
 
-    let (tasks, stops) = (TaskTracker::new(), Stops::default());
-    let (upstream, downstream) = compose(&settings, &key, &tasks, &stops);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping);
     let mut vital = JoinSet::new();
     vital.spawn(downstream.hub());
     vital.spawn(downstream.clone().listen(Listener::Tcp(http)));
@@ -76,10 +76,10 @@ pub async fn run(
         _ = vital.join_next() => Stopped::VitalTask,
     };
     tracing::info!("stopping");
-    stops.serving.cancel();
+    // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
+    stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
         while vital.join_next().await.is_some() {}
-        stops.reaching.cancel();
         upstream.shutdown().await;
         tasks.close();
         tasks.wait().await;
@@ -92,27 +92,19 @@ pub async fn run(
     Ok(stopped)
 }
 
-/// Two steps of stopping: first nothing new is taken and streams end, then, when the calls in flight are done, the
-/// servers are let go.
-#[derive(Debug, Default)]
-pub(super) struct Stops {
-    pub(super) serving: CancellationToken,
-    pub(super) reaching: CancellationToken,
-}
-
 /// Everything between the sockets and the servers.
 pub(super) fn compose(
     settings: &Settings,
     key: &InstallationKey,
     tasks: &TaskTracker,
-    stops: &Stops,
+    stopping: &CancellationToken,
 ) -> (Upstream, Downstream) {
-    let upstream = Upstream::new(settings, tasks, &stops.reaching);
+    let upstream = Upstream::new(settings, tasks.clone(), stopping.clone());
     let gateway = Arc::new(Gateway::new(
         &settings.servers,
         upstream.clone(),
         key.expose(),
-        stops.serving.clone(),
+        stopping.clone(),
     ));
     let binding = Binding::new(settings.servers.iter().map(|server| &server.name));
     let downstream = Downstream::new(
@@ -120,7 +112,7 @@ pub(super) fn compose(
         binding,
         settings.listen.session_idle,
         tasks.clone(),
-        stops.serving.clone(),
+        stopping.clone(),
     );
     (upstream, downstream)
 }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::model::Settings;
 use crate::store::InstallationKey;
 
-use super::run::{Stops, compose};
+use super::run::compose;
 
 /// Children get this long to end after the client is gone.
 const GRACE: Duration = Duration::from_secs(8);
@@ -24,16 +24,16 @@ pub async fn standalone(
     path: &str,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (tasks, stops) = (TaskTracker::new(), Stops::default());
-    let (upstream, downstream) = compose(&settings, &InstallationKey::ephemeral(), &tasks, &stops);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (upstream, downstream) =
+        compose(&settings, &InstallationKey::ephemeral(), &tasks, &stopping);
     tasks.spawn(downstream.hub());
     upstream.start();
     let served = tokio::select! {
         served = downstream.stdio(path, BufReader::new(tokio::io::stdin()), tokio::io::stdout()) => served,
         () = stop.cancelled() => Ok(()),
     };
-    stops.serving.cancel();
-    stops.reaching.cancel();
+    stopping.cancel();
     let ended = tokio::time::timeout(GRACE, async {
         upstream.shutdown().await;
         tasks.close();

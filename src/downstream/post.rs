@@ -298,7 +298,7 @@ impl Downstream {
             (Kind::Notification, "notifications/initialized") => {}
             (Kind::Notification, _) => {
                 self.gateway
-                    .notified(&session.scope, Some(&session.id), message)
+                    .notified(&session.scope, &session.client, message)
                     .await;
             }
             _ => session.questions.answered(message),

@@ -74,4 +74,32 @@ impl Failure {
             Self::Interrupted { .. } | Self::TimedOut { .. } | Self::BadAnswer { .. } => true,
         }
     }
+
+    /// The account it happened at.
+    pub fn account(&self) -> &AccountId {
+        match self {
+            Self::Unreachable { account, .. }
+            | Self::Rejected { account, .. }
+            | Self::SessionUnknown { account }
+            | Self::Interrupted { account, .. }
+            | Self::TimedOut { account, .. }
+            | Self::BadAnswer { account, .. }
+            | Self::Stopping { account } => account,
+        }
+    }
+
+    /// What went wrong, without the account.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unreachable { reason, .. }
+            | Self::Interrupted { reason, .. }
+            | Self::BadAnswer { reason, .. } => reason.clone(),
+            Self::Rejected { status, .. } => format!("it refused the credential (HTTP {status})"),
+            Self::SessionUnknown { .. } => "it has forgotten the session".to_owned(),
+            Self::TimedOut { waited, .. } => {
+                format!("it gave no sign for {} s", waited.as_secs_f32())
+            }
+            Self::Stopping { .. } => "Janus is stopping".to_owned(),
+        }
+    }
 }

@@ -185,7 +185,7 @@ pub(super) async fn call(
             Edit::Set("name", Json::string(name)),
             Edit::Set("arguments", arguments.json().clone()),
         ],
-        headers: param_header::headers(schema.json(), &arguments),
+        headers: param_header::headers(schema.json(), arguments.json()),
     };
     client.ask(ask).await
 }

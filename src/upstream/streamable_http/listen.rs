@@ -24,18 +24,16 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 /// A stream that stood this long was a working one, whether anything was said on it or not.
 const STOOD: Duration = Duration::from_secs(10);
 
-/// Reads the stream until the server has none or the conversation ends. Gives whether the server has forgotten the
-/// session: it had a stream for it before, and has none now.
-pub(super) async fn run(leg: Arc<Inner>) -> bool {
+/// Reads the stream until the server has none or the conversation ends.
+pub(super) async fn run(leg: Arc<Inner>) {
     tokio::select! {
-        () = leg.ended.cancelled() => false,
-        () = leg.inbox.closed() => false,
-        forgotten = listen(&leg) => forgotten,
+        () = leg.ended.cancelled() => {}
+        () = leg.inbox.closed() => {}
+        () = listen(&leg) => {}
     }
 }
 
-async fn listen(leg: &Arc<Inner>) -> bool {
-    let mut opened = false;
+async fn listen(leg: &Arc<Inner>) {
     let mut place: Option<String> = None;
     let mut retry: Option<Duration> = None;
     let mut failures = 0;
@@ -43,7 +41,6 @@ async fn listen(leg: &Arc<Inner>) -> bool {
         let began = Instant::now();
         match leg.get(place.as_deref()).await {
             Ok(response) if response.status() == StatusCode::OK && is_events(&response) => {
-                opened = true;
                 let mut source = Source::new(response.into_body());
                 source.last_event = place.take();
                 let heard = read(leg, &mut source).await;
@@ -55,7 +52,7 @@ async fn listen(leg: &Arc<Inner>) -> bool {
             }
             Ok(response) if is_final(response.status()) => {
                 tracing::debug!(account = %leg.account, status = %response.status(), "no stream for what belongs to no call");
-                return opened;
+                return;
             }
             Ok(response) => {
                 tracing::debug!(account = %leg.account, status = %response.status(), "the stream cannot be opened now");

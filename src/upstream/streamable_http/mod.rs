@@ -142,9 +142,8 @@ impl Leg {
     }
 
     /// The GET stream of a legacy session, until the server has none or the conversation ends. Notifications go to the
-    /// inbox; questions go to the caller they can be attributed to and are declined otherwise. Gives whether the server
-    /// has forgotten the session.
-    pub(crate) fn listen_legacy(&self) -> impl Future<Output = bool> + Send + 'static + use<> {
+    /// inbox; questions go to the caller they can be attributed to and are declined otherwise.
+    pub(crate) fn listen_legacy(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         listen::run(Arc::clone(&self.0))
     }
 

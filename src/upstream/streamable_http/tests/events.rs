@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::server::Server;
 use super::*;
 use crate::protocol::{Answer, Completion, Era, Event, Kind};
+use crate::upstream::tests::scripted::Server;
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
 

@@ -1,8 +1,8 @@
 //! The session of a legacy server and its own stream.
 
-use super::server::{Arrival, Server};
 use super::*;
 use crate::protocol::{Answer, Era, Event};
+use crate::upstream::tests::scripted::{Arrival, Server};
 
 async fn open(rig: &Rig, server: &mut Server) {
     let outgoing = call("initialize");
@@ -190,7 +190,7 @@ async fn a_question_on_the_sessions_stream_reaches_the_only_caller_or_nobody() {
         }
     };
     tokio::select! {
-        _ = rig.leg.listen_legacy() => panic!("the stream ended"),
+        () = rig.leg.listen_legacy() => panic!("the stream ended"),
         () = script => {}
     }
 }
