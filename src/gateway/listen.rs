@@ -20,12 +20,11 @@ use crate::protocol::{
     Edit, Envelope, Era, Event, EventQueue, Events, Json, ListKind, Object, Outcome, Request, meta,
 };
 
+use super::changes::{COALESCE, until};
 use super::{Gateway, Pending, error};
 
 /// How long servers have to acknowledge before the client is answered without them.
 const ACKNOWLEDGE: Duration = Duration::from_secs(2);
-/// Changes of a merged list within this time are told once.
-pub(super) const COALESCE: Duration = Duration::from_millis(250);
 
 /// What a client asked to be told, in our words.
 #[derive(Debug, Default)]
@@ -79,7 +78,7 @@ impl Gateway {
             tokio::select! {
                 () = self.stopping.cancelled() => return ended(&request),
                 message = next(&mut branches) => events.notify(message).await,
-                () = at(due) => {
+                () = until(due) => {
                     due = None;
                     for message in self.due(scope, Era::Modern, &mut pending) {
                         tell(&request, &filter, message, events).await;
@@ -345,13 +344,6 @@ async fn next(branches: &mut [Branch<'_>]) -> Envelope {
         Poll::Pending
     })
     .await
-}
-
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A change; whoever missed some looks at everything again.

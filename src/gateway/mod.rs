@@ -33,7 +33,7 @@ use crate::protocol::{
 };
 use crate::upstream::{Change, Upstream};
 
-pub use changes::Pending;
+pub use changes::{COALESCE, Pending, until};
 
 /// Janus as an MCP server.
 #[derive(Debug)]

@@ -7,12 +7,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::Gateway;
+use crate::gateway::{COALESCE, Gateway, until};
 
 use super::Sessions;
 
-/// Changes of a merged list within this time are told once.
-const COALESCE: Duration = Duration::from_millis(250);
 /// How often idle sessions are looked for; the limit is hours.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -30,7 +28,7 @@ pub(in crate::downstream) async fn run(
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = sweep.tick() => sessions.expire(&gateway),
-            () = wait_until(due) => {
+            () = until(due) => {
                 due = None;
                 for session in sessions.all() {
                     session.tell_due(&gateway);
@@ -54,12 +52,5 @@ pub(in crate::downstream) async fn run(
                 }
             }
         }
-    }
-}
-
-async fn wait_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
