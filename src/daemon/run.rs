@@ -40,7 +40,7 @@ pub enum Stopped {
 
 /// Calls in flight and children get this long: shorter than any service manager's stop timeout, so that Janus ends by
 /// itself. The listeners' own limit is within it.
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Serves until `stop` ends, a signal asks for it, or a vital task ends.
 ///
@@ -117,7 +117,7 @@ pub(super) fn compose(
     (upstream, downstream)
 }
 
-async fn asked_to_stop() -> anyhow::Result<()> {
+pub(super) async fn asked_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
     tokio::select! {

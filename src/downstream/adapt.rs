@@ -79,6 +79,12 @@ impl Asked {
         match (relayed.era, self.era) {
             (Era::Legacy, Era::Modern) => self.legacy_for_modern(relayed),
             (Era::Modern, Era::Legacy) => self.modern_for_legacy(relayed),
+            // The headers were ours: no client could mend them.
+            (Era::Modern, Era::Modern)
+                if relayed.completion == Completion::Error(code::HEADER_MISMATCH) =>
+            {
+                with_code(relayed, code::INTERNAL_ERROR)
+            }
             _ => as_it_is(relayed),
         }
     }

@@ -23,6 +23,11 @@ pub(super) fn declared_version(message: &Envelope) -> Option<String> {
     })
 }
 
+/// A date of the legacy era inside a session is a client's slip: the message belongs to the session.
+pub(super) fn is_slip(version: &str, in_session: bool) -> bool {
+    in_session && Revision::named(version).is_some_and(|revision| revision.era() == Era::Legacy)
+}
+
 /// A modern request, checked against its headers where the transport has any.
 pub(super) fn request(
     message: Envelope,

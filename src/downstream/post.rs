@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::binding::Scope;
 use crate::protocol::{
-    Envelope, Era, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
+    Envelope, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
 };
 
 use super::adapt::modern_status;
@@ -32,6 +32,9 @@ use super::{Downstream, modern};
 const HOLD_HEAD: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
 const READ_BODY: Duration = Duration::from_mins(1);
+
+/// Messages in one array.
+const LONGEST_BATCH: usize = 100;
 
 /// What the client takes.
 #[derive(Debug, Clone, Copy)]
@@ -90,17 +93,14 @@ impl Downstream {
     ) -> Response<Reply> {
         let version = modern::declared_version(&message);
         if message.kind() == Kind::Request && message.method() == "initialize" {
-            return self.initialize(scope, &message, version.is_some()).await;
+            return self.initialize(scope, &message).await;
         }
-        if let Some(version) = version {
-            // A date of the legacy era inside a session is a client's slip.
-            let slip = session.is_some()
-                && Revision::named(&version).is_some_and(|revision| revision.era() == Era::Legacy);
-            if !slip {
-                return self
-                    .modern(scope, headers, message, &version, accepted)
-                    .await;
-            }
+        if let Some(version) = version
+            && !modern::is_slip(&version, session.is_some())
+        {
+            return self
+                .modern(scope, headers, message, &version, accepted)
+                .await;
         }
         match session {
             Some(session) => self.in_session(headers, &session, message, accepted).await,
@@ -109,33 +109,11 @@ impl Downstream {
     }
 
     /// `initialize` opens a session, whatever else the request says.
-    async fn initialize(
-        &self,
-        scope: &Arc<Scope>,
-        message: &Envelope,
-        modern: bool,
-    ) -> Response<Reply> {
-        let params = message
-            .params()
-            .filter(|params| params.has("protocolVersion"));
-        let Some(params) = params else {
-            let (status, error) = if modern {
-                (
-                    StatusCode::NOT_FOUND,
-                    RpcError::new(
-                        code::METHOD_NOT_FOUND,
-                        "`initialize` does not exist in this revision",
-                    ),
-                )
-            } else {
-                (
-                    StatusCode::BAD_REQUEST,
-                    RpcError::new(code::INVALID_PARAMS, "`protocolVersion` is missing"),
-                )
-            };
-            return rpc_error(status, message.id(), &error);
+    async fn initialize(&self, scope: &Arc<Scope>, message: &Envelope) -> Response<Reply> {
+        let opened = match Opened::of_message(message) {
+            Ok(opened) => opened,
+            Err(error) => return rpc_error(modern_or_bad(error.code), message.id(), &error),
         };
-        let opened = Opened::of(&params);
         let result = self.gateway.initialize(scope, opened.revision).await;
         let session = self.sessions.open(&self.gateway, Arc::clone(scope), opened);
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
@@ -201,7 +179,7 @@ impl Downstream {
             );
         }
         if message.kind() == Kind::Request {
-            let prime = session.client.revision >= Revision::V2025_11_25;
+            let prime = session.is_primed();
             respond(
                 self.begin(session, message, accepted),
                 accepted,
@@ -251,16 +229,22 @@ impl Downstream {
                 );
             }
         };
+        if messages.len() > LONGEST_BATCH {
+            return refused(StatusCode::BAD_REQUEST, "the array has too many messages");
+        }
+        // All are read before any begins: a client that is refused sends all of them again.
+        let messages: Result<Vec<Envelope>, _> = messages.iter().map(Envelope::of).collect();
+        let messages = match messages {
+            Ok(messages) => messages,
+            Err(refused) => {
+                return rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error);
+            }
+        };
         let mut calls = Vec::new();
         for message in messages {
-            match Envelope::of(&message) {
-                Ok(message) if message.kind() == Kind::Request => {
-                    calls.push(self.begin(&session, message, accepted));
-                }
-                Ok(message) => self.received(&session, &message).await,
-                Err(refused) => {
-                    return rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error);
-                }
+            match message.kind() {
+                Kind::Request => calls.push(self.begin(&session, message, accepted)),
+                _ => self.received(&session, &message).await,
             }
         }
         match (calls.is_empty(), accepted.events) {
@@ -360,6 +344,14 @@ async fn respond(mut call: Call, accepted: Accepted, session: Option<bool>) -> R
             first,
             session == Some(true),
         )),
+    }
+}
+
+/// A refused `initialize`: 404 where the method does not exist in the revision it names, else 400.
+fn modern_or_bad(code: i64) -> StatusCode {
+    match modern_status(Some(code)) {
+        StatusCode::OK => StatusCode::BAD_REQUEST,
+        status => status,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, 
 
 use super::adapt::{Response, ResponseBody, error_text};
 use super::conversation::{Conversation, Edge, Next, requested_level};
-use super::legacy::{Follow, Opened, Session};
+use super::legacy::{Follow, Opened, Reading, Session};
 use super::{Downstream, modern};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
@@ -99,11 +99,11 @@ impl Peer {
             .as_ref()
             .is_some_and(|session| session.client.revision == Revision::V2025_03_26);
         if is_array && may_batch {
-            for message in Json::parse(text)
-                .ok()
-                .and_then(|array| array.elements())
-                .unwrap_or_default()
-            {
+            let Ok(array) = Json::parse(text) else {
+                let error = RpcError::new(code::PARSE_ERROR, "the array is not JSON");
+                return self.write(error_text(None, &error)).await;
+            };
+            for message in array.elements().unwrap_or_default() {
                 self.parsed(session.as_ref(), Envelope::of(&message)).await;
             }
             return;
@@ -126,7 +126,8 @@ impl Peer {
     }
 
     async fn message(self: &Arc<Self>, session: Option<&Arc<Session>>, message: Envelope) {
-        let version = modern::declared_version(&message);
+        let version = modern::declared_version(&message)
+            .filter(|version| !modern::is_slip(version, session.is_some()));
         match (message.kind(), message.method(), version, session) {
             (Kind::Request, "initialize", ..) => self.initialize(&message).await,
             (Kind::Request, _, Some(version), _) => self.modern(message, &version).await,
@@ -150,11 +151,10 @@ impl Peer {
     }
 
     async fn initialize(self: &Arc<Self>, message: &Envelope) {
-        let opened = Opened::of(
-            &message
-                .params()
-                .unwrap_or_else(crate::protocol::Object::empty),
-        );
+        let opened = match Opened::of_message(message) {
+            Ok(opened) => opened,
+            Err(error) => return self.write(error_text(message.id(), &error)).await,
+        };
         let gateway = &self.downstream.gateway;
         let result = gateway.initialize(&self.scope, opened.revision).await;
         let session = self
@@ -175,14 +175,17 @@ impl Peer {
         let peer = Arc::clone(self);
         self.downstream
             .tasks
-            .spawn(async move { peer.pass_standalone(&session).await });
+            .spawn(async move { peer.pass_standalone(&Reading::of(session)).await });
     }
 
     /// Messages that belong to no call.
-    async fn pass_standalone(&self, session: &Session) {
+    async fn pass_standalone(&self, reading: &Reading) {
         let mut position = 0;
         loop {
-            match std::future::poll_fn(|cx| session.standalone.poll_follow(&mut position, cx)).await
+            match std::future::poll_fn(|cx| {
+                reading.session().standalone.poll_follow(&mut position, cx)
+            })
+            .await
             {
                 Follow::Event(_, text) if text.is_empty() => {}
                 Follow::Event(_, text) => self.write(text).await,

@@ -81,7 +81,9 @@ impl Gateway {
 
     /// The changes of merged lists since they were last told.
     pub fn due(&self, scope: &Scope, era: Era, pending: &mut Pending) -> Vec<Envelope> {
-        pending.dirty = false;
+        if !std::mem::take(&mut pending.dirty) {
+            return Vec::new();
+        }
         let mut told: Vec<&'static str> = Vec::new();
         for kind in ListKind::ALL {
             let now = self.merged(scope, kind, era).array.clone();

@@ -2,7 +2,7 @@
 //! names; only what belongs to a connection or an era is edited.
 
 use crate::binding::Scope;
-use crate::model::{AccountId, Subject};
+use crate::model::{AccountId, Sharing, Subject};
 use crate::protocol::{
     Body, ClientFacts, Edit, Envelope, Era, Events, Json, ListKind, Object, Outcome, Relayed,
     Request,
@@ -34,6 +34,10 @@ impl Gateway {
             ("resources/read", _, Some(uri)) => Subject::Resource(uri),
             ("resources/subscribe" | "resources/unsubscribe", _, Some(_)) => {
                 return self.subscribe_at(scope, account, request, events).await;
+            }
+            // On a shared connection one session would see another's tasks.
+            ("tasks/list", ..) if !self.is_per_session(account) => {
+                return Outcome::Error(error::method_not_found(request.method()));
             }
             (method, ..) => Subject::Method(method.to_owned()),
         };
@@ -78,6 +82,11 @@ impl Gateway {
         };
         self.relay(scope, account, Subject::Resource(uri), request, events)
             .await
+    }
+
+    fn is_per_session(&self, account: &AccountId) -> bool {
+        let server = self.servers.get(account.server());
+        server.is_some_and(|server| server.sharing == Sharing::PerSession)
     }
 
     /// The era of a server, once it was reached.

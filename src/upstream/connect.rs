@@ -290,13 +290,15 @@ impl Account {
             return;
         }
         let (account, slot, pause) = (Arc::clone(self), Arc::clone(slot), down.pause());
+        let (began, failures) = (down.began, down.failures);
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = sleep(pause) => {
-                    let down = matches!(&*slot.status.borrow(), Status::Down(_));
-                    if down {
+                    // A caller may have tried meanwhile: its failure has a pause of its own.
+                    let ours = matches!(&*slot.status.borrow(), Status::Down(now) if now.began == began && now.failures == failures);
+                    if ours {
                         account.begin(&slot);
                     }
                 }

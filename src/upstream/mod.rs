@@ -1,6 +1,7 @@
 //! Janus as an MCP client: the connections behind it.
 //!
-//! Two doors and no third: [`Upstream::forward`] for what a caller asked, and what Janus does for itself (handshake,
+//! Two doors and no third: [`Upstream::forward`] and [`Upstream::notify`] for what a caller asked, permitted, and what
+//! Janus does for itself (handshake,
 //! lists, shared listen, ping, idle stop), which happens inside this module only.
 //!
 //! A call's way through the files: `forward` picks the place (`key`, `account`), waits there for a connection

@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::Inner;
+use tokio_util::sync::CancellationToken;
+
 use crate::protocol::{
     Answer, Edit, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
 };
@@ -44,7 +46,7 @@ impl Asked {
     pub(super) fn take(
         &mut self,
         request: &Envelope,
-        whom: impl FnOnce(QuestionKind) -> Option<Events>,
+        whom: impl FnOnce(QuestionKind) -> Option<(Events, CancellationToken)>,
     ) {
         let Some(id) = request.id().cloned() else {
             return;
@@ -61,11 +63,16 @@ impl Asked {
             let error = RpcError::new(code::INTERNAL_ERROR, "too many questions are open");
             return self.reply(error.text(Some(&id)));
         }
-        let Some(events) = whom(kind) else {
+        let Some((events, over)) = whom(kind) else {
             return self.reply(refused(&id, method));
         };
         let params = request.params().map(|params| params.json().clone());
-        let answer = Box::pin(async move { events.ask(Question { kind, params }).await });
+        let answer = Box::pin(async move {
+            tokio::select! {
+                answer = events.ask(Question { kind, params }) => answer,
+                () = over.cancelled() => Answer::Refused,
+            }
+        });
         self.questions.push(Open { id, answer });
         // Its place among the events is taken at the next poll, which comes before the next event is passed on.
     }
