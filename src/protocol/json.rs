@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::IgnoredAny;
+
+use super::check;
 
 /// One well-formed JSON value as the bytes that arrived. Cloning and slicing share them.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,8 +28,8 @@ impl Json {
         let checked = std::str::from_utf8(&text).map_err(|e| NotJson {
             reason: e.to_string(),
         })?;
-        serde_json::from_str::<IgnoredAny>(checked).map_err(|e| NotJson {
-            reason: e.to_string(),
+        check::one_value(checked).map_err(|offset| NotJson {
+            reason: format!("unexpected at byte {offset}"),
         })?;
         let value = trimmed(&text);
         Ok(Self(if value.len() == text.len() {
@@ -51,10 +53,7 @@ impl Json {
 
     /// `null`, `true`, `{}` and other literals of the code itself.
     pub(crate) fn literal(text: &'static str) -> Self {
-        debug_assert!(
-            serde_json::from_str::<IgnoredAny>(text).is_ok(),
-            "a literal is JSON: {text}"
-        );
+        debug_assert!(check::one_value(text).is_ok(), "a literal is JSON: {text}");
         Self(Bytes::from_static(text.as_bytes()))
     }
 
@@ -80,7 +79,7 @@ impl Json {
     /// Text that is JSON by construction: made from checked parts.
     pub(crate) fn composed(text: Vec<u8>) -> Self {
         debug_assert!(
-            serde_json::from_slice::<IgnoredAny>(&text).is_ok(),
+            std::str::from_utf8(&text).is_ok_and(|text| check::one_value(text).is_ok()),
             "composed text is JSON"
         );
         Self(text.into())
@@ -190,7 +189,8 @@ impl fmt::Debug for Json {
 #[derive(Clone)]
 pub struct Object {
     text: Json,
-    members: Vec<Member>,
+    /// Shared: objects are handed around more often than they are made.
+    members: Arc<[Member]>,
 }
 
 #[derive(Clone)]
@@ -222,7 +222,7 @@ impl Object {
     pub fn empty() -> Self {
         Self {
             text: Json::literal("{}"),
-            members: Vec::new(),
+            members: Arc::default(),
         }
     }
 
@@ -247,7 +247,10 @@ impl Object {
                 _ => break,
             }
         }
-        Self { text, members }
+        Self {
+            text,
+            members: members.into(),
+        }
     }
 
     /// The whole object.
@@ -317,7 +320,7 @@ impl Object {
             .sum();
         let mut out = Vec::with_capacity(self.text.0.len() + extra);
         out.push(b'{');
-        for member in &self.members {
+        for member in &*self.members {
             let edit = edits.iter().find(|edit| self.is(member, edit.key()));
             let value = match edit {
                 Some(Edit::Remove(_)) => continue,

@@ -98,10 +98,8 @@ impl Account {
             && let Subject::Tool(name) = route.subject()
             && let Some(schema) = self.schema(name)
         {
-            // From the arguments as they are sent; headers that are not the schema's go on as they came.
-            let arguments = Envelope::of(&outgoing.text)
-                .ok()
-                .and_then(|message| message.params()?.get("arguments"));
+            // Headers that are not the schema's go on as they came.
+            let arguments = request.params().get("arguments");
             repeat(&mut outgoing.param_headers, &schema, arguments.as_ref());
         }
         outgoing
@@ -277,6 +275,9 @@ const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// Replaces the headers that the schema names, and leaves the others.
 fn repeat(headers: &mut Vec<(HeaderName, HeaderValue)>, schema: &Json, arguments: Option<&Json>) {
     let named = param_header::annotated(schema).unwrap_or_default();
+    if named.is_empty() {
+        return;
+    }
     headers.retain(|(header, _)| !named.iter().any(|property| property.header == *header));
     if let Some(arguments) = arguments {
         headers.extend(param_header::headers(schema, arguments));
