@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::protocol::{
-    Body, BodyStream, CacheHint, Completion, Edit, Envelope, Era, Json, ListKind, Outcome, Relayed,
+    Body, BodyStream, CacheHint, Completion, Edit, Era, Json, ListKind, Outcome, Relayed,
     Request, RpcError, Splice, code,
 };
 
@@ -226,9 +226,4 @@ pub(super) fn joined(parts: &[Bytes]) -> Bytes {
 /// The text of an error where no request could be read.
 pub(super) fn error_text(id: Option<&Json>, error: &RpcError) -> Bytes {
     error.text(id).into_bytes()
-}
-
-/// A request of ours to the client.
-pub(super) fn question_text(id: &str, method: &str, params: Option<&Json>) -> Json {
-    Envelope::request_text(&Json::string(id), method, params).on_one_line()
 }
