@@ -106,6 +106,13 @@ pub(super) fn all() -> Vec<Case> {
             ),
         ),
         Case::result(
+            "result-long-structured-list",
+            &format!(
+                "{{\"content\":[],\"structuredContent\":[{}],\"x\":1.0}}",
+                long()
+            ),
+        ),
+        Case::result(
             "result-meta",
             r#"{"_meta":{"vendor/x":1.0,"io.modelcontextprotocol/related-task":{"taskId":"1"},"io.modelcontextprotocol/unknown":[],"progressToken":"p","dev.janus/x":null},"content":[]}"#,
         ),
