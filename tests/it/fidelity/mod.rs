@@ -5,6 +5,7 @@ mod apart;
 mod case;
 mod client;
 mod expect;
+mod faces;
 mod listing;
 mod mid_call;
 mod requests;
@@ -69,6 +70,9 @@ async fn through(kind: Kind, era: Era) {
                 };
                 let way = format!("{client:?} client, {road:?}, {view}, {kind:?} {era:?} server");
                 let mut client = Client::open(&janus, road, view, client).await;
+                if let Err(why) = faces::shown(&mut client, &cases, sides, view).await {
+                    failed.push(format!("({way}), {why}"));
+                }
                 for case in cases.iter().filter(|case| case.fits(sides, view)) {
                     match one(&mut client, &server, sides, case).await {
                         Ok(()) => passed += 1,
