@@ -16,6 +16,7 @@ mod conformance;
 mod demo;
 mod everything;
 mod fastmcp;
+mod fidelity;
 mod harness;
 mod readme;
 mod support;

@@ -9,9 +9,7 @@ use std::task::{Context, Poll};
 use super::Inner;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{
-    Answer, Edit, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
-};
+use crate::protocol::{Answer, Envelope, Events, Json, Question, QuestionKind, RpcError, code};
 
 /// A person answers one at a time; a server with more open at once is not waiting for a person.
 const MOST_OPEN: usize = 8;
@@ -66,10 +64,10 @@ impl Asked {
         let Some((events, over)) = whom(kind) else {
             return self.reply(refused(&id, method));
         };
-        let params = request.params().map(|params| params.json().clone());
+        let message = request.clone();
         let answer = Box::pin(async move {
             tokio::select! {
-                answer = events.ask(Question { kind, params }) => answer,
+                answer = events.ask(Question { kind, message }) => answer,
                 () = over.cancelled() => Answer::Refused,
             }
         });
@@ -111,7 +109,7 @@ impl Asked {
                 Poll::Pending => at += 1,
                 Poll::Ready(answer) => {
                     let id = self.questions.remove(at).id;
-                    self.reply(text(&id, &answer));
+                    self.reply(answer.text(&id));
                 }
             }
         }
@@ -124,20 +122,6 @@ impl Asked {
         if !self.replies.is_empty() {
             let tasks = self.leg.tasks.clone();
             tasks.spawn(futures_util::future::join_all(self.replies));
-        }
-    }
-}
-
-fn text(id: &Json, answer: &Answer) -> Json {
-    match answer {
-        Answer::Result(result) => Envelope::result_text(id, result),
-        Answer::Error(error) => Object::empty().edited(&[
-            Edit::Set("jsonrpc", Json::literal("\"2.0\"")),
-            Edit::Set("id", id.clone()),
-            Edit::Set("error", error.clone()),
-        ]),
-        Answer::Refused => {
-            RpcError::new(code::METHOD_NOT_FOUND, "the client cannot be asked this").text(Some(id))
         }
     }
 }

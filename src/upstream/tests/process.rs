@@ -3,7 +3,7 @@
 use tokio::sync::broadcast::Receiver;
 
 use super::*;
-use crate::protocol::Answer;
+use crate::protocol::{Answer, Envelope};
 
 const SERVER: &str = r#"
 import json, os, sys
@@ -154,6 +154,11 @@ async fn listed(changes: &mut Receiver<Change>) -> (ListKind, bool) {
     }
 }
 
+fn empty_answer() -> Answer {
+    let text = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+    Answer::Response(Envelope::parse(text.into()).unwrap())
+}
+
 #[tokio::test]
 async fn sessions_part_at_the_first_question_and_who_was_asked_stays() {
     let server = process("plain", |_| {});
@@ -164,9 +169,7 @@ async fn sessions_part_at_the_first_question_and_who_was_asked_stays() {
         let Event::Ask(_, answer) = next(&queue).await else {
             panic!("a question comes first");
         };
-        answer
-            .send(Answer::Result(Json::parse("{}".into()).unwrap()))
-            .unwrap();
+        answer.send(empty_answer()).unwrap();
     };
     let (asked, ()) = tokio::join!(server.rig.call_with("a", "ask", &events), answering);
     assert_eq!(pid(asked), shared);
@@ -218,8 +221,7 @@ async fn a_call_in_flight_outlives_the_word_to_stop() {
         server.rig.shutdown.cancel();
         // Whoever would cut the call off has its chance.
         tokio::task::yield_now().await;
-        let result = Json::parse("{}".into()).unwrap();
-        answer.send(Answer::Result(result)).unwrap();
+        answer.send(empty_answer()).unwrap();
     };
     let (asked, ()) = tokio::join!(server.rig.call_with("a", "ask", &events), answering);
     assert!(pid(asked) > 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::protocol::{Answer, Completion, Era, Event, Kind};
+use crate::protocol::{Answer, Completion, Envelope, Era, Event, Kind};
 use crate::upstream::tests::scripted::Server;
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
@@ -235,11 +235,13 @@ async fn a_question_is_answered_while_the_stream_goes_on() {
         let Event::Ask(question, sender) = heard(&rig).await else {
             panic!("the question comes first");
         };
-        assert_eq!(question.params.unwrap().as_str(), r#"{"message":"?"}"#);
+        let params = question.message.params().unwrap();
+        assert_eq!(params.json().as_str(), r#"{"message":"?"}"#);
         let progress = notified(heard(&rig).await);
         tokio::time::sleep(Duration::from_millis(450)).await;
-        let answer = Json::parse(r#"{"action":"accept"}"#.into()).unwrap();
-        sender.send(Answer::Result(answer)).unwrap();
+        let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"action":"accept"}}"#;
+        let answer = Envelope::parse(answer.into()).unwrap();
+        sender.send(Answer::Response(answer)).unwrap();
         progress
     };
     let (answer, replies, progress) = tokio::join!(
