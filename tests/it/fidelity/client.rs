@@ -111,7 +111,7 @@ impl Client {
             Step::Say(_) => None,
         });
         let (mut answers, mut messages) = (answers, Vec::new());
-        let mut reply = self.send(case, &request).await;
+        let mut reply = self.send(&request).await;
         loop {
             let text = self.next(&mut reply).await;
             let text = text.unwrap_or_else(|| panic!("no response after {messages:?}"));
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, case: &Case, request: &str) -> Reading {
+    async fn send(&mut self, request: &str) -> Reading {
         let (method, name) = Case::headers(request);
         match &mut self.wire {
             Wire::Http(http) => {
