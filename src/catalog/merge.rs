@@ -36,8 +36,6 @@ pub struct Entry {
     pub account: AccountId,
     /// Its own name or URI.
     pub key: String,
-    /// The item as the server wrote it.
-    pub item: Json,
 }
 
 impl Merged {
@@ -67,7 +65,6 @@ impl Merged {
                 let entry = Entry {
                     account: source.account.clone(),
                     key: item.key.clone(),
-                    item: item.json.clone(),
                 };
                 // A server that lists a name twice gets its first one shown: calls could reach only one.
                 if let std::collections::btree_map::Entry::Vacant(free) = entries.entry(name) {
@@ -85,16 +82,6 @@ impl Merged {
     /// What a name of this list stands for.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
-    }
-
-    /// How many items there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether the list is empty.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The names, for "did you mean".

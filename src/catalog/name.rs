@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::model::ServerName;
+use crate::model::{ServerName, hex};
 
 /// What every client can take: Claude Code shows `mcp__janus__NAME`, 12 characters more, to an API that refuses
 /// names over 64.
@@ -20,11 +20,7 @@ pub fn exposed_name(server: &ServerName, name: &str) -> String {
     }
     let digest = Sha256::digest(full.as_bytes());
     let head: String = full.chars().take(NAME_LIMIT - SUFFIX - 1).collect();
-    let suffix: String = digest
-        .iter()
-        .take(SUFFIX / 2)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let suffix = hex(digest.get(..SUFFIX / 2).unwrap_or_default());
     format!("{head}_{suffix}")
 }
 

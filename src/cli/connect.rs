@@ -1,7 +1,6 @@
 //! `janus connect`: MCP on standard input and output.
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use super::serve::runtime;
 use super::{Context, Exit, Failure, start_logging};
@@ -22,11 +21,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let settings = context.settings()?;
     start_logging(context)?;
     let runtime = runtime()?;
-    runtime.block_on(crate::daemon::standalone(
-        settings,
-        &arguments.path,
-        CancellationToken::new(),
-    ))?;
+    runtime.block_on(crate::daemon::standalone(settings, &arguments.path))?;
     // Standard input is read by a thread that may still wait for a line; nobody waits for it.
     runtime.shutdown_background();
     Ok(Exit::Done)

@@ -126,6 +126,9 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/config-validate/1  file (null without one), servers, disabled
   janus/config-show/1      version, servers, listen: the keys of the file
   janus/help/1             topic, text
+  janus/tool-list/1        tools: each as its server wrote it, under the name that clients see
+  janus/tool-call/1        result: as it came; also where it says isError
+  janus/demo/1             url, servers, tools, calls, connect
 
 `janus config schema` prints the JSON Schema itself.
 

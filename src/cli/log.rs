@@ -14,7 +14,12 @@ const CARRIERS: [&str; 4] = ["rmcp", "hyper", "hyper_util", "rustls"];
 
 /// Starts logging. `-q`, `-v` and `-vv` decide how much; without them `JANUS_LOG`, in the form `janus=debug`.
 pub fn start_logging(context: &Context) -> Result<(), Failure> {
-    let started = subscriber(filter(context)?, std::io::stderr).try_init();
+    start_logging_from(context, "warn,janus=info")
+}
+
+/// The same with another default.
+pub(super) fn start_logging_from(context: &Context, default: &str) -> Result<(), Failure> {
+    let started = subscriber(filter(context, default)?, std::io::stderr).try_init();
     started.map_err(|error| {
         Failure::new(Exit::Failed, "log", "cannot start logging").because(error.to_string())
     })
@@ -30,13 +35,13 @@ where
         .with(tracing_subscriber::fmt::layer().with_writer(writer))
 }
 
-fn filter(context: &Context) -> Result<EnvFilter, Failure> {
+fn filter(context: &Context, default: &str) -> Result<EnvFilter, Failure> {
     let directives = match (context.global.quiet, context.global.verbose) {
         (true, _) => "error".to_owned(),
         (false, 0) => context
             .environment
             .log_filter()
-            .unwrap_or_else(|| "warn,janus=info".to_owned()),
+            .unwrap_or_else(|| default.to_owned()),
         (false, 1) => "info,janus=debug".to_owned(),
         (false, _) => "debug,janus=trace".to_owned(),
     };

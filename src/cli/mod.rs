@@ -4,14 +4,17 @@
 //! - Data goes to standard output, everything else to standard error, and only `output` writes to either.
 //! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
 
+mod client;
 mod config;
 mod connect;
+mod demo;
 mod exit;
 mod failure;
 mod help;
 mod log;
 mod output;
 mod serve;
+mod tool;
 mod version;
 
 use std::ffi::OsString;
@@ -82,10 +85,18 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try Janus with two servers that are built in.
+    Demo(demo::Arguments),
+    /// One of the servers of `janus demo`, on standard input and output.
+    #[command(hide = true)]
+    DemoServer,
     /// Run the daemon in the foreground.
     Serve,
     /// Speak MCP on standard input and output.
     Connect(connect::Arguments),
+    /// List and call the tools of the daemon that runs.
+    #[command(subcommand)]
+    Tool(tool::Verb),
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -145,8 +156,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 /// Every command, in the order of the help text.
 fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Demo(arguments) => demo::run(&arguments, context),
+        Command::DemoServer => demo::serve_notes(),
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
+        Command::Tool(verb) => tool::run(&verb, context),
         Command::Config(verb) => config::run(verb, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

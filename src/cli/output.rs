@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Exit, Failure, Global};
 use crate::config::Environment;
+use crate::protocol::{Edit, Json, Object};
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,6 +91,27 @@ impl Output {
         self.data(&Value::Object(document).to_string())
     }
 
+    /// Prints the document `janus/NAME/1` of members that stay as they were written.
+    pub(super) fn raw_document(self, name: &str, members: &[Edit<'_>]) -> Result<(), Failure> {
+        let schema = Edit::Set("schema", Json::string(&format!("janus/{name}/1")));
+        let edits: Vec<Edit<'_>> = std::iter::once(schema)
+            .chain(members.iter().cloned())
+            .collect();
+        self.foreign(Object::empty().edited(&edits).on_one_line().as_str())
+    }
+
+    /// Prints text that came from elsewhere: as it is, but on a terminal without what would steer it.
+    pub(super) fn foreign(self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if io::stdout().is_terminal() {
+            let lines: Vec<String> = text.split('\n').map(harmless).collect();
+            return self.data(&lines.join("\n"));
+        }
+        self.data(text)
+    }
+
     /// Says something beside the data, unless `--quiet`.
     pub fn note(self, text: &str) {
         if !self.quiet {
@@ -147,8 +169,17 @@ fn coloured(colour: Colour, environment: &Environment) -> bool {
 }
 
 fn printable(text: &str) -> String {
+    replaced(text, char::is_control)
+}
+
+/// A line whose tabs may stay.
+fn harmless(line: &str) -> String {
+    replaced(line, |c| c.is_control() && c != '\t')
+}
+
+fn replaced(text: &str, unwanted: impl Fn(char) -> bool) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if unwanted(c) { '\u{fffd}' } else { c })
         .collect()
 }
 

@@ -54,6 +54,5 @@ fn not_started(error: anyhow::Error) -> Failure {
         _ => None,
     };
     let failure = Failure::from(error);
-    help.into_iter()
-        .fold(failure, |failure, line| failure.help(line))
+    help.into_iter().fold(failure, Failure::help)
 }

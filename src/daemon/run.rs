@@ -40,7 +40,7 @@ pub enum Stopped {
 
 /// Calls in flight and children get this long: shorter than any service manager's stop timeout, so that Janus ends by
 /// itself. The listeners' own limit is within it.
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Serves until `stop` ends, a signal asks for it, or a vital task ends.
 ///
@@ -61,9 +61,8 @@ pub async fn run(
         socket: settings.listen.socket.clone(),
     };
 
-    let tasks = TaskTracker::new();
-    let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
-    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping, &closing);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping);
     let mut vital = JoinSet::new();
     vital.spawn(downstream.hub());
     vital.spawn(downstream.clone().listen(Listener::Tcp(http)));
@@ -77,11 +76,10 @@ pub async fn run(
         _ = vital.join_next() => Stopped::VitalTask,
     };
     tracing::info!("stopping");
+    // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
     stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
         while vital.join_next().await.is_some() {}
-        // The servers stay until the calls in flight have their answers.
-        closing.cancel();
         upstream.shutdown().await;
         tasks.close();
         tasks.wait().await;
@@ -94,15 +92,14 @@ pub async fn run(
     Ok(stopped)
 }
 
-/// Everything between the sockets and the servers. `stopping` ends what faces clients, `closing` what faces servers.
+/// Everything between the sockets and the servers.
 pub(super) fn compose(
     settings: &Settings,
     key: &InstallationKey,
     tasks: &TaskTracker,
     stopping: &CancellationToken,
-    closing: &CancellationToken,
 ) -> (Upstream, Downstream) {
-    let upstream = Upstream::new(settings, tasks, closing);
+    let upstream = Upstream::new(settings, tasks.clone(), stopping.clone());
     let gateway = Arc::new(Gateway::new(
         &settings.servers,
         upstream.clone(),
@@ -120,7 +117,6 @@ pub(super) fn compose(
     (upstream, downstream)
 }
 
-/// Waits for the signal that asks a process to end.
 pub(super) async fn asked_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;

@@ -15,28 +15,28 @@ use super::run::{asked_to_stop, compose};
 /// Children get this long to end after the client is gone.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Serves the client until its input ends, `stop` does, or a signal asks for it: clients send one to a server that
-/// takes its time, and the children must not outlive it.
+/// Serves the client until its input ends or a signal asks for the end.
 ///
 /// # Errors
 /// `path` names no view.
-pub async fn standalone(
-    settings: Settings,
-    path: &str,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let key = InstallationKey::ephemeral();
-    // The one client is gone when it stops: no call is left to wait for.
-    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping, &stopping);
+    let (upstream, downstream) =
+        compose(&settings, &InstallationKey::ephemeral(), &tasks, &stopping);
     tasks.spawn(downstream.hub());
     upstream.start();
+    let mut serving = std::pin::pin!(downstream.stdio(
+        path,
+        BufReader::new(tokio::io::stdin()),
+        tokio::io::stdout()
+    ));
     let served = tokio::select! {
-        served = downstream.stdio(path, BufReader::new(tokio::io::stdin()), tokio::io::stdout()) => served,
-        () = stop.cancelled() => Ok(()),
+        served = &mut serving => served,
         asked = asked_to_stop() => {
             asked?;
-            Ok(())
+            // The client's process ends us: what it still waits for is let go in order.
+            stopping.cancel();
+            serving.await
         }
     };
     stopping.cancel();

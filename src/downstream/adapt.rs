@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::protocol::{
-    Body, BodyStream, CacheHint, Completion, Edit, Envelope, Era, Json, ListKind, Outcome, Relayed,
-    Request, RpcError, Splice, code,
+    Body, BodyStream, CacheHint, Completion, Edit, Era, Json, ListKind, Outcome, Relayed, Request,
+    RpcError, Splice, code,
 };
 
 /// A response, ready to be sent: its text in parts, and its error code if it is an error.
@@ -79,6 +79,12 @@ impl Asked {
         match (relayed.era, self.era) {
             (Era::Legacy, Era::Modern) => self.legacy_for_modern(relayed),
             (Era::Modern, Era::Legacy) => self.modern_for_legacy(relayed),
+            // The headers were ours: no client could mend them.
+            (Era::Modern, Era::Modern)
+                if relayed.completion == Completion::Error(code::HEADER_MISMATCH) =>
+            {
+                with_code(relayed, code::INTERNAL_ERROR)
+            }
             _ => as_it_is(relayed),
         }
     }
@@ -116,9 +122,10 @@ impl Asked {
                 code::MISSING_CAPABILITY | code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION,
             ) => with_code(relayed, code::INTERNAL_ERROR),
             Completion::Error(_) => as_it_is(relayed),
+            // Up to 2025-11-25 structured content is an object; the text beside it says the same.
             _ => spliced(
-                without_odd_content(relayed),
-                Splice::result(None, MODERN_RESULT),
+                relayed,
+                Splice::result(None, MODERN_RESULT).object_or_nothing("structuredContent"),
             ),
         }
     }
@@ -175,21 +182,6 @@ fn with_code(relayed: Relayed, code: i64) -> Response {
     as_it_is(relayed)
 }
 
-/// Up to 2025-11-25 structured content is an object; the text beside it says the same.
-fn without_odd_content(mut relayed: Relayed) -> Relayed {
-    if let Body::Whole(text) = &relayed.body
-        && let Some(message) = text.object()
-        && let Some(result) = message.object("result")
-        && result
-            .get("structuredContent")
-            .is_some_and(|content| !content.is_object())
-    {
-        let result = result.edited(&[Edit::Remove("structuredContent")]);
-        relayed.body = Body::Whole(message.edited(&[Edit::Set("result", result)]));
-    }
-    relayed
-}
-
 fn modern_members(cache: Option<CacheHint>) -> Bytes {
     match cache {
         None => Bytes::from_static(b"\"resultType\":\"complete\""),
@@ -226,9 +218,4 @@ pub(super) fn joined(parts: &[Bytes]) -> Bytes {
 /// The text of an error where no request could be read.
 pub(super) fn error_text(id: Option<&Json>, error: &RpcError) -> Bytes {
     error.text(id).into_bytes()
-}
-
-/// A request of ours to the client.
-pub(super) fn question_text(id: &str, method: &str, params: Option<&Json>) -> Json {
-    Envelope::request_text(&Json::string(id), method, params).on_one_line()
 }

@@ -85,7 +85,7 @@ impl Call {
     /// The answer becomes a stream: in a session it is kept, so that it can be resumed.
     pub(super) fn start_stream(&mut self) -> Option<Arc<KeptStream>> {
         let legacy = self.legacy.as_mut()?;
-        let kept = legacy.session.new_stream();
+        let kept = legacy.session.new_stream(legacy.id.clone());
         legacy.kept = Some(Arc::clone(&kept));
         Some(kept)
     }
@@ -115,7 +115,7 @@ async fn finish(mut conversation: Conversation, kept: Option<&KeptStream>) {
             }
             (Next::Message(_), None) | (Next::Stream, _) => {}
             (Next::Response(response), Some(kept)) => {
-                kept.keep(&collected(response).await);
+                kept.keep_response(&collected(response).await);
                 return kept.end();
             }
             (Next::Response(_), None) => return,

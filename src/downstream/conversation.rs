@@ -34,6 +34,8 @@ pub(super) struct Conversation {
 pub(super) enum Edge {
     /// Questions go to the client as requests; log messages by the session's level.
     Legacy(Arc<Questions>),
+    /// Nothing can be said before the response: no questions, no messages.
+    Mute,
     /// No questions on the stream; log messages only if the request asked for them.
     Modern(Option<LogLevel>),
 }
@@ -116,6 +118,9 @@ impl Conversation {
 impl Edge {
     fn next(&self, event: Event) -> Option<Next> {
         match (self, event) {
+            // Dropping a question's sender refuses it: nobody can be asked here, or the other era's way of asking is
+            // not spoken yet.
+            (Self::Mute, _) | (Self::Modern(_), Event::Ask(..)) => None,
             (_, Event::Opened) => Some(Next::Stream),
             (Self::Legacy(questions), Event::Notify(message)) => questions
                 .wants(&message)
@@ -128,8 +133,6 @@ impl Edge {
             (Self::Legacy(questions), Event::Ask(question, answer)) => {
                 Some(Next::Message(questions.ask(&question, answer)))
             }
-            // Dropping the sender refuses: the other era's way of asking is not spoken yet.
-            (Self::Modern(_), Event::Ask(..)) => None,
         }
     }
 }

@@ -23,9 +23,9 @@ pub(super) fn declared_version(message: &Envelope) -> Option<String> {
     })
 }
 
-/// Whether this is a revision of the legacy era. Inside a session it is a client's slip to name one in `_meta`.
-pub(super) fn is_legacy(version: &str) -> bool {
-    Revision::named(version).is_some_and(|revision| revision.era() == Era::Legacy)
+/// A date of the legacy era inside a session is a client's slip: the message belongs to the session.
+pub(super) fn is_slip(version: &str, in_session: bool) -> bool {
+    in_session && Revision::named(version).is_some_and(|revision| revision.era() == Era::Legacy)
 }
 
 /// A modern request, checked against its headers where the transport has any.

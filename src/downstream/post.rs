@@ -31,7 +31,10 @@ use super::{Downstream, modern};
 /// How long the head of a response is held, so that its status and form can follow from what comes.
 const HOLD_HEAD: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
-const READ_BODY: Duration = Duration::from_secs(60);
+const READ_BODY: Duration = Duration::from_mins(1);
+
+/// Messages in one array.
+const LONGEST_BATCH: usize = 100;
 
 /// What the client takes.
 #[derive(Debug, Clone, Copy)]
@@ -90,16 +93,14 @@ impl Downstream {
     ) -> Response<Reply> {
         let version = modern::declared_version(&message);
         if message.kind() == Kind::Request && message.method() == "initialize" {
-            return self.initialize(scope, &message, version.is_some()).await;
+            return self.initialize(scope, &message).await;
         }
-        if let Some(version) = version {
-            // A date of the legacy era inside a session is a client's slip.
-            let slip = session.is_some() && modern::is_legacy(&version);
-            if !slip {
-                return self
-                    .modern(scope, headers, message, &version, accepted)
-                    .await;
-            }
+        if let Some(version) = version
+            && !modern::is_slip(&version, session.is_some())
+        {
+            return self
+                .modern(scope, headers, message, &version, accepted)
+                .await;
         }
         match session {
             Some(session) => self.in_session(headers, &session, message, accepted).await,
@@ -108,21 +109,10 @@ impl Downstream {
     }
 
     /// `initialize` opens a session, whatever else the request says.
-    async fn initialize(
-        &self,
-        scope: &Arc<Scope>,
-        message: &Envelope,
-        modern: bool,
-    ) -> Response<Reply> {
-        let opened = match Opened::by(message, modern) {
+    async fn initialize(&self, scope: &Arc<Scope>, message: &Envelope) -> Response<Reply> {
+        let opened = match Opened::of_message(message) {
             Ok(opened) => opened,
-            Err(error) => {
-                let status = match error.code {
-                    code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-                    _ => StatusCode::BAD_REQUEST,
-                };
-                return rpc_error(status, message.id(), &error);
-            }
+            Err(error) => return rpc_error(modern_or_bad(error.code), message.id(), &error),
         };
         let result = self.gateway.initialize(scope, opened.revision).await;
         let session = self.sessions.open(&self.gateway, Arc::clone(scope), opened);
@@ -188,15 +178,17 @@ impl Downstream {
                 "`MCP-Protocol-Version` is the date of a revision",
             );
         }
-        match message.kind() {
-            Kind::Request => {
-                let prime = session.client.revision >= Revision::V2025_11_25;
-                respond(self.begin(session, message), accepted, Some(prime)).await
-            }
-            _ => {
-                self.received(session, &message).await;
-                answer(StatusCode::ACCEPTED, Reply::empty())
-            }
+        if message.kind() == Kind::Request {
+            let prime = session.is_primed();
+            respond(
+                self.begin(session, message, accepted),
+                accepted,
+                Some(prime),
+            )
+            .await
+        } else {
+            self.received(session, &message).await;
+            answer(StatusCode::ACCEPTED, Reply::empty())
         }
     }
 
@@ -224,11 +216,23 @@ impl Downstream {
                 );
             }
         };
-        let messages = match elements(text) {
+        let messages = match Json::parse(text).map(|array| array.elements().unwrap_or_default()) {
+            Ok(messages) if messages.is_empty() => {
+                return refused(StatusCode::BAD_REQUEST, "the array is empty");
+            }
             Ok(messages) => messages,
-            Err(error) => return rpc_error(StatusCode::BAD_REQUEST, None, &error),
+            Err(error) => {
+                return rpc_error(
+                    StatusCode::BAD_REQUEST,
+                    None,
+                    &RpcError::new(code::PARSE_ERROR, error.to_string()),
+                );
+            }
         };
-        // All of them are read before the first begins: a refusal says that nothing ran.
+        if messages.len() > LONGEST_BATCH {
+            return refused(StatusCode::BAD_REQUEST, "the array has too many messages");
+        }
+        // All are read before any begins: a client that is refused sends all of them again.
         let messages: Result<Vec<Envelope>, _> = messages.iter().map(Envelope::of).collect();
         let messages = match messages {
             Ok(messages) => messages,
@@ -239,7 +243,7 @@ impl Downstream {
         let mut calls = Vec::new();
         for message in messages {
             match message.kind() {
-                Kind::Request => calls.push(self.begin(&session, message)),
+                Kind::Request => calls.push(self.begin(&session, message, accepted)),
                 _ => self.received(&session, &message).await,
             }
         }
@@ -251,7 +255,7 @@ impl Downstream {
     }
 
     /// Begins a request of a session.
-    fn begin(&self, session: &Arc<Session>, message: Envelope) -> Call {
+    fn begin(&self, session: &Arc<Session>, message: Envelope, accepted: Accepted) -> Call {
         session.note(&message);
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         let cancel = session.begin(&id);
@@ -261,7 +265,11 @@ impl Downstream {
             param_headers: Vec::new(),
             over_http: true,
         };
-        let edge = Edge::Legacy(Arc::clone(&session.questions));
+        let edge = if accepted.events {
+            Edge::Legacy(Arc::clone(&session.questions))
+        } else {
+            Edge::Mute
+        };
         let conversation =
             Conversation::begin(&self.gateway, &session.scope, request, edge, cancel);
         Call::legacy(conversation, Arc::clone(session), id, self.tasks.clone())
@@ -274,8 +282,8 @@ impl Downstream {
             (Kind::Notification, "notifications/initialized") => {}
             (Kind::Notification, _) => {
                 self.gateway
-                    .notified(&session.scope, Some(&session.id), message)
-                    .await
+                    .notified(&session.scope, &session.client, message)
+                    .await;
             }
             _ => session.questions.answered(message),
         }
@@ -339,26 +347,20 @@ async fn respond(mut call: Call, accepted: Accepted, session: Option<bool>) -> R
     }
 }
 
+/// A refused `initialize`: 404 where the method does not exist in the revision it names, else 400.
+fn modern_or_bad(code: i64) -> StatusCode {
+    match modern_status(Some(code)) {
+        StatusCode::OK => StatusCode::BAD_REQUEST,
+        status => status,
+    }
+}
+
 /// In a session every answer is 200; a modern error has its own status.
 fn status(session: Option<bool>, code: Option<i64>) -> StatusCode {
     if session.is_some() {
         StatusCode::OK
     } else {
         modern_status(code)
-    }
-}
-
-/// The messages of an array.
-pub(super) fn elements(text: Bytes) -> Result<Vec<Json>, RpcError> {
-    match Json::parse(text).map(|array| array.elements().unwrap_or_default()) {
-        Ok(messages) if messages.is_empty() => {
-            Err(RpcError::new(code::INVALID_REQUEST, "the array is empty"))
-        }
-        Ok(messages) => Ok(messages),
-        Err(error) => Err(RpcError::new(
-            code::PARSE_ERROR,
-            format!("the message is {error}"),
-        )),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::protocol::{BodyStream, Broken, sse};
 use super::adapt::ResponseBody;
 use super::call::Call;
 use super::conversation::Next;
-use super::legacy::{Follow, KeptStream, Session};
+use super::legacy::{Follow, KeptStream, Reading};
 
 /// Shorter than the shortest silence after which a client was seen to cut a stream (300 s), and than the usual 60 s
 /// of proxies.
@@ -52,7 +52,7 @@ enum Source {
     Kept {
         stream: Arc<KeptStream>,
         position: u64,
-        standalone: Option<Arc<Session>>,
+        standalone: Option<Reading>,
         until: Pin<Box<WaitForCancellationFutureOwned>>,
     },
 }
@@ -98,10 +98,14 @@ impl EventStream {
     pub(super) fn of_kept(
         stream: Arc<KeptStream>,
         position: u64,
-        standalone: Option<Arc<Session>>,
+        standalone: Option<Reading>,
         until: WaitForCancellationFutureOwned,
+        prime: bool,
     ) -> Self {
-        let id = position.checked_sub(1).map(|before| stream.id(before));
+        let id = position
+            .checked_sub(1)
+            .filter(|_| prime)
+            .map(|before| stream.id(before));
         let mut events = Self::new(Source::Kept {
             stream,
             position,
@@ -111,6 +115,16 @@ impl EventStream {
         if let Some(id) = id {
             events.prime(&id);
         }
+        events
+    }
+
+    /// A stream of which nothing is left.
+    pub(super) fn over() -> Self {
+        let mut events = Self::new(Source::Calls {
+            calls: Vec::new(),
+            kept: None,
+        });
+        events.ended = true;
         events
     }
 
@@ -137,32 +151,34 @@ impl EventStream {
     }
 
     /// Keeps an event, where it can be resumed, and gives its id.
-    fn keep(&self, text: &Bytes) -> Option<String> {
+    fn keep(&self, keep: impl FnOnce(&KeptStream) -> u64) -> Option<String> {
         let Source::Calls {
             kept: Some(kept), ..
         } = &self.source
         else {
             return None;
         };
-        Some(kept.id(kept.keep(text)))
+        Some(kept.id(keep(kept)))
     }
 
     fn put_next(&mut self, next: Next, from: usize) {
         match next {
             Next::Stream => return,
             Next::Message(message) => {
-                let id = self.keep(message.bytes());
+                let id = self.keep(|kept| kept.keep(message.bytes()));
                 self.put_message(id.as_deref(), message.into_bytes());
                 return;
             }
             Next::Response(response) => match response.body {
                 ResponseBody::Whole(parts) => {
                     let text = super::adapt::joined(&parts);
-                    let id = self.keep(&text);
+                    let id = self.keep(|kept| kept.keep_response(&text));
                     self.put_message(id.as_deref(), text);
                 }
                 ResponseBody::Stream(stream) => {
-                    self.out.push_back(sse::head(None));
+                    // It passes without being held: whoever resumes learns that it is lost.
+                    let id = self.keep(KeptStream::keep_loss);
+                    self.out.push_back(sse::head(id.as_deref()));
                     self.passing = Some(stream);
                 }
             },
@@ -207,8 +223,8 @@ impl EventStream {
                         return Poll::Ready(());
                     }
                     let next = ready!(stream.poll_follow(position, cx));
-                    if let Some(session) = standalone {
-                        session.set_read_to(*position);
+                    if let Some(reading) = standalone {
+                        reading.session().set_read_to(*position);
                     }
                     next
                 }
@@ -228,14 +244,12 @@ impl EventStream {
                 return Poll::Ready(Some(Ok(self.joined_with_waiting(bytes))));
             }
             if let Some(passing) = &mut self.passing {
-                match ready!(passing.as_mut().poll_next(cx)) {
-                    Some(chunk) => return Poll::Ready(Some(chunk)),
-                    None => {
-                        self.passing = None;
-                        self.out.push_back(Bytes::from_static(sse::END));
-                        continue;
-                    }
+                if let Some(chunk) = ready!(passing.as_mut().poll_next(cx)) {
+                    return Poll::Ready(Some(chunk));
                 }
+                self.passing = None;
+                self.out.push_back(Bytes::from_static(sse::END));
+                continue;
             }
             if self.ended {
                 return Poll::Ready(None);

@@ -11,7 +11,7 @@ use crate::authn::{Caller, Transport};
 use crate::binding::Scope;
 use crate::protocol::{RpcError, code, header};
 
-use super::legacy::KeptStream;
+use super::legacy::{KeptStream, Reading};
 use super::reply::{EventStream, Reply};
 use super::{Downstream, adapt, guard};
 
@@ -65,19 +65,21 @@ impl Downstream {
         let resumed = last.and_then(|(number, sequence)| {
             Some((number, session.stream(number)?, sequence.saturating_add(1)))
         });
+        if last.is_some_and(|(number, _)| number != 0) && resumed.is_none() {
+            return event_stream(EventStream::over());
+        }
+        let prime = session.is_primed();
         let events = match resumed {
-            Some((number, stream, position)) if number != 0 => EventStream::of_kept(
-                stream,
-                position,
-                None,
-                self.stopping.clone().cancelled_owned(),
-            ),
+            Some((number, stream, position)) if number != 0 => {
+                let until = self.stopping.clone().cancelled_owned();
+                EventStream::of_kept(stream, position, None, until, prime)
+            }
             resumed => {
                 let position =
                     resumed.map_or_else(|| session.read_to(), |(_, _, position)| position);
                 let until = session.take_reader(&self.stopping).cancelled_owned();
                 let stream = Arc::clone(&session.standalone);
-                EventStream::of_kept(stream, position, Some(session), until)
+                EventStream::of_kept(stream, position, Some(Reading::of(session)), until, prime)
             }
         };
         event_stream(events)

@@ -4,25 +4,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::authn::Caller;
 use crate::binding::{Scope, Unknown};
 use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
 
-use super::adapt::{Response, ResponseBody};
+use super::adapt::{Response, ResponseBody, error_text};
 use super::conversation::{Conversation, Edge, Next, requested_level};
-use super::legacy::{Follow, Opened, Session};
-use super::post::elements;
+use super::legacy::{Follow, Opened, Reading, Session};
 use super::{Downstream, modern};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
 const LINES: usize = 64;
+/// A client that closed its end may still wait for answers, but not for long.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// The one client.
 struct Peer {
@@ -31,6 +34,10 @@ struct Peer {
     session: Mutex<Option<Arc<Session>>>,
     /// Modern requests under way, by id: `notifications/cancelled` names one.
     in_flight: Mutex<BTreeMap<String, CancellationToken>>,
+    /// Streams of changes, which have no end of their own.
+    listening: CancellationToken,
+    /// The answers under way.
+    calls: TaskTracker,
     lines: mpsc::Sender<Bytes>,
 }
 
@@ -50,16 +57,18 @@ impl Downstream {
             scope,
             session: Mutex::default(),
             in_flight: Mutex::default(),
+            listening: CancellationToken::new(),
+            calls: TaskTracker::new(),
             lines,
         });
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = peer.read(input) => {}
+            () = peer.read(input) => peer.finish().await,
         }
         peer.close();
         drop(peer);
         // A client that is gone takes nothing more.
-        drop(tokio::time::timeout(std::time::Duration::from_secs(2), writer).await);
+        drop(tokio::time::timeout(Duration::from_secs(2), writer).await);
         Ok(())
     }
 }
@@ -90,13 +99,12 @@ impl Peer {
             .as_ref()
             .is_some_and(|session| session.client.revision == Revision::V2025_03_26);
         if is_array && may_batch {
-            match elements(text) {
-                Ok(messages) => {
-                    for message in messages {
-                        self.parsed(session.as_ref(), Envelope::of(&message)).await;
-                    }
-                }
-                Err(error) => self.write(error.text(None).into_bytes()).await,
+            let Ok(array) = Json::parse(text) else {
+                let error = RpcError::new(code::PARSE_ERROR, "the array is not JSON");
+                return self.write(error_text(None, &error)).await;
+            };
+            for message in array.elements().unwrap_or_default() {
+                self.parsed(session.as_ref(), Envelope::of(&message)).await;
             }
             return;
         }
@@ -112,18 +120,16 @@ impl Peer {
             Ok(message) => self.message(session, message).await,
             Err(refused) => {
                 self.write(refused.error.text(refused.id.as_ref()).into_bytes())
-                    .await
+                    .await;
             }
         }
     }
 
     async fn message(self: &Arc<Self>, session: Option<&Arc<Session>>, message: Envelope) {
-        let version = modern::declared_version(&message);
-        if message.kind() == Kind::Request && message.method() == "initialize" {
-            return self.initialize(&message, version.is_some()).await;
-        }
-        let version = version.filter(|version| session.is_none() || !modern::is_legacy(version));
+        let version = modern::declared_version(&message)
+            .filter(|version| !modern::is_slip(version, session.is_some()));
         match (message.kind(), message.method(), version, session) {
+            (Kind::Request, "initialize", ..) => self.initialize(&message).await,
             (Kind::Request, _, Some(version), _) => self.modern(message, &version).await,
             (Kind::Request, _, None, Some(session)) => self.legacy(session, message),
             (Kind::Request, _, None, None) => {
@@ -144,10 +150,10 @@ impl Peer {
         }
     }
 
-    async fn initialize(self: &Arc<Self>, message: &Envelope, modern: bool) {
-        let opened = match Opened::by(message, modern) {
+    async fn initialize(self: &Arc<Self>, message: &Envelope) {
+        let opened = match Opened::of_message(message) {
             Ok(opened) => opened,
-            Err(error) => return self.write(error.text(message.id()).into_bytes()).await,
+            Err(error) => return self.write(error_text(message.id(), &error)).await,
         };
         let gateway = &self.downstream.gateway;
         let result = gateway.initialize(&self.scope, opened.revision).await;
@@ -169,14 +175,17 @@ impl Peer {
         let peer = Arc::clone(self);
         self.downstream
             .tasks
-            .spawn(async move { peer.pass_standalone(&session).await });
+            .spawn(async move { peer.pass_standalone(&Reading::of(session)).await });
     }
 
     /// Messages that belong to no call.
-    async fn pass_standalone(&self, session: &Session) {
+    async fn pass_standalone(&self, reading: &Reading) {
         let mut position = 0;
         loop {
-            match std::future::poll_fn(|cx| session.standalone.poll_follow(&mut position, cx)).await
+            match std::future::poll_fn(|cx| {
+                reading.session().standalone.poll_follow(&mut position, cx)
+            })
+            .await
             {
                 Follow::Event(_, text) if text.is_empty() => {}
                 Follow::Event(_, text) => self.write(text).await,
@@ -199,8 +208,8 @@ impl Peer {
         let conversation =
             Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
-        self.downstream.tasks.spawn(async move {
-            peer.run(conversation).await;
+        self.spawn(async move {
+            peer.run(&id, conversation).await;
             session.finish(&id);
         });
     }
@@ -211,7 +220,11 @@ impl Peer {
             Ok(request) => request,
             Err(error) => return self.write(error.text(Some(&id)).into_bytes()).await,
         };
-        let cancel = CancellationToken::new();
+        let cancel = if request.method() == "subscriptions/listen" {
+            self.listening.child_token()
+        } else {
+            CancellationToken::new()
+        };
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -220,8 +233,8 @@ impl Peer {
         let conversation =
             Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
         let peer = Arc::clone(self);
-        self.downstream.tasks.spawn(async move {
-            peer.run(conversation).await;
+        self.spawn(async move {
+            peer.run(&id, conversation).await;
             peer.in_flight
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -243,19 +256,19 @@ impl Peer {
         }
     }
 
-    async fn run(&self, mut conversation: Conversation) {
+    async fn run(&self, id: &Json, mut conversation: Conversation) {
         loop {
             match conversation.next().await {
                 Next::Stream => {}
                 Next::Message(message) => self.write(message.into_bytes()).await,
-                Next::Response(response) => return self.respond(response).await,
+                Next::Response(response) => return self.respond(id, response).await,
                 Next::Cancelled => return,
             }
         }
     }
 
     /// A line must be whole before it is begun: another message may come between its parts.
-    async fn respond(&self, response: Response) {
+    async fn respond(&self, id: &Json, response: Response) {
         match response.body {
             ResponseBody::Whole(parts) => self.write(super::adapt::joined(&parts)).await,
             ResponseBody::Stream(mut stream) => {
@@ -264,8 +277,8 @@ impl Peer {
                     match chunk {
                         Ok(chunk) => line.extend_from_slice(&chunk),
                         Err(broken) => {
-                            tracing::warn!(%broken, "an answer was lost");
-                            return;
+                            let error = RpcError::new(code::INTERNAL_ERROR, broken.to_string());
+                            return self.write(error_text(Some(id), &error)).await;
                         }
                     }
                 }
@@ -277,6 +290,22 @@ impl Peer {
     async fn write(&self, line: Bytes) {
         // The writer ends when the client is gone.
         drop(self.lines.send(line).await);
+    }
+
+    /// A task for one answer: waited for when the input ends, and when Janus does.
+    fn spawn(&self, answer: impl Future<Output = ()> + Send + 'static) {
+        self.downstream.tasks.spawn(self.calls.track_future(answer));
+    }
+
+    /// The input has ended: what was asked is answered, to whoever still reads, within a limit.
+    async fn finish(&self) {
+        self.listening.cancel();
+        self.calls.close();
+        tokio::select! {
+            () = self.calls.wait() => {}
+            () = self.lines.closed() => {}
+            () = tokio::time::sleep(LAST_ANSWERS) => {}
+        }
     }
 
     fn close(&self) {

@@ -4,8 +4,10 @@
 //! merged list is another one; in a transparent view whenever the server tells it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::binding::{Scope, View};
 use crate::model::AccountId;
@@ -13,6 +15,9 @@ use crate::protocol::{Edit, Envelope, Era, Json, ListKind};
 use crate::upstream::Change;
 
 use super::Gateway;
+
+/// Changes of a merged list within this time are told once.
+pub const COALESCE: Duration = Duration::from_millis(250);
 
 /// What one listener has been told, and what it is yet to be told.
 #[derive(Debug, Default)]
@@ -76,7 +81,9 @@ impl Gateway {
 
     /// The changes of merged lists since they were last told.
     pub fn due(&self, scope: &Scope, era: Era, pending: &mut Pending) -> Vec<Envelope> {
-        pending.dirty = false;
+        if !std::mem::take(&mut pending.dirty) {
+            return Vec::new();
+        }
         let mut told: Vec<&'static str> = Vec::new();
         for kind in ListKind::ALL {
             let now = self.merged(scope, kind, era).array.clone();
@@ -118,4 +125,12 @@ impl Gateway {
 /// The notification that a list changed.
 pub(super) fn changed(kind: ListKind) -> Envelope {
     Envelope::notification(kind.changed(), &json!({}))
+}
+
+/// Waits until then; for ever where there is nothing to wait for.
+pub async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }

@@ -24,6 +24,9 @@ pub(super) fn invalid_params(message: impl Into<String>) -> Outcome {
     Outcome::Error(RpcError::new(code::INVALID_PARAMS, message))
 }
 
+/// Longer names are not compared with those that are there.
+const LONGEST_NAME: usize = 128;
+
 /// A name that is not in the list.
 pub(super) fn unknown<'a>(
     what: &str,
@@ -31,8 +34,9 @@ pub(super) fn unknown<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Outcome {
     let shown: String = name.chars().take(200).collect();
+    // Likeness costs the product of the lengths: nobody means a name by one that is far longer.
+    let known = known.into_iter().filter(|_| name.len() <= LONGEST_NAME);
     let meant = known
-        .into_iter()
         .map(|candidate| {
             (
                 strsim::normalized_damerau_levenshtein(candidate, name),

@@ -35,16 +35,14 @@ pub(super) fn pong(request: &Request) -> Outcome {
 impl Gateway {
     pub(super) async fn initialized(&self, scope: &Scope, revision: Revision) -> Json {
         let face = self.face(scope, Era::Legacy).await;
-        let mut result = json!({"protocolVersion": revision.as_str()});
-        if let Some(members) = result.as_object_mut() {
-            members.insert("capabilities".to_owned(), face.capabilities);
-            members.insert("serverInfo".to_owned(), face.info);
-            members.extend(
-                face.instructions
-                    .map(|text| ("instructions".to_owned(), text.into())),
-            );
-        }
-        Json::of(&result)
+        let mut members = vec![
+            Edit::Set("protocolVersion", Json::string(revision.as_str())),
+            Edit::Set("capabilities", face.capabilities),
+            Edit::Set("serverInfo", face.info),
+        ];
+        let instructions = face.instructions.as_deref().map(Json::string);
+        members.extend(instructions.map(|text| Edit::Set("instructions", text)));
+        Object::empty().edited(&members)
     }
 
     pub(super) async fn discover(&self, scope: &Scope, request: &Request) -> Outcome {
@@ -52,16 +50,19 @@ impl Gateway {
             return Outcome::Error(error::method_not_found(request.method()));
         }
         let face = self.face(scope, Era::Modern).await;
-        let mut result = json!({
-            "supportedVersions": Revision::ALL.map(Revision::as_str),
-            "capabilities": face.capabilities,
-            "_meta": {meta::SERVER_INFO: face.info},
-        });
-        if let (Some(members), Some(text)) = (result.as_object_mut(), face.instructions) {
-            members.insert("instructions".to_owned(), text.into());
-        }
+        let meta = Object::empty().edited(&[Edit::Set(meta::SERVER_INFO, face.info)]);
+        let mut members = vec![
+            Edit::Set(
+                "supportedVersions",
+                Json::of(&Revision::ALL.map(Revision::as_str)),
+            ),
+            Edit::Set("capabilities", face.capabilities),
+            Edit::Set("_meta", meta),
+        ];
+        let instructions = face.instructions.as_deref().map(Json::string);
+        members.extend(instructions.map(|text| Edit::Set("instructions", text)));
         Outcome::Result {
-            result: Json::of(&result),
+            result: Object::empty().edited(&members),
             cache: Some(DISCOVER_TTL),
         }
     }
@@ -75,8 +76,8 @@ impl Gateway {
                     Some(server) => transparent_face(server, era),
                     // Not reached yet: everything it may turn out to offer.
                     None => Face {
-                        capabilities: all_capabilities(era),
-                        info: super::janus_info(),
+                        capabilities: Json::of(&all_capabilities(era)),
+                        info: Json::of(&super::janus_info()),
                         instructions: None,
                     },
                 }
@@ -91,9 +92,9 @@ impl Gateway {
             members.insert("extensions".to_owned(), Value::Object(extensions));
         }
         Face {
-            capabilities,
-            info: super::janus_info(),
-            instructions: self.instructions(scope),
+            capabilities: Json::of(&capabilities),
+            info: Json::of(&super::janus_info()),
+            instructions: Some(self.instructions(scope)),
         }
     }
 
@@ -122,9 +123,9 @@ impl Gateway {
     }
 
     /// One line for each server: what its tools' names begin with and what it is.
-    fn instructions(&self, scope: &Scope) -> Option<String> {
+    fn instructions(&self, scope: &Scope) -> String {
         if scope.accounts().is_empty() {
-            return Some("Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned());
+            return "Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned();
         }
         let mut text = String::from("Tools and prompts are named SERVER__NAME.");
         for account in scope.accounts() {
@@ -143,13 +144,13 @@ impl Gateway {
             }
             text.push_str(&line);
         }
-        Some(text)
+        text
     }
 }
 
 struct Face {
-    capabilities: Value,
-    info: Value,
+    capabilities: Json,
+    info: Json,
     instructions: Option<String>,
 }
 
@@ -188,12 +189,11 @@ fn transparent_face(server: &ServerFacts, era: Era) -> Face {
         capabilities = capabilities.edited(&edits).object().unwrap_or(capabilities);
     }
     Face {
-        capabilities: capabilities.json().read().unwrap_or_else(|| json!({})),
+        capabilities: capabilities.json().clone(),
         info: server
             .info
-            .as_ref()
-            .and_then(Json::read)
-            .unwrap_or_else(super::janus_info),
+            .clone()
+            .unwrap_or_else(|| Json::of(&super::janus_info())),
         instructions: server.instructions.clone(),
     }
 }

@@ -20,12 +20,11 @@ use crate::protocol::{
     Edit, Envelope, Era, Event, EventQueue, Events, Json, ListKind, Object, Outcome, Request, meta,
 };
 
+use super::changes::{COALESCE, until};
 use super::{Gateway, Pending, error};
 
 /// How long servers have to acknowledge before the client is answered without them.
 const ACKNOWLEDGE: Duration = Duration::from_secs(2);
-/// Changes of a merged list within this time are told once.
-pub(super) const COALESCE: Duration = Duration::from_millis(250);
 
 /// What a client asked to be told, in our words.
 #[derive(Debug, Default)]
@@ -78,16 +77,21 @@ impl Gateway {
         loop {
             tokio::select! {
                 () = self.stopping.cancelled() => return ended(&request),
-                message = next(&mut branches) => events.notify(message).await,
-                () = at(due) => {
+                told = next(&mut branches) => match told {
+                    Some(message) => events.notify(message).await,
+                    // A stream that would be silent from now on is ended, so that the client opens another.
+                    None => return ended(&request),
+                },
+                () = until(due) => {
                     due = None;
                     for message in self.due(scope, Era::Modern, &mut pending) {
                         tell(&request, &filter, message, events).await;
                     }
                 }
                 change = changes.recv() => {
-                    let Some(change) = received(change, &mut pending) else { continue };
-                    if let Some(message) = self.announce(scope, &mut pending, &change) {
+                    if let Some(change) = received(change, &mut pending)
+                        && let Some(message) = self.announce(scope, &mut pending, &change)
+                    {
                         tell(&request, &filter, message, events).await;
                     }
                     if Self::is_due(&pending) && due.is_none() {
@@ -189,6 +193,15 @@ impl Gateway {
 }
 
 impl Branch<'_> {
+    /// Whether the server granted something and has ended its stream.
+    fn is_lost(&self) -> bool {
+        self.running.is_none()
+            && self
+                .acknowledged
+                .as_ref()
+                .is_some_and(|granted| !granted.is_empty())
+    }
+
     /// The next message of this server. A server that ends its stream is silent from then on.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Envelope> {
         if let Some(running) = &mut self.running
@@ -335,23 +348,20 @@ fn ended(request: &Request) -> Outcome {
     }
 }
 
-async fn next(branches: &mut [Branch<'_>]) -> Envelope {
+/// The next message of any server; `None` when one that listened to us does so no more.
+async fn next(branches: &mut [Branch<'_>]) -> Option<Envelope> {
     poll_fn(|cx| {
         for branch in branches.iter_mut() {
             if let Poll::Ready(message) = branch.poll(cx) {
-                return Poll::Ready(message);
+                return Poll::Ready(Some(message));
+            }
+            if branch.is_lost() {
+                return Poll::Ready(None);
             }
         }
         Poll::Pending
     })
     .await
-}
-
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A change; whoever missed some looks at everything again.

@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::binding::{Scope, View};
 use crate::model::{Server, ServerName};
 use crate::policy::Policy;
-use crate::protocol::{Envelope, Events, Json, ListKind, Outcome, Request, Revision, Sealer};
+use crate::protocol::{
+    ClientFacts, Envelope, Events, Json, ListKind, Outcome, Request, Revision, Sealer,
+};
 use crate::upstream::{Change, Upstream};
 
-pub use changes::Pending;
+pub use changes::{COALESCE, Pending, until};
 
 /// Janus as an MCP server.
 #[derive(Debug)]
@@ -107,8 +109,8 @@ impl Gateway {
     }
 
     /// A client's notification that is nobody's business here: passed on where a view has one server.
-    pub async fn notified(&self, scope: &Scope, session: Option<&Arc<str>>, message: &Envelope) {
-        self.pass_notification(scope, session, message).await;
+    pub async fn notified(&self, scope: &Scope, client: &ClientFacts, message: &Envelope) {
+        self.pass_notification(scope, client, message).await;
     }
 
     /// The changes behind Janus, for [`Self::announce`].
@@ -117,7 +119,7 @@ impl Gateway {
     }
 
     /// A session ended: what was held for it is let go.
-    pub fn release(&self, session: &str) {
+    pub fn release(&self, session: &Arc<str>) {
         self.levels.forget(session);
         self.upstream.release(session);
     }

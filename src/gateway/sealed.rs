@@ -20,7 +20,7 @@ use super::lifecycle::TASKS;
 use super::{Gateway, error};
 
 /// A person answers within this, or the call is begun again.
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_mins(10);
 
 #[derive(Serialize, Deserialize)]
 struct State {

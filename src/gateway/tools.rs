@@ -15,7 +15,7 @@ impl Gateway {
     pub(super) async fn call_tool(
         &self,
         scope: &Scope,
-        mut request: Request,
+        request: Request,
         events: &Events,
     ) -> Outcome {
         let Some(name) = request.params().text("name") else {
@@ -28,7 +28,7 @@ impl Gateway {
             return self.not_listed(scope, &merged, &name, &request);
         };
         if let Err(refused) = self
-            .param_headers(scope, &mut request, &entry.account, &entry.key)
+            .param_headers(scope, &request, &entry.account, &entry.key)
             .await
         {
             return refused;
@@ -71,16 +71,19 @@ impl Gateway {
         error::unknown("tool", name, merged.names())
     }
 
-    /// Checks the `Mcp-Param-…` headers of a modern client against the arguments, and makes those the server wants:
+    /// Checks the `Mcp-Param-…` headers of a modern client against the arguments:
     /// whoever reads the body must (2026-07-28, basic/transports, "Server Behavior for Custom Headers"). Headers that
     /// the tool's schema does not name pass unchanged.
     pub(super) async fn param_headers(
         &self,
         scope: &Scope,
-        request: &mut Request,
+        request: &Request,
         account: &AccountId,
         tool: &str,
     ) -> Result<(), Outcome> {
+        if !request.over_http || request.client.era() == Era::Legacy {
+            return Ok(());
+        }
         let find = |gateway: &Self| {
             gateway
                 .listing(account)
@@ -97,22 +100,10 @@ impl Gateway {
         let Some(schema) = known.and_then(|tool| tool.json.object()?.get("inputSchema")) else {
             return Ok(());
         };
-        let arguments = request
-            .params()
-            .object("arguments")
-            .unwrap_or_else(Object::empty);
-        if request.over_http && request.client.era() == Era::Modern {
-            param_header::check(&schema, &arguments, &request.param_headers).map_err(
-                |mismatch| {
-                    Outcome::Error(RpcError::new(code::HEADER_MISMATCH, mismatch.to_string()))
-                },
-            )?;
-        }
-        let named = param_header::headers(&schema, &arguments);
-        request
-            .param_headers
-            .retain(|(name, _)| !named.iter().any(|(known, _)| known == name));
-        request.param_headers.extend(named);
-        Ok(())
+        let arguments = request.params().get("arguments");
+        let arguments = arguments.unwrap_or_else(|| Object::empty().json().clone());
+        param_header::check(&schema, &arguments, &request.param_headers).map_err(|mismatch| {
+            Outcome::Error(RpcError::new(code::HEADER_MISMATCH, mismatch.to_string()))
+        })
     }
 }

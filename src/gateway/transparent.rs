@@ -1,12 +1,11 @@
 //! The transparent view: one account as if Janus were not there. Requests and answers pass with the server's own
 //! names; only what belongs to a connection or an era is edited.
 
-use std::sync::Arc;
-
 use crate::binding::Scope;
-use crate::model::{AccountId, Subject};
+use crate::model::{AccountId, Sharing, Subject};
 use crate::protocol::{
-    Body, Edit, Envelope, Era, Events, Json, ListKind, Object, Outcome, Relayed, Request,
+    Body, ClientFacts, Edit, Envelope, Era, Events, Json, ListKind, Object, Outcome, Relayed,
+    Request,
 };
 
 use super::{Gateway, error, lifecycle};
@@ -16,7 +15,7 @@ impl Gateway {
         &self,
         scope: &Scope,
         account: &AccountId,
-        mut request: Request,
+        request: Request,
         events: &Events,
     ) -> Outcome {
         let params = request.params();
@@ -36,10 +35,14 @@ impl Gateway {
             ("resources/subscribe" | "resources/unsubscribe", _, Some(_)) => {
                 return self.subscribe_at(scope, account, request, events).await;
             }
+            // On a shared connection one session would see another's tasks.
+            ("tasks/list", ..) if !self.is_per_session(account) => {
+                return Outcome::Error(error::method_not_found(request.method()));
+            }
             (method, ..) => Subject::Method(method.to_owned()),
         };
         if let Subject::Tool(tool) = &subject
-            && let Err(refused) = self.param_headers(scope, &mut request, account, tool).await
+            && let Err(refused) = self.param_headers(scope, &request, account, tool).await
         {
             return refused;
         }
@@ -79,6 +82,11 @@ impl Gateway {
         };
         self.relay(scope, account, Subject::Resource(uri), request, events)
             .await
+    }
+
+    fn is_per_session(&self, account: &AccountId) -> bool {
+        let server = self.servers.get(account.server());
+        server.is_some_and(|server| server.sharing == Sharing::PerSession)
     }
 
     /// The era of a server, once it was reached.
@@ -145,7 +153,7 @@ impl Gateway {
     pub(super) async fn pass_notification(
         &self,
         scope: &Scope,
-        session: Option<&Arc<str>>,
+        client: &ClientFacts,
         message: &Envelope,
     ) {
         let roots = message.method() == "notifications/roots/list_changed";
@@ -153,18 +161,12 @@ impl Gateway {
             if scope.accounts().len() > 1 && !roots {
                 return;
             }
-            // A modern server knows neither; what it must hear is in each request.
-            if self.era_of(account) != Some(Era::Legacy) {
-                continue;
-            }
             let subject = Subject::Method(message.method().to_owned());
             let Some(route) = scope.route(account, subject.clone()) else {
                 continue;
             };
             if let Ok(permitted) = self.policy.permit(account, &subject, route) {
-                self.upstream
-                    .notify(permitted, message.clone(), session.cloned())
-                    .await;
+                self.upstream.notify(permitted, message, client).await;
             }
         }
     }

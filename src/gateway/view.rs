@@ -33,13 +33,10 @@ impl Gateway {
         self.upstream.listing(account)
     }
 
-    /// Waits, bounded, for the accounts that were never reached before.
+    /// Waits, bounded, for the accounts that were never listed before: at once for all others.
     pub(super) async fn settled(&self, scope: &Scope) {
-        let unseen = scope
-            .accounts()
-            .iter()
-            .filter(|account| self.listing(account).server.is_none());
-        join_all(unseen.map(|account| self.upstream.settled(account, FIRST_LISTING))).await;
+        let accounts = scope.accounts().iter();
+        join_all(accounts.map(|account| self.upstream.settled(account, FIRST_LISTING))).await;
     }
 
     /// One list of everything in scope.

@@ -117,7 +117,7 @@ mod tests {
                 env: vec![],
             }),
             description: None,
-            timeout: std::time::Duration::from_secs(60),
+            timeout: std::time::Duration::from_mins(1),
             idle: None,
             sharing: Sharing::Auto,
             era: EraChoice::Auto,

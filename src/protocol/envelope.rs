@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{Edit, Json, Object, code};
 
@@ -13,6 +12,7 @@ pub struct Envelope {
     kind: Kind,
     id: Option<Json>,
     method: Option<Box<str>>,
+    params: Option<Object>,
 }
 
 /// What a message is, by the members it has (JSON-RPC 2.0, sections 4 and 5).
@@ -86,7 +86,7 @@ impl Envelope {
         if let Some(key) = object.repeated(&READ) {
             return Err(refuse(None, &format!("the member `{key}` appears twice")));
         }
-        let usable = id.clone().filter(|id| is_id(id));
+        let usable = id.clone().filter(is_id);
         if object.text("jsonrpc").as_deref() != Some("2.0") {
             return Err(refuse(usable, "the member `jsonrpc` must be \"2.0\""));
         }
@@ -99,17 +99,19 @@ impl Envelope {
                 .as_text()
                 .map(|text| text.into_owned().into_boxed_str())
         });
+        let mut params = None;
         if matches!(kind, Kind::Request | Kind::Notification) {
             if method.is_none() {
                 return Err(refuse(usable, "the member `method` must be a string"));
             }
-            check_params(&object).map_err(|why| refuse(usable, &why))?;
+            params = read_params(&object).map_err(|why| refuse(usable, &why))?;
         }
         Ok(Self {
             object,
             kind,
             id,
             method,
+            params,
         })
     }
 
@@ -130,7 +132,7 @@ impl Envelope {
 
     /// The parameters, where there are any.
     pub fn params(&self) -> Option<Object> {
-        self.object.object("params")
+        self.params.clone()
     }
 
     /// The result of a response.
@@ -172,13 +174,20 @@ impl Envelope {
 
     /// A notification that Janus authors.
     pub fn notification(method: &str, params: &impl Serialize) -> Self {
+        let params = Json::of(params);
+        let object = Object::empty()
+            .edited(&[
+                Edit::Set("jsonrpc", Json::literal("\"2.0\"")),
+                Edit::Set("method", Json::string(method)),
+                Edit::Set("params", params.clone()),
+            ])
+            .object();
         Self {
-            object: Json::of(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
-                .object()
-                .unwrap_or_else(Object::empty),
+            object: object.unwrap_or_else(Object::empty),
             kind: Kind::Notification,
             id: None,
             method: Some(method.into()),
+            params: params.object(),
         }
     }
 
@@ -261,21 +270,22 @@ fn kind_of(object: &Object, has_id: bool) -> Result<Kind, &'static str> {
     }
 }
 
-fn check_params(object: &Object) -> Result<(), String> {
+/// The parameters, where there are any that can be read in one way only.
+fn read_params(object: &Object) -> Result<Option<Object>, String> {
     let Some(params) = object.get("params") else {
-        return Ok(());
+        return Ok(None);
     };
     let Some(params) = params.object() else {
         // MCP has named parameters only; a null is what some clients write for none.
         return if params.is_null() {
-            Ok(())
+            Ok(None)
         } else {
             Err("`params` must be an object".to_owned())
         };
     };
     match params.repeated(&READ_IN_PARAMS) {
         Some(key) => Err(format!("the member `{key}` of `params` appears twice")),
-        None => Ok(()),
+        None => Ok(Some(params)),
     }
 }
 
@@ -292,6 +302,8 @@ fn refuse(id: Option<Json>, why: &str) -> Refused {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Envelope, Refused> {

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::{Notify, oneshot};
 
-use super::{Envelope, Era, Json, Object, Revision, RpcError};
+use super::{Edit, Envelope, Era, Json, Object, Revision, RpcError, code};
 
 /// What is known of the client beside who it is: how it speaks and what it can be asked.
 #[derive(Debug, Clone)]
@@ -100,8 +100,8 @@ pub enum Event {
 pub struct Question {
     /// Which of the three.
     pub kind: QuestionKind,
-    /// The parameters as the server wrote them.
-    pub params: Option<Json>,
+    /// The request as the server wrote it.
+    pub message: Envelope,
 }
 
 /// The questions of MCP.
@@ -148,12 +148,24 @@ impl QuestionKind {
 /// What came back.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// The client's result, as it wrote it.
-    Result(Json),
-    /// The client's error, as it wrote it.
-    Error(Json),
+    /// The client's response as it wrote it, a result or an error.
+    Response(Envelope),
     /// Nobody could be asked: the capability is missing, the client is gone.
     Refused,
+}
+
+impl Answer {
+    /// What the server is told that asked under this id, on one line.
+    pub fn text(&self, id: &Json) -> Json {
+        match self {
+            Self::Response(response) => response
+                .edited(&[Edit::Set("id", id.clone())])
+                .on_one_line(),
+            Self::Refused => {
+                RpcError::new(code::METHOD_NOT_FOUND, "the client cannot be asked").text(Some(id))
+            }
+        }
+    }
 }
 
 /// How an exchange ends.
@@ -403,7 +415,7 @@ mod tests {
         let asked = tokio::join!(
             events.ask(Question {
                 kind: QuestionKind::Roots,
-                params: None
+                message: note("roots/list", 1),
             }),
             async {
                 drop(std::future::poll_fn(|cx| queue.poll_next(cx)).await);

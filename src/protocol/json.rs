@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::IgnoredAny;
+
+use super::check;
 
 /// One well-formed JSON value as the bytes that arrived. Cloning and slicing share them.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,10 +28,15 @@ impl Json {
         let checked = std::str::from_utf8(&text).map_err(|e| NotJson {
             reason: e.to_string(),
         })?;
-        serde_json::from_str::<IgnoredAny>(checked).map_err(|e| NotJson {
-            reason: e.to_string(),
+        check::one_value(checked).map_err(|offset| NotJson {
+            reason: format!("unexpected at byte {offset}"),
         })?;
-        Ok(Self(trimmed(&text)))
+        let value = trimmed(&text);
+        Ok(Self(if value.len() == text.len() {
+            text
+        } else {
+            text.slice(value)
+        }))
     }
 
     /// The text of a value that Janus authors.
@@ -46,10 +53,7 @@ impl Json {
 
     /// `null`, `true`, `{}` and other literals of the code itself.
     pub(crate) fn literal(text: &'static str) -> Self {
-        debug_assert!(
-            serde_json::from_str::<IgnoredAny>(text).is_ok(),
-            "a literal is JSON: {text}"
-        );
+        debug_assert!(check::one_value(text).is_ok(), "a literal is JSON: {text}");
         Self(Bytes::from_static(text.as_bytes()))
     }
 
@@ -75,7 +79,7 @@ impl Json {
     /// Text that is JSON by construction: made from checked parts.
     pub(crate) fn composed(text: Vec<u8>) -> Self {
         debug_assert!(
-            serde_json::from_slice::<IgnoredAny>(&text).is_ok(),
+            std::str::from_utf8(&text).is_ok_and(|text| check::one_value(text).is_ok()),
             "composed text is JSON"
         );
         Self(text.into())
@@ -185,7 +189,8 @@ impl fmt::Debug for Json {
 #[derive(Clone)]
 pub struct Object {
     text: Json,
-    members: Vec<Member>,
+    /// Shared: objects are handed around more often than they are made.
+    members: Arc<[Member]>,
 }
 
 #[derive(Clone)]
@@ -217,7 +222,7 @@ impl Object {
     pub fn empty() -> Self {
         Self {
             text: Json::literal("{}"),
-            members: Vec::new(),
+            members: Arc::default(),
         }
     }
 
@@ -242,7 +247,10 @@ impl Object {
                 _ => break,
             }
         }
-        Self { text, members }
+        Self {
+            text,
+            members: members.into(),
+        }
     }
 
     /// The whole object.
@@ -312,7 +320,7 @@ impl Object {
             .sum();
         let mut out = Vec::with_capacity(self.text.0.len() + extra);
         out.push(b'{');
-        for member in &self.members {
+        for member in &*self.members {
             let edit = edits.iter().find(|edit| self.is(member, edit.key()));
             let value = match edit {
                 Some(Edit::Remove(_)) => continue,
@@ -387,13 +395,14 @@ fn text_of(json: &[u8]) -> Option<Cow<'_, str>> {
     serde_json::from_slice::<String>(json).ok().map(Cow::Owned)
 }
 
-fn trimmed(text: &Bytes) -> Bytes {
+/// Where the value is, without the blanks around it.
+fn trimmed(text: &[u8]) -> Range<usize> {
     let start = skip_blank(text, 0);
     let end = text
         .iter()
         .rposition(|byte| !byte.is_ascii_whitespace())
         .map_or(start, |last| last + 1);
-    text.slice(start..end)
+    start..end
 }
 
 fn skip_blank(text: &[u8], mut at: usize) -> usize {
@@ -537,13 +546,13 @@ mod tests {
             let json = json(&text);
             if let Some(elements) = json.elements() {
                 let read: Vec<serde_json::Value> = elements.iter().map(|e| e.read().unwrap()).collect();
-                proptest::prop_assert_eq!(serde_json::Value::from(read), value.clone());
+                proptest::prop_assert_eq!(&serde_json::Value::from(read), &value);
             }
             if let Some(object) = json.object() {
                 let read: serde_json::Map<_, _> = object.iter().map(|(k, v)| (k.into_owned(), v.read().unwrap())).collect();
-                proptest::prop_assert_eq!(serde_json::Value::from(read), value.clone());
+                proptest::prop_assert_eq!(&serde_json::Value::from(read), &value);
                 let copy: serde_json::Value = object.edited(&[]).read().unwrap();
-                proptest::prop_assert_eq!(copy, value);
+                proptest::prop_assert_eq!(&copy, &value);
             }
         }
     }

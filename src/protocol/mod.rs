@@ -8,6 +8,7 @@
 //! - Member order, number spelling, escapes, explicit nulls and unknown members survive every edit.
 //! - Nothing here decides who may do what.
 
+mod check;
 pub mod code;
 mod envelope;
 mod era;

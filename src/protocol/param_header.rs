@@ -1,348 +1,388 @@
-//! `x-mcp-header`: arguments of a tool that its server wants repeated in HTTP headers.
+//! Arguments that are repeated in `Mcp-Param-…` headers because the tool's schema says so. Pure.
 //!
-//! A tool whose annotations break the rules is invalid as a whole, and is left out alone. Only chains of `properties`
-//! lead to an annotated property; an annotation anywhere else breaks the rules, too.
+//! Invariant: a schema with one bad annotation has none that is followed; the tool is not offered over HTTP at all.
 //= https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#custom-headers-from-tool-parameters
 
-use std::collections::BTreeSet;
-
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::header::{PARAM_PREFIX, decode, encode};
-use super::{Json, Object};
+use super::{Json, header};
+
+/// The annotation inside a property's schema.
+const ANNOTATION: &str = "x-mcp-header";
+/// Keywords whose value is data or text: what looks like an annotation in there is none.
+const DATA: [&str; 4] = ["default", "const", "enum", "examples"];
+/// Keywords whose members are named by the author: a name is not a keyword.
+const NAMED: [&str; 5] = [
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+];
+/// JavaScript's largest safe integer, 2^53 - 1: numbers beyond it are not the same for everybody.
+const SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// A property that is repeated in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Annotated {
-    header: HeaderName,
-    path: Vec<String>,
+pub struct Annotated {
+    /// `mcp-param-…`
+    pub header: HeaderName,
+    /// The names that lead to the value in the arguments.
+    pub path: Vec<String>,
+    /// What the value is.
+    pub kind: ParamType,
 }
 
-/// Annotations that break the rules: the tool must not be shown.
+/// The types a repeated property may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamType {
+    /// `string`
+    String,
+    /// `integer`
+    Integer,
+    /// `boolean`
+    Boolean,
+}
+
+/// An annotation that makes its tool unusable over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Empty, not a string, or not a header name.
+    #[error("an `x-mcp-header` is not a header name")]
+    Name,
+    /// Two annotations that differ in case at most.
+    #[error("two `x-mcp-header` have the same name")]
+    Repeated,
+    /// An object, an array, a `number`, several types or none.
+    #[error("an `x-mcp-header` is on a property that is no string, integer or boolean")]
+    Type,
+    /// Not on a property that a chain of `properties` leads to.
+    #[error("an `x-mcp-header` is where `properties` alone do not lead")]
+    Unreachable,
+}
+
+/// A header and the argument it repeats differ: -32020.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`x-mcp-header` of `{property}` {reason}")]
-pub struct Invalid {
-    /// The property, as a path.
-    pub property: String,
-    /// Which rule it breaks.
-    pub reason: &'static str,
+pub enum Mismatch {
+    /// The argument is there, the header is not.
+    #[error("the header `{0}` is missing")]
+    Missing(HeaderName),
+    /// The header is there, the argument is not.
+    #[error("the header `{0}` repeats an argument that is not there")]
+    Unexpected(HeaderName),
+    /// Both are there.
+    #[error("the header `{0}` does not match the argument")]
+    Different(HeaderName),
 }
 
-/// A header that does not say what the arguments say.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("header mismatch: `{header}` {reason}")]
-pub struct Mismatch {
-    /// The header.
-    pub header: String,
-    /// What is wrong with it.
-    pub reason: &'static str,
-}
-
-const KEYWORD: &str = "x-mcp-header";
-
-/// Checks the annotations of an input schema.
-pub fn validate(schema: &Json) -> Result<(), Invalid> {
-    if !may_annotate(schema) {
-        return Ok(());
+/// The properties of a tool's `inputSchema` that are repeated in headers.
+pub fn annotated(schema: &Json) -> Result<Vec<Annotated>, Invalid> {
+    let text = schema.as_str();
+    // Most schemas have none, and an escape is how a key could be spelled otherwise.
+    if !text.contains(ANNOTATION) && !text.contains("\\u") {
+        return Ok(Vec::new());
     }
-    annotated(&schema.read().unwrap_or(Value::Null)).map(drop)
-}
-
-/// The headers that repeat these arguments. None for invalid annotations.
-pub fn headers(schema: &Json, arguments: &Object) -> Vec<(HeaderName, HeaderValue)> {
-    let Some((annotated, arguments)) = both(schema, arguments) else {
-        return Vec::new();
+    let Some(schema) = schema.read::<Value>() else {
+        // Nested deeper than anybody reads.
+        return Err(Invalid::Unreachable);
     };
-    let header = |one: &Annotated| {
-        let value = written(at(&arguments, &one.path)?)?;
-        Some((
-            one.header.clone(),
-            HeaderValue::from_str(&encode(&value)).ok()?,
-        ))
-    };
-    annotated.iter().filter_map(header).collect()
-}
-
-/// Holds the headers of a request to its arguments. Headers that the schema does not name are nobody's business.
-pub fn check(
-    schema: &Json,
-    arguments: &Object,
-    headers: &[(HeaderName, HeaderValue)],
-) -> Result<(), Mismatch> {
-    let Some((annotated, arguments)) = both(schema, arguments) else {
-        return Ok(());
-    };
-    for one in annotated {
-        let mismatch = |reason| {
-            Err(Mismatch {
-                header: one.header.to_string(),
-                reason,
-            })
-        };
-        let mut sent = headers
-            .iter()
-            .filter(|(name, _)| *name == one.header)
-            .map(|(_, value)| value);
-        let expected = at(&arguments, &one.path).filter(|value| !value.is_null());
-        match (sent.next(), sent.next(), expected) {
-            (None, _, None) => {}
-            (None, _, Some(_)) => return mismatch("is missing"),
-            (Some(_), _, None) => return mismatch("repeats an argument that is not there"),
-            (Some(_), Some(_), _) => return mismatch("appears twice"),
-            (Some(value), None, Some(expected)) => {
-                let Some(value) = value.to_str().ok().and_then(decode) else {
-                    return mismatch(
-                        "has characters that it may not have, or is not the base64 it claims to be",
-                    );
-                };
-                if !same(&value, expected) {
-                    return mismatch("does not say what the arguments say");
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Most schemas have no annotation: that costs one search.
-fn may_annotate(schema: &Json) -> bool {
-    memchr::memmem::find(schema.bytes(), KEYWORD.as_bytes()).is_some()
-}
-
-fn both(schema: &Json, arguments: &Object) -> Option<(Vec<Annotated>, Value)> {
-    if !may_annotate(schema) {
-        return None;
-    }
-    let annotated = annotated(&schema.read()?).ok()?;
-    Some((annotated, arguments.json().read()?))
-}
-
-fn annotated(schema: &Value) -> Result<Vec<Annotated>, Invalid> {
     let mut found = Vec::new();
-    properties(schema, &mut Vec::new(), &mut found)?;
-    let mut names = BTreeSet::new();
-    for one in &found {
-        if !names.insert(one.header.as_str().to_owned()) {
-            return Err(invalid(
-                &one.path,
-                "names a header that another property has",
-            ));
-        }
-    }
+    walk(&schema, Some(&[]), &mut found)?;
     Ok(found)
 }
 
-/// The annotated properties of an object schema, and of the objects in it.
-fn properties(
-    schema: &Value,
-    path: &mut Vec<String>,
-    found: &mut Vec<Annotated>,
-) -> Result<(), Invalid> {
-    let Some(members) = schema.as_object() else {
-        return Ok(());
-    };
-    for (key, value) in members {
-        if key == "properties" {
-            for (name, property) in value.as_object().into_iter().flatten() {
-                path.push(name.clone());
-                if let Some(header) = property.get(KEYWORD) {
-                    found.push(Annotated {
-                        header: header_name(header, property, path)?,
-                        path: path.clone(),
-                    });
+/// The headers that go with these arguments; none for a schema with a bad annotation.
+pub fn headers(schema: &Json, arguments: &Json) -> Vec<(HeaderName, HeaderValue)> {
+    let annotated = annotated(schema).unwrap_or_default();
+    annotated
+        .into_iter()
+        .filter_map(|property| {
+            let value = written(&value_at(arguments, &property.path)?)?;
+            Some((
+                property.header,
+                HeaderValue::from_str(&header::encode(&value)).ok()?,
+            ))
+        })
+        .collect()
+}
+
+/// Whether the headers of a request repeat its arguments as the schema wants it.
+pub fn check(
+    schema: &Json,
+    arguments: &Json,
+    headers: &[(HeaderName, HeaderValue)],
+) -> Result<(), Mismatch> {
+    for property in annotated(schema).unwrap_or_default() {
+        let name = property.header;
+        let mut sent = headers.iter().filter(|(header, _)| *header == name);
+        let value = value_at(arguments, &property.path).and_then(|value| written(&value));
+        match (sent.next(), value) {
+            (None, None) => {}
+            (None, Some(_)) => return Err(Mismatch::Missing(name)),
+            (Some(_), None) => return Err(Mismatch::Unexpected(name)),
+            (Some((_, header)), Some(value)) => {
+                let same = sent.next().is_none()
+                    && header
+                        .to_str()
+                        .ok()
+                        .and_then(header::decode)
+                        .is_some_and(|header| match property.kind {
+                            ParamType::Integer => same_number(&header, &value),
+                            ParamType::String | ParamType::Boolean => header == value,
+                        });
+                if !same {
+                    return Err(Mismatch::Different(name));
                 }
-                properties(property, path, found)?;
-                path.pop();
             }
-        } else if key != KEYWORD && !is_data(key) && mentions(value) {
-            return Err(invalid(
-                path,
-                "stands where no property is reached by `properties` alone",
-            ));
         }
     }
     Ok(())
 }
 
-/// Members of a schema that hold data, not schemas: the word means nothing there.
-fn is_data(key: &str) -> bool {
-    matches!(
-        key,
-        "default" | "const" | "enum" | "examples" | "description" | "title"
-    )
-}
-
-/// Whether a schema that may not have annotations has one.
-fn mentions(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members.iter().any(|(key, value)| {
-            (key == KEYWORD && value.is_string()) || (!is_data(key) && mentions(value))
-        }),
-        Value::Array(items) => items.iter().any(mentions),
-        _ => false,
-    }
-}
-
-fn header_name(name: &Value, property: &Value, path: &[String]) -> Result<HeaderName, Invalid> {
-    let Some(name) = name.as_str() else {
-        return Err(invalid(path, "is not text"));
+/// Looks for annotations. `path` leads here from the root by `properties` alone, or is `None`.
+fn walk(
+    schema: &Value,
+    path: Option<&[String]>,
+    found: &mut Vec<Annotated>,
+) -> Result<(), Invalid> {
+    let members = match schema {
+        Value::Object(members) => members,
+        Value::Array(elements) => {
+            return elements
+                .iter()
+                .try_for_each(|element| walk(element, None, found));
+        }
+        _ => return Ok(()),
     };
-    if name.is_empty() {
-        return Err(invalid(path, "is empty"));
+    if let Some(name) = members.get(ANNOTATION) {
+        let path = path
+            .filter(|path| !path.is_empty())
+            .ok_or(Invalid::Unreachable)?;
+        let property = annotation(name, members, path)?;
+        if found.iter().any(|other| other.header == property.header) {
+            return Err(Invalid::Repeated);
+        }
+        found.push(property);
     }
-    if !matches!(
-        property.get("type").and_then(Value::as_str),
-        Some("string" | "integer" | "boolean")
-    ) {
-        return Err(invalid(
-            path,
-            "is on a property that is no string, integer or boolean",
-        ));
+    for (key, value) in members {
+        match value {
+            _ if DATA.contains(&key.as_str()) || key == ANNOTATION => {}
+            Value::Object(named) if NAMED.contains(&key.as_str()) => {
+                for (name, schema) in named {
+                    let path = path.filter(|_| key == "properties").map(|path| {
+                        let mut longer = path.to_vec();
+                        longer.push(name.clone());
+                        longer
+                    });
+                    walk(schema, path.as_deref(), found)?;
+                }
+            }
+            other => walk(other, None, found)?,
+        }
     }
-    HeaderName::from_bytes(format!("{PARAM_PREFIX}{name}").as_bytes())
-        .map_err(|_| invalid(path, "is not a header name"))
+    Ok(())
 }
 
-fn invalid(path: &[String], reason: &'static str) -> Invalid {
-    Invalid {
-        property: path.join("."),
-        reason,
-    }
+fn annotation(
+    name: &Value,
+    schema: &Map<String, Value>,
+    path: &[String],
+) -> Result<Annotated, Invalid> {
+    let name = name
+        .as_str()
+        .filter(|name| !name.is_empty())
+        .ok_or(Invalid::Name)?;
+    let header = format!("{}{name}", header::PARAM_PREFIX);
+    Ok(Annotated {
+        header: HeaderName::from_bytes(header.as_bytes()).map_err(|_| Invalid::Name)?,
+        path: path.to_vec(),
+        kind: kind(schema.get("type")).ok_or(Invalid::Type)?,
+    })
 }
 
-fn at<'v>(arguments: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter()
-        .try_fold(arguments, |value, name| value.get(name))
-}
-
-/// The value as a header has it; null is left out.
-fn written(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) => Some(value.to_string()),
-        Value::Number(number) => Some(
-            number
-                .as_f64()
-                .filter(|float| float.fract() == 0.0 && float.abs() < 9e15)
-                .map_or_else(|| number.to_string(), |float| format!("{float:.0}")),
-        ),
+/// One type; `null` beside it is what an absent argument is anyway.
+fn kind(declared: Option<&Value>) -> Option<ParamType> {
+    let named = |name: &str| match name {
+        "string" => Some(ParamType::String),
+        "integer" => Some(ParamType::Integer),
+        "boolean" => Some(ParamType::Boolean),
+        _ => None,
+    };
+    match declared? {
+        Value::String(name) => named(name),
+        Value::Array(names) => {
+            let mut names = names.iter().filter(|name| *name != "null");
+            let first = named(names.next()?.as_str()?)?;
+            names.next().is_none().then_some(first)
+        }
         _ => None,
     }
 }
 
-/// Integers are compared as numbers: `42.0` is `42`.
-fn same(header: &str, expected: &Value) -> bool {
-    match expected {
-        Value::Number(number) => {
-            let (sent, expected) = (header.parse::<f64>().ok(), number.as_f64());
-            sent.is_some() && sent == expected
+fn value_at(arguments: &Json, path: &[String]) -> Option<Json> {
+    let mut value = arguments.clone();
+    for name in path {
+        value = value.object()?.get(name)?;
+    }
+    Some(value)
+}
+
+/// The value as a header says it; `None` for `null` and for what no header can say.
+fn written(value: &Json) -> Option<String> {
+    match value.bytes().first()? {
+        b'"' => value.as_text().map(std::borrow::Cow::into_owned),
+        b't' | b'f' => Some(value.as_str().to_owned()),
+        b'-' | b'0'..=b'9' => {
+            let text = value.as_str();
+            Some(whole(text).map_or_else(|| text.to_owned(), |number| number.to_string()))
         }
-        other => written(other).as_deref() == Some(header),
+        _ => None,
+    }
+}
+
+/// The integer that a spelling means: `42`, `42.0` and `4.2e1` are one.
+fn whole(text: &str) -> Option<i128> {
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let number: f64 = text.parse().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the safe range"
+    )]
+    (number.fract() == 0.0 && number.abs() <= SAFE).then_some(number as i128)
+}
+
+fn same_number(header: &str, value: &str) -> bool {
+    match (whole(header), whole(value)) {
+        (Some(header), Some(value)) => header == value,
+        _ => header == value,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
-    fn schema(value: &Value) -> Json {
-        Json::of(value)
+    use super::*;
+
+    fn names(schema: &Value) -> Result<Vec<String>, Invalid> {
+        let found = annotated(&Json::of(schema))?;
+        let name = |one: Annotated| format!("{}={}", one.header, one.path.join("."));
+        Ok(found.into_iter().map(name).collect())
     }
 
-    fn sent(pairs: &[(&str, &str)]) -> Vec<(HeaderName, HeaderValue)> {
-        pairs
-            .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                    HeaderValue::from_str(value).unwrap(),
-                )
-            })
-            .collect()
+    fn with(annotation: impl Into<Value>, kind: impl Into<Value>) -> Value {
+        json!({"properties": {"a": {"type": kind.into(), "x-mcp-header": annotation.into()}}})
     }
 
     #[test]
-    fn arguments_are_repeated_and_held_to_their_headers() {
-        let schema = schema(&json!({"type": "object", "properties": {
-            "region": {"type": "string", "x-mcp-header": "Region"},
-            "deep": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "N"}}},
-            "on": {"type": "boolean", "x-mcp-header": "On"},
-        }}));
-        let arguments = Json::of(&json!({"region": "größe", "deep": {"n": 42}, "on": null}))
-            .object()
-            .unwrap();
-        let made = headers(&schema, &arguments);
-        assert_eq!(
-            made,
-            sent(&[
-                ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?="),
-                ("mcp-param-n", "42")
-            ])
-        );
-        assert_eq!(check(&schema, &arguments, &made), Ok(()));
-        let numeric = sent(&[
-            ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?="),
-            ("mcp-param-n", "42.0"),
-            ("mcp-param-other", "x"),
-        ]);
-        assert_eq!(check(&schema, &arguments, &numeric), Ok(()));
-        for wrong in [
-            sent(&[("mcp-param-n", "42")]),
-            sent(&[("mcp-param-region", "other"), ("mcp-param-n", "42")]),
-            sent(&[("mcp-param-region", "=?base64?%?="), ("mcp-param-n", "42")]),
-            sent(&[
-                ("mcp-param-region", "=?base64?Z3LDtsOfZQ==?="),
-                ("mcp-param-n", "42"),
-                ("mcp-param-on", "true"),
-            ]),
+    fn every_rule_for_annotations_is_held() {
+        let deep = json!({"properties": {"o": {"type": "object", "properties": {"a": {"type": "boolean", "x-mcp-header": "B"}}}}});
+        let twice = json!({"properties": {
+            "a": {"type": "string", "x-mcp-header": "R"}, "b": {"type": "string", "x-mcp-header": "r"}}});
+        let named = json!({"properties": {"x-mcp-header": {"type": "string"}}});
+        let data =
+            json!({"properties": {"a": {"type": "object", "default": {"x-mcp-header": "A"}}}});
+        for (schema, expected) in [
+            (with(json!("A"), json!("string")), Ok(vec!["mcp-param-a=a"])),
+            (
+                with(json!("A"), json!(["null", "integer"])),
+                Ok(vec!["mcp-param-a=a"]),
+            ),
+            (deep, Ok(vec!["mcp-param-b=o.a"])),
+            (named, Ok(vec![])),
+            (data, Ok(vec![])),
+            (with(json!(""), json!("string")), Err(Invalid::Name)),
+            (with(json!(1), json!("string")), Err(Invalid::Name)),
+            (with(json!("a b"), json!("string")), Err(Invalid::Name)),
+            (with(json!("a\r\nb"), json!("string")), Err(Invalid::Name)),
+            (with(json!("ä"), json!("string")), Err(Invalid::Name)),
+            (with(json!("A"), json!("number")), Err(Invalid::Type)),
+            (with(json!("A"), json!("object")), Err(Invalid::Type)),
+            (
+                with(json!("A"), json!(["string", "integer"])),
+                Err(Invalid::Type),
+            ),
+            (twice, Err(Invalid::Repeated)),
+            (
+                json!({"type": "string", "x-mcp-header": "A"}),
+                Err(Invalid::Unreachable),
+            ),
+            (
+                json!({"properties": {"a": {"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}}}),
+                Err(Invalid::Unreachable),
+            ),
+            (
+                json!({"oneOf": [with(json!("A"), json!("string"))]}),
+                Err(Invalid::Unreachable),
+            ),
+            (
+                json!({"if": with(json!("A"), json!("string"))}),
+                Err(Invalid::Unreachable),
+            ),
+            (
+                json!({"$defs": {"d": with(json!("A"), json!("string"))}}),
+                Err(Invalid::Unreachable),
+            ),
         ] {
-            assert!(check(&schema, &arguments, &wrong).is_err(), "{wrong:?}");
+            let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect());
+            assert_eq!(names(&schema), expected, "{schema}");
         }
     }
 
     #[test]
-    fn annotations_that_break_a_rule_make_the_tool_invalid() {
-        let text = |name: &str| json!({"type": "string", "x-mcp-header": name});
-        for (schema_value, valid) in [
-            (json!({"properties": {"a": text("A")}}), true),
-            (
-                json!({"properties": {"x-mcp-header": {"type": "string"}}}),
-                true,
-            ),
-            (
-                json!({"properties": {"a": {"type": "string", "default": {"x-mcp-header": "A"}}}}),
-                true,
-            ),
-            (json!({"properties": {"a": text("")}}), false),
-            (json!({"properties": {"a": text("a b")}}), false),
-            (json!({"properties": {"a": text("a\r\n")}}), false),
-            (
-                json!({"properties": {"a": text("X"), "b": text("x")}}),
-                false,
-            ),
-            (
-                json!({"properties": {"a": {"type": "number", "x-mcp-header": "A"}}}),
-                false,
-            ),
-            (
-                json!({"properties": {"a": {"type": "object", "x-mcp-header": "A"}}}),
-                false,
-            ),
-            (
-                json!({"properties": {"a": {"type": "array", "items": text("A")}}}),
-                false,
-            ),
-            (json!({"properties": {"a": {"oneOf": [text("A")]}}}), false),
-            (json!({"anyOf": [{"properties": {"a": text("A")}}]}), false),
-            (json!({"$defs": {"a": text("A")}, "properties": {}}), false),
-        ] {
-            assert_eq!(
-                validate(&schema(&schema_value)).is_ok(),
-                valid,
-                "{schema_value}"
-            );
+    fn headers_repeat_the_arguments_and_nothing_that_is_not_there() {
+        let schema = Json::of(&json!({"properties": {
+            "s": {"type": "string", "x-mcp-header": "S"}, "i": {"type": "integer", "x-mcp-header": "I"},
+            "b": {"type": "boolean", "x-mcp-header": "B"}, "n": {"type": "string", "x-mcp-header": "N"}}}));
+        let arguments = Json::of(&json!({"s": " größe", "i": 42.0, "b": true, "n": null}));
+        let made = headers(&schema, &arguments);
+        let text: Vec<_> = made
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            text,
+            [
+                "mcp-param-s: =?base64?IGdyw7bDn2U=?=",
+                "mcp-param-i: 42",
+                "mcp-param-b: true"
+            ]
+        );
+        assert_eq!(check(&schema, &arguments, &made), Ok(()));
+        let name = |name| HeaderName::from_static(name);
+        assert_eq!(
+            check(&schema, &arguments, &made[1..]),
+            Err(Mismatch::Missing(name("mcp-param-s")))
+        );
+        let mut wrong = made;
+        wrong[1].1 = HeaderValue::from_static("43");
+        assert_eq!(
+            check(&schema, &arguments, &wrong),
+            Err(Mismatch::Different(name("mcp-param-i")))
+        );
+        wrong[1].1 = HeaderValue::from_static("4.20e1");
+        assert_eq!(check(&schema, &arguments, &wrong), Ok(()));
+        wrong.push((name("mcp-param-n"), HeaderValue::from_static("x")));
+        assert_eq!(
+            check(&schema, &arguments, &wrong),
+            Err(Mismatch::Unexpected(name("mcp-param-n")))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_headers_writes_check_accepts(text in ".*", number in any::<i64>(), flag in any::<bool>()) {
+            let schema = Json::of(&json!({"properties": {
+                "s": {"type": "string", "x-mcp-header": "S"}, "i": {"type": "integer", "x-mcp-header": "I"},
+                "b": {"type": "boolean", "x-mcp-header": "B"}}}));
+            let arguments = Json::of(&json!({"s": text, "i": number, "b": flag}));
+            let made = headers(&schema, &arguments);
+            prop_assert_eq!(made.len(), 3);
+            prop_assert_eq!(check(&schema, &arguments, &made), Ok(()));
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Splice {
     insert: Option<Bytes>,
     /// Members of `result` to leave out.
     drop: &'static [&'static str],
+    /// A member of `result` to leave out if it is no object.
+    object_or_nothing: Option<&'static str>,
     walk: Walk,
     depth: u32,
     in_result: bool,
@@ -57,11 +59,19 @@ impl Splice {
         Self::new(None, insert, drop)
     }
 
+    /// The same, leaving out this member too if its value is no object.
+    #[must_use]
+    pub fn object_or_nothing(mut self, member: &'static str) -> Self {
+        self.object_or_nothing = Some(member);
+        self
+    }
+
     fn new(id: Option<Json>, insert: Option<Bytes>, drop: &'static [&'static str]) -> Self {
         Self {
             id,
             insert,
             drop,
+            object_or_nothing: None,
             walk: Walk::Members,
             depth: 0,
             in_result: false,
@@ -82,7 +92,7 @@ impl Splice {
             at = match self.walk {
                 Walk::Members => self.members(byte, at, &mut out),
                 Walk::Key => self.in_key(byte, at),
-                Walk::Colon => self.colon(byte, at, &mut out),
+                Walk::Colon => self.colon(byte, at),
                 Walk::Value => self.value(byte, at, &mut out),
                 Walk::Text { keep } => self.text(chunk, at, keep, &mut out),
                 Walk::Inside { keep } => self.inside(byte, at, keep, &mut out),
@@ -143,37 +153,43 @@ impl Splice {
         at + 1
     }
 
-    fn colon(&mut self, byte: u8, at: usize, out: &mut BytesMut) -> usize {
+    fn colon(&mut self, byte: u8, at: usize) -> usize {
         if byte == b':' {
-            if self.drops() {
-                self.walk = Walk::Inside { keep: false };
-                self.depth = 2;
-                return at + 1;
-            }
-            let level = self.level();
-            if let Some(wrote) = self.wrote_member.get_mut(level)
-                && std::mem::replace(wrote, true)
-            {
-                out.extend_from_slice(b",");
-            }
-            out.extend_from_slice(b"\"");
-            out.extend_from_slice(&self.key);
-            out.extend_from_slice(b"\":");
             self.walk = Walk::Value;
         }
         at + 1
     }
 
-    fn drops(&self) -> bool {
+    /// Whether a member whose value begins with `byte` is left out.
+    fn drops(&self, byte: u8) -> bool {
+        let is = |name: &&str| self.key == name.as_bytes();
         self.in_result
             && self.key.len() <= LONGEST_KEY
-            && self.drop.iter().any(|name| self.key == name.as_bytes())
+            && (self.drop.iter().any(is)
+                || byte != b'{' && self.object_or_nothing.as_ref().is_some_and(is))
+    }
+
+    fn write_key(&mut self, out: &mut BytesMut) {
+        let level = self.level();
+        if let Some(wrote) = self.wrote_member.get_mut(level)
+            && std::mem::replace(wrote, true)
+        {
+            out.extend_from_slice(b",");
+        }
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(&self.key);
+        out.extend_from_slice(b"\":");
     }
 
     fn value(&mut self, byte: u8, at: usize, out: &mut BytesMut) -> usize {
         if byte.is_ascii_whitespace() {
             return at + 1;
         }
+        if self.drops(byte) {
+            self.walk = Walk::Inside { keep: false };
+            return at;
+        }
+        self.write_key(out);
         if !self.in_result
             && &self.key[..] == b"id"
             && let Some(id) = self.id.take()
@@ -300,6 +316,37 @@ mod tests {
             for cut in 0..text.len() {
                 assert_eq!(
                     run(&mut Splice::id(Json::string("mine")), text, cut),
+                    expected,
+                    "{text} cut at {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_must_be_an_object_is_left_out_if_it_is_not() {
+        for (text, expected) in [
+            (
+                r#"{"result":{"a":1,"s": [ {"x":"]"},2 ],"b":{"s":3}},"s":4}"#,
+                r#"{"result":{"a":1,"b":{"s":3}},"s":4}"#,
+            ),
+            (r#"{"result":{"s":"}\"","t":7}}"#, r#"{"result":{}}"#),
+            (r#"{"result":{"s" : 1.0}}"#, r#"{"result":{}}"#),
+            (
+                r#"{"result":{"s" : null,"a":"b"}}"#,
+                r#"{"result":{"a":"b"}}"#,
+            ),
+            (
+                r#"{"result":{"s" :\n{"x":[1]},"t":1,"a":2}}"#,
+                r#"{"result":{"s":{"x":[1]},"a":2}}"#,
+            ),
+        ] {
+            let text = text.replace("\\n", "\n");
+            let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+            for cut in 0..text.len() {
+                let mut splice = Splice::result(None, &["t"]).object_or_nothing("s");
+                assert_eq!(
+                    run(&mut splice, &text, cut),
                     expected,
                     "{text} cut at {cut}"
                 );

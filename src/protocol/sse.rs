@@ -153,16 +153,13 @@ impl Reader {
     }
 
     fn ignored(&mut self) -> Step {
-        match memchr::memchr2(b'\n', b'\r', &self.input) {
-            Some(end) => {
-                self.line = Line::Name;
-                self.take_line(end);
-                Step::Next
-            }
-            None => {
-                self.input.clear();
-                Step::More
-            }
+        if let Some(end) = memchr::memchr2(b'\n', b'\r', &self.input) {
+            self.line = Line::Name;
+            self.take_line(end);
+            Step::Next
+        } else {
+            self.input.clear();
+            Step::More
         }
     }
 

@@ -40,6 +40,9 @@ impl InstallationKey {
     }
 
     /// A key for one process: for a gateway whose clients end with it.
+    ///
+    /// # Panics
+    /// Never: the system has random numbers once it has started.
     #[expect(
         clippy::expect_used,
         reason = "the system's generator never fails once it has started"

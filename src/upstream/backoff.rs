@@ -1,24 +1,22 @@
-//! How long to wait before the next attempt.
+//! How long to wait between attempts. Pure.
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+/// The first pause: long enough for a crash loop not to burn a core, short enough that a restart goes unnoticed.
+const LEAST: Duration = Duration::from_secs(1);
+/// A server that is down for an hour is found within a minute of its return.
+pub(super) const MOST: Duration = Duration::from_mins(1);
 
-/// The wait after so many failures in a row: 1 s doubling to 60 s, of which the last half is drawn by chance, so that
-/// servers that went down together do not come back to a stampede.
-pub(super) fn wait(failures: u32) -> Duration {
-    let whole = FIRST
-        .saturating_mul(
-            1_u32
-                .checked_shl(failures.saturating_sub(1))
-                .unwrap_or(u32::MAX),
-        )
-        .min(LONGEST);
-    let mut random = [0_u8; 2];
-    // Without random numbers the wait is the longest one, which is also good.
-    let share = getrandom::fill(&mut random).map_or(u16::MAX, |()| u16::from_le_bytes(random));
-    whole / 2 + whole.mul_f64(f64::from(share) / f64::from(u16::MAX)) / 2
+/// The pause after so many failed attempts in a row: doubled each time, shortened by up to half at `chance` (0 to 1),
+/// so that many do not return at once.
+pub(super) fn pause(failures: u32, chance: f64) -> Duration {
+    let full = LEAST.saturating_mul(1 << failures.min(6)).min(MOST);
+    full.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+}
+
+/// A number from 0 to 1. Without randomness all wait alike, which is no harm worth an error.
+pub(super) fn chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -26,20 +24,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_minute_and_are_never_less_than_half() {
-        for (failures, whole) in [
-            (0, 1),
-            (1, 1),
-            (2, 2),
-            (3, 4),
-            (6, 32),
-            (7, 60),
-            (40, 60),
-            (u32::MAX, 60),
-        ] {
-            let whole = Duration::from_secs(whole);
-            let wait = wait(failures);
-            assert!(wait >= whole / 2 && wait <= whole, "{failures}: {wait:?}");
-        }
+    fn pauses_double_up_to_a_minute_and_jitter_shortens_them_by_half_at_most() {
+        let seconds: Vec<_> = (0..9)
+            .map(|failures| pause(failures, 0.0).as_secs())
+            .collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pause(1, 1.0), Duration::from_secs(1));
+        assert_eq!(pause(u32::MAX, 0.0), MOST);
+        assert!((0.0..=1.0).contains(&chance()));
     }
 }

@@ -1,32 +1,63 @@
-//! What happens behind Janus without anybody having asked.
+//! What others are told of the connections: changes as they happen, and how things stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::AccountId;
-use crate::protocol::{Envelope, ListKind};
+use crate::protocol::{Envelope, Era, ListKind, Revision};
 
-/// A change that those in front of Janus may want to know.
+/// Something happened at a server outside of any exchange.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A list was read again; the listing holds it already.
+    /// A list was read again. The listing holds the new one already.
     Listed {
-        /// Whose list.
+        /// The account.
         account: AccountId,
-        /// Which list.
+        /// The list.
         kind: ListKind,
-        /// The server announced a change, and nothing is different.
+        /// The server said that it changed, and it is what it was.
         identical: bool,
     },
-    /// A server said something outside of any call.
+    /// The server said something.
     Notification {
-        /// Who said it.
+        /// The account.
         account: AccountId,
-        /// What, as it wrote it.
+        /// As it wrote it.
         message: Envelope,
-        /// The session whose own connection it came from, where it has one.
+        /// The only session it can concern; `None` where sessions share the connection.
         session: Option<Arc<str>>,
     },
 }
 
-/// Changes that a slow listener may fall behind before it has to look at everything again.
-pub(super) const CHANGES: usize = 256;
+/// How the shared connection of an account stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nobody needed it yet, or nobody did for so long that it was stopped.
+    Idle,
+    /// On its way.
+    Connecting,
+    /// Calls go through.
+    Ready {
+        /// How the server speaks.
+        era: Era,
+        /// Which revision.
+        revision: Revision,
+    },
+    /// It does not work now; Janus tries again by itself.
+    Backoff {
+        /// From the moment of the failure.
+        retry_in: Duration,
+        /// What went wrong.
+        reason: String,
+    },
+    /// It has not worked for so long that something must be repaired. Janus goes on trying, once a minute.
+    Failed {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server refuses the credential. Janus tries again when it is called.
+    NeedsLogin {
+        /// 401 or 403.
+        status: u16,
+    },
+}

@@ -64,29 +64,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What broke while connecting, towards those who wait for the connection: nothing of theirs was sent.
-    pub(super) fn in_handshake(self) -> Self {
-        let (account, reason) = match self {
-            Self::Interrupted { account, reason } => (account, reason),
-            Self::BadAnswer { account, reason } => {
-                (account, format!("what it answers is {reason}"))
-            }
-            Self::TimedOut { account, waited } => (
-                account,
-                format!("it gave no sign for {} s", waited.as_secs_f32()),
-            ),
-            Self::SessionUnknown { account } => {
-                (account, "it forgot the session at once".to_owned())
-            }
-            other => return other,
-        };
-        Self::Unreachable {
-            account,
-            reason,
-            retry_in: None,
-        }
-    }
-
     /// Whether the server may have seen the request.
     pub fn sent(&self) -> bool {
         match self {
@@ -95,6 +72,34 @@ impl Failure {
             | Self::SessionUnknown { .. }
             | Self::Stopping { .. } => false,
             Self::Interrupted { .. } | Self::TimedOut { .. } | Self::BadAnswer { .. } => true,
+        }
+    }
+
+    /// The account it happened at.
+    pub fn account(&self) -> &AccountId {
+        match self {
+            Self::Unreachable { account, .. }
+            | Self::Rejected { account, .. }
+            | Self::SessionUnknown { account }
+            | Self::Interrupted { account, .. }
+            | Self::TimedOut { account, .. }
+            | Self::BadAnswer { account, .. }
+            | Self::Stopping { account } => account,
+        }
+    }
+
+    /// What went wrong, without the account.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unreachable { reason, .. }
+            | Self::Interrupted { reason, .. }
+            | Self::BadAnswer { reason, .. } => reason.clone(),
+            Self::Rejected { status, .. } => format!("it refused the credential (HTTP {status})"),
+            Self::SessionUnknown { .. } => "it has forgotten the session".to_owned(),
+            Self::TimedOut { waited, .. } => {
+                format!("it gave no sign for {} s", waited.as_secs_f32())
+            }
+            Self::Stopping { .. } => "Janus is stopping".to_owned(),
         }
     }
 }

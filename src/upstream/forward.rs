@@ -1,197 +1,347 @@
-//! The door for what a caller asked.
+//! A caller's request on its way to the server.
+//!
+//! Invariants:
+//! - A request is sent a second time only if it is certain that it did not run: the server did not know the session, or
+//!   the process was gone before anything was written. Never a third time.
+//! - A caller waits for a connection no longer than for an answer.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::binding::Route;
-use crate::model::{AccountId, Subject};
-use crate::policy::Permitted;
-use crate::protocol::{Body, Completion, Envelope, Era, Events, Json, Relayed, Request};
+use http::{HeaderName, HeaderValue};
+use tokio::time::timeout;
 
+use super::Failure;
 use super::account::Account;
-use super::connection::Connection;
+use super::change::State;
+use super::connect::Slot;
+use super::connection::Use;
+use super::handshake::unreachable;
 use super::key::Key;
+use super::leg::Leg;
 use super::wire::Outgoing;
-use super::{Failure, Upstream};
+use crate::binding::Route;
+use crate::model::Subject;
+use crate::protocol::{
+    Body, ClientFacts, Completion, Envelope, Era, Events, Json, ListKind, Relayed, Request, code,
+    param_header,
+};
 
-/// A server may be started for a call: npm servers need seconds, the first time minutes to be fetched. Clients wait
-/// 60 s and longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Nobody in front of Janus waits longer for a first answer than this (`MCP_TIMEOUT` of Claude Code is capped at it, and
+/// most clients give up sooner); the attempt itself goes on, so that the next call finds it done.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-impl Upstream {
-    /// Sends a request where it may go, and gives the answer. What the server says meanwhile goes to `events`.
-    /// Dropping the future cancels the request.
-    ///
-    /// A request is sent once more only where it was provably not run: the server does not know the session, or the
-    /// connection was gone before anything was written.
-    pub async fn forward(
-        &self,
-        call: Permitted<Route>,
+impl Account {
+    /// Sends a caller's request and gives the server's response.
+    pub(super) async fn forward(
+        self: &Arc<Self>,
+        route: &Route,
         request: &Request,
         events: &Events,
     ) -> Result<Relayed, Failure> {
-        let route = call.get();
-        let account = self.account(route.account())?;
-        if let Some(answer) = account.held_locally(route.subject(), request) {
-            return Ok(answer);
+        match self.once(route, request, events).await {
+            Err((failure, true)) => {
+                tracing::debug!("{failure}; it was not run and is sent on a new connection");
+                let second = self.once(route, request, events).await;
+                second.map_err(|(failure, _)| failure)
+            }
+            Err((failure, false)) => Err(failure),
+            Ok(relayed) => Ok(relayed),
         }
-        let connection = account.ready_for(request).await?;
-        match account.send(&connection, request, route, events).await {
-            Err(Failure::SessionUnknown { .. }) => account.lost(&connection),
-            Err(Failure::Unreachable { .. }) if connection.is_gone() => account.lost(&connection),
-            answer => return answer,
-        }
-        let connection = account.ready_for(request).await?;
-        account.send(&connection, request, route, events).await
     }
 
-    /// Passes a client's notification on, to the connections that are there.
-    pub async fn notify(
-        &self,
-        call: Permitted<Route>,
-        message: Envelope,
-        session: Option<Arc<str>>,
-    ) {
-        let Ok(account) = self.account(call.get().account()) else {
-            return;
-        };
-        for connection in account.all_present() {
-            let concerned =
-                connection.key.session().is_none() || connection.key.session() == session.as_ref();
-            if concerned
-                && connection.facts.revision.era() == Era::Legacy
-                && let Err(failure) = connection
-                    .leg
-                    .send(message.json().clone().on_one_line())
-                    .await
-            {
-                tracing::debug!(account = %account.id, "a notification was not delivered: {failure}");
+    /// One sending; with a failure comes whether a new connection may help and nothing ran on this one.
+    async fn once(
+        self: &Arc<Self>,
+        route: &Route,
+        request: &Request,
+        events: &Events,
+    ) -> Result<Relayed, (Failure, bool)> {
+        let slot = self.slot_for(&request.client);
+        let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
+        let outgoing = self.outgoing(&used, route, request);
+        let running = self.run(&used, &request.client);
+        let era = used.facts.revision.era();
+        let exchange = used
+            .leg
+            .exchange(&outgoing, Some(&request.client), era, events);
+        let ended = exchange.await;
+        self.notice(&used);
+        drop(running);
+        match ended {
+            Ok(relayed) => {
+                self.well(&slot, &used);
+                self.held(&slot, &used, route, request, &relayed);
+                self.consistent(&slot, &used, relayed)
+                    .map_err(|failure| (failure, false))
+            }
+            Err(failure) => {
+                let again = self.failed(&slot, &used, &failure);
+                Err((failure, again))
             }
         }
     }
 
-    /// A session ended: connections of its own end, and what it subscribed to is given up.
-    pub fn release(&self, session: &str) {
-        for account in self.accounts() {
-            account.release(session);
+    async fn wait(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Use, Failure> {
+        let limit = self.dial.server.timeout.min(LONGEST_WAIT);
+        timeout(limit, self.ready(slot)).await.unwrap_or_else(|_| {
+            let reason = format!("it is not ready after {} s", limit.as_secs_f32());
+            Err(unreachable(self.id(), reason))
+        })
+    }
+
+    fn outgoing(&self, used: &Use, route: &Route, request: &Request) -> Outgoing {
+        let revision = used.facts.revision;
+        let mut outgoing = Outgoing::relayed(request, route, used.leg.next_id(), revision);
+        if revision.era() == Era::Modern
+            && matches!(used.leg, Leg::Http(_))
+            && let Subject::Tool(name) = route.subject()
+            && let Some(schema) = self.schema(name)
+        {
+            // Headers that are not the schema's go on as they came.
+            let arguments = request.params().get("arguments");
+            repeat(&mut outgoing.param_headers, &schema, arguments.as_ref());
+        }
+        outgoing
+    }
+
+    fn schema(&self, tool: &str) -> Option<Json> {
+        let listing = Arc::clone(&self.listing.borrow());
+        let mut tools = listing.of(ListKind::Tools).iter();
+        tools
+            .find(|item| item.key == tool)?
+            .json
+            .object()?
+            .get("inputSchema")
+    }
+
+    /// What a failure says of the connection; gives whether another connection may help.
+    fn failed(self: &Arc<Self>, slot: &Arc<Slot>, used: &Use, failure: &Failure) -> bool {
+        match failure {
+            Failure::SessionUnknown { .. } => {
+                self.retire(slot, used.connection());
+                true
+            }
+            // A remote server that is down is down for every connection.
+            Failure::Unreachable { .. } if matches!(used.leg, Leg::Stdio(_)) => {
+                self.lost(slot, used.connection(), failure.clone());
+                true
+            }
+            Failure::Rejected { status, .. } => {
+                self.refused(slot, *status);
+                false
+            }
+            _ => false,
         }
     }
 
-    fn account(&self, id: &AccountId) -> Result<&Arc<Account>, Failure> {
-        let unknown = || Failure::Unreachable {
-            account: id.clone(),
-            reason: "it is not configured".to_owned(),
-            retry_in: None,
+    fn refused(&self, slot: &Slot, status: u16) {
+        // 403 may concern this one call; 401 concerns the credential.
+        if slot.key == Key::Shared && status == 401 {
+            self.state.send_replace(State::NeedsLogin { status });
+        }
+    }
+
+    fn well(&self, slot: &Slot, used: &Use) {
+        let revision = used.facts.revision;
+        self.state.send_if_modified(|state| {
+            let mended = slot.key == Key::Shared && matches!(state, State::NeedsLogin { .. });
+            if mended {
+                *state = State::Ready {
+                    era: revision.era(),
+                    revision,
+                };
+            }
+            mended
+        });
+    }
+
+    /// An answer that shows that the era or the revision is not what it was.
+    fn consistent(&self, slot: &Slot, used: &Use, relayed: Relayed) -> Result<Relayed, Failure> {
+        let Completion::Error(found) = relayed.completion else {
+            return Ok(relayed);
         };
-        self.find(id).ok_or_else(unknown)
-    }
-}
-
-impl Account {
-    async fn ready_for(self: &Arc<Self>, request: &Request) -> Result<Arc<Connection>, Failure> {
-        let key = Key::of(&self.server, self.asked(), &request.client);
-        if let Some(connection) = self.present(&key) {
-            return Ok(connection);
+        if found == code::UNSUPPORTED_VERSION {
+            self.dial.forget_era();
+            self.retire(slot, used.connection());
+            let reason =
+                "it no longer speaks the revision it did; the next call asks which one it speaks";
+            return Err(unreachable(self.id(), reason.to_owned()));
         }
-        let limit = LONGEST_WAIT.min(self.server.timeout);
-        let late = |_| Failure::Unreachable {
-            account: self.id.clone(),
-            reason: format!("it was not ready within {} s", limit.as_secs()),
-            retry_in: None,
-        };
-        tokio::time::timeout(limit, self.connection(&key))
-            .await
-            .map_err(late)?
-    }
-
-    async fn send(
-        &self,
-        connection: &Connection,
-        request: &Request,
-        route: &Route,
-        events: &Events,
-    ) -> Result<Relayed, Failure> {
-        self.used(connection);
-        let revision = connection.facts.revision;
-        let outgoing = Outgoing::relayed(request, route, connection.leg.next_id(), revision);
-        let answer = connection
-            .leg
-            .exchange(&outgoing, Some(&request.client), revision.era(), events)
-            .await;
-        self.used(connection);
-        if matches!(&answer, Ok(answer) if !matches!(answer.completion, Completion::Error(_))) {
-            self.hold(request, route.subject());
+        // 401 and the like aside, a modern server has no session to miss: it was replaced by a legacy one.
+        if relayed.era == Era::Modern
+            && matches!(used.leg, Leg::Http(_))
+            && misses_session(&relayed.body)
+        {
+            self.dial.forget_era();
+            self.retire(slot, used.connection());
         }
-        answer
+        Ok(relayed)
     }
 
     /// Remembers what a legacy server was asked to remember.
-    fn hold(&self, request: &Request, subject: &Subject) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        match (request.method(), subject) {
-            ("logging/setLevel", _) => held.level = Some(request.params().json().clone()),
-            ("resources/subscribe", Subject::Resource(uri)) => {
-                held.subscriptions
-                    .insert((uri.clone(), request.client.session.clone()));
-            }
-            ("resources/unsubscribe", Subject::Resource(uri)) => {
-                held.subscriptions
-                    .remove(&(uri.clone(), request.client.session.clone()));
+    fn held(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        used: &Use,
+        route: &Route,
+        request: &Request,
+        relayed: &Relayed,
+    ) {
+        if relayed.completion != Completion::Complete {
+            return;
+        }
+        if request.method() == "logging/setLevel" {
+            slot.held.set_level(request.params().json().clone());
+        }
+        let Subject::Resource(uri) = route.subject() else {
+            return;
+        };
+        let session = request.client.session.as_ref();
+        match request.method() {
+            "resources/subscribe" => slot.held.hold(uri, session),
+            "resources/unsubscribe" => {
+                let others = slot.held.let_go(uri, session);
+                // The server knows one subscriber and has just let it go: the others are subscribed again.
+                if others {
+                    self.speak_for_others(used, "resources/subscribe", uri.clone());
+                }
             }
             _ => {}
         }
     }
 
-    /// On a shared connection one session's `resources/unsubscribe` must not end another's subscription.
-    fn held_locally(&self, subject: &Subject, request: &Request) -> Option<Relayed> {
-        let ("resources/unsubscribe", Subject::Resource(uri)) = (request.method(), subject) else {
-            return None;
-        };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = (uri.clone(), request.client.session.clone());
-        let others = held
-            .subscriptions
-            .iter()
-            .any(|subscription| subscription.0 == *uri && *subscription != own);
-        if !(others && held.subscriptions.remove(&own)) {
-            return None;
-        }
-        let answer = Envelope::result_text(&request.id(), &Json::of(&serde_json::json!({})));
-        Some(Relayed {
-            body: Body::Whole(answer),
-            era: Era::Legacy,
-            completion: Completion::Complete,
-        })
+    fn speak_for_others(self: &Arc<Self>, used: &Use, method: &'static str, uri: String) {
+        let (account, connection) = (Arc::clone(self), Arc::clone(used.connection()));
+        self.tasks.spawn(async move {
+            super::keeper::subscription(&account, &connection, method, &uri).await;
+        });
     }
 
-    fn release(self: &Arc<Self>, session: &str) {
-        for connection in self.all_present() {
-            if connection.key.session().is_some_and(|of| &**of == session) {
-                self.lost(&connection);
-            }
-        }
-        let given_up = {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let (own, others): (Vec<_>, Vec<_>) = std::mem::take(&mut held.subscriptions)
-                .into_iter()
-                .partition(|(_, of)| of.as_deref() == Some(session));
-            held.subscriptions = others.into_iter().collect();
-            own.into_iter()
-                .map(|(uri, _)| uri)
-                .filter(|uri| !held.subscriptions.iter().any(|(other, _)| other == uri))
-                .collect::<Vec<_>>()
-        };
-        let Some(connection) = self.present(&Key::Shared).filter(|_| !given_up.is_empty()) else {
+    /// Passes a client's notification on to the connection its calls take, if one stands.
+    pub(super) async fn notify(&self, message: &Envelope, client: &ClientFacts) {
+        let slot = self.slot_for(client);
+        let Some(connection) = slot.standing() else {
             return;
         };
-        let account = Arc::clone(self);
-        self.tasks.spawn(async move {
-            for uri in given_up {
-                let params = Json::of(&serde_json::json!({"uri": uri}));
-                if let Err(failure) = connection.leg.ask("resources/unsubscribe", Some(&params), connection.facts.revision).await {
-                    tracing::debug!(account = %account.id, "a subscription was not given up: {failure}");
+        // A modern server takes none on HTTP, and no `roots/list_changed` at all.
+        if connection.facts.revision.era() == Era::Modern
+            && (matches!(connection.leg, Leg::Http(_)) || message.method() == ROOTS_CHANGED)
+        {
+            return;
+        }
+        // On a connection that sessions share nobody could be asked for the new roots.
+        if message.method() == ROOTS_CHANGED && !self.is_own(&slot, client) {
+            return;
+        }
+        if let Err(failure) = connection
+            .leg
+            .send(message.json().clone().on_one_line())
+            .await
+        {
+            tracing::debug!("a notification was not passed on: {failure}");
+        }
+    }
+
+    fn is_own(&self, slot: &Slot, client: &ClientFacts) -> bool {
+        let Some(session) = &client.session else {
+            return false;
+        };
+        slot.key.session() == Some(session) || self.is_keeper(session)
+    }
+
+    /// A session ended: what it had of its own is ended, what it held is let go.
+    pub(super) fn release(self: &Arc<Self>, session: &Arc<str>) {
+        for slot in self.remove(session) {
+            if let Some(connection) = slot.close() {
+                self.tasks.spawn(async move { connection.leg.end().await });
+            }
+        }
+        for slot in self.slots() {
+            let orphans = slot.held.release(session);
+            if let Some(used) = slot.standing().and_then(|standing| standing.enter(false))
+                && used.facts.revision.era() == Era::Legacy
+            {
+                for uri in orphans {
+                    self.speak_for_others(&used, "resources/unsubscribe", uri);
                 }
             }
-        });
+        }
+    }
+}
+
+const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
+
+/// Replaces the headers that the schema names, and leaves the others.
+fn repeat(headers: &mut Vec<(HeaderName, HeaderValue)>, schema: &Json, arguments: Option<&Json>) {
+    let named = param_header::annotated(schema).unwrap_or_default();
+    if named.is_empty() {
+        return;
+    }
+    headers.retain(|(header, _)| !named.iter().any(|property| property.header == *header));
+    if let Some(arguments) = arguments {
+        headers.extend(param_header::headers(schema, arguments));
+    }
+}
+
+/// Whether an error complains of a missing session, in the words of real servers.
+fn misses_session(body: &Body) -> bool {
+    let Body::Whole(json) = body else {
+        return false;
+    };
+    let message = Envelope::of(json)
+        .ok()
+        .and_then(|message| message.error()?.text("message"))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    message.contains("not initialized")
+        || message.contains("session")
+            && ["required", "missing", "no valid", "invalid"]
+                .iter()
+                .any(|word| message.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn headers_of_the_schema_are_made_anew_and_others_stay() {
+        let schema =
+            Json::of(&json!({"properties": {"a": {"type": "string", "x-mcp-header": "A"}}}));
+        let name = HeaderName::from_static;
+        let mut headers = vec![
+            (name("mcp-param-a"), HeaderValue::from_static("old")),
+            (name("mcp-param-z"), HeaderValue::from_static("other")),
+        ];
+        repeat(&mut headers, &schema, Some(&Json::of(&json!({"a": "new"}))));
+        let text: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(text, ["mcp-param-z=other", "mcp-param-a=new"]);
+    }
+
+    #[test]
+    fn a_missing_session_is_recognised_by_its_words() {
+        let body = |message: &str| {
+            Body::Whole(Json::of(
+                &json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": message}}),
+            ))
+        };
+        for (message, expected) in [
+            ("Bad Request: Server not initialized", true),
+            (
+                "Bad Request: Mcp-Session-Id header is required, no session",
+                true,
+            ),
+            ("No valid session ID provided", true),
+            ("the session of parliament", false),
+            ("boom", false),
+        ] {
+            assert_eq!(misses_session(&body(message)), expected, "{message}");
+        }
     }
 }

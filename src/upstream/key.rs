@@ -1,62 +1,202 @@
-//! Which connection a request uses.
+//! Which connection of an account a call takes. Pure.
 //!
-//! One is shared by all, until the server asks its client something: over a pipe it cannot say whose call made it ask,
-//! so from then on each session gets a connection of its own; over HTTP the question comes with the call, but what
-//! clients can be asked is said once for a connection, so those that differ in it do not share.
+//! Invariant: what a connection declared at `initialize` is true for whoever is asked through it, except on the shared
+//! one, where each question is held against its own client.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::model::{Endpoint, Server, Sharing};
-use crate::protocol::{ClientFacts, Era};
+use crate::model::Sharing;
+use crate::protocol::{ClientFacts, Era, Json, Object};
 
-use super::handshake;
-
-/// What connections of one account are told apart by.
+/// What tells the connections of one account apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
-    /// Everybody's.
+    /// Everybody's, and Janus's own.
     Shared,
-    /// Of the clients that can be asked these things.
-    Capabilities(String),
-    /// Of one session, whose client can be asked these things.
-    Session(Arc<str>, String),
+    /// That of clients who can be asked the same.
+    PerCapabilities(Askable),
+    /// One session's.
+    PerSession(Arc<str>, Askable),
+}
+
+/// What a client can be asked: `roots`, `sampling`, `sampling.tools`, `elicitation.form`, …
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Askable(BTreeSet<&'static str>);
+
+/// The capabilities that are questions, and their parts.
+const QUESTIONS: [(&str, &[&str]); 3] = [
+    ("roots", &["listChanged"]),
+    ("sampling", &["tools", "context"]),
+    ("elicitation", &["form", "url"]),
+];
+
+/// What decides beside the client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Habits<'a> {
+    /// As configured.
+    pub(super) sharing: Sharing,
+    /// `None` while it is not known.
+    pub(super) era: Option<Era>,
+    /// Whether it is a process.
+    pub(super) pipe: bool,
+    /// Whether it ever asked something.
+    pub(super) asked: bool,
+    /// The session that alone used the shared pipe when the first question came, and keeps it.
+    pub(super) keeper: Option<&'a str>,
 }
 
 impl Key {
-    /// The connection for a request of this client. `asked`: the server has asked something before.
-    pub(super) fn of(server: &Server, asked: bool, client: &ClientFacts) -> Self {
-        let capabilities = || handshake::of_client(&client.capabilities).to_string();
-        let own = |session: &Option<Arc<str>>| {
-            session.as_ref().map_or(Self::Shared, |session| {
-                Self::Session(Arc::clone(session), capabilities())
-            })
-        };
-        match (server.sharing, &server.endpoint) {
-            (Sharing::Shared, _) => Self::Shared,
-            (Sharing::PerSession, _) => own(&client.session),
-            (Sharing::Auto, _) if !asked || client.era() == Era::Modern => Self::Shared,
-            (Sharing::Auto, Endpoint::Process(_)) => own(&client.session),
-            (Sharing::Auto, Endpoint::Http(_)) => Self::Capabilities(capabilities()),
-        }
-    }
-
-    /// What the connection declares at `initialize`.
-    pub(super) fn capabilities(&self) -> Value {
-        match self {
-            Self::Shared => handshake::everything(),
-            Self::Capabilities(text) | Self::Session(_, text) => {
-                serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({}))
-            }
+    /// The connection for a client's call.
+    pub(super) fn of(habits: Habits<'_>, client: &ClientFacts) -> Self {
+        let session = || client.session.clone();
+        let own = |session| Self::PerSession(session, Askable::of(&client.capabilities));
+        match habits.sharing {
+            Sharing::Shared => Self::Shared,
+            // Modern clients have no session: they share.
+            Sharing::PerSession => session().map_or(Self::Shared, own),
+            // A modern server is told with each request what its client can do.
+            Sharing::Auto if !habits.asked || habits.era == Some(Era::Modern) => Self::Shared,
+            Sharing::Auto if habits.pipe => match session() {
+                Some(session) if habits.keeper != Some(&*session) => own(session),
+                _ => Self::Shared,
+            },
+            Sharing::Auto => Self::PerCapabilities(Askable::of(&client.capabilities)),
         }
     }
 
     /// The session it belongs to.
     pub(super) fn session(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Session(session, _) => Some(session),
-            Self::Shared | Self::Capabilities(_) => None,
+            Self::PerSession(session, _) => Some(session),
+            Self::Shared | Self::PerCapabilities(_) => None,
+        }
+    }
+
+    /// `capabilities` at `initialize`.
+    pub(super) fn capabilities(&self) -> Json {
+        match self {
+            // Servers that look at capabilities offer everything then.
+            Self::Shared => Json::of(&json!({
+                "roots": {"listChanged": true}, "sampling": {}, "elicitation": {"form": {}, "url": {}},
+            })),
+            Self::PerCapabilities(askable) | Self::PerSession(_, askable) => askable.declared(),
+        }
+    }
+}
+
+impl Askable {
+    /// What these capabilities allow to ask.
+    pub(super) fn of(capabilities: &Object) -> Self {
+        let mut found = BTreeSet::new();
+        for (name, parts) in QUESTIONS {
+            let Some(declared) = capabilities.get(name).filter(|value| !value.is_null()) else {
+                continue;
+            };
+            found.insert(name);
+            if let Some(declared) = declared.object() {
+                found.extend(parts.iter().copied().filter(|part| declared.has(part)));
+            }
+        }
+        // An empty `elicitation` means forms (2025-11-25, client/elicitation).
+        if found.contains("elicitation") && !found.contains("url") {
+            found.insert("form");
+        }
+        Self(found)
+    }
+
+    fn declared(&self) -> Json {
+        let mut declared = Map::new();
+        for (name, parts) in QUESTIONS {
+            if self.0.contains(name) {
+                let has = parts.iter().filter(|part| self.0.contains(*part));
+                let part = |part: &&str| {
+                    let value = if *part == "listChanged" {
+                        json!(true)
+                    } else {
+                        json!({})
+                    };
+                    ((*part).to_owned(), value)
+                };
+                declared.insert(name.to_owned(), Value::Object(has.map(part).collect()));
+            }
+        }
+        Json::of(&declared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Revision;
+
+    fn client(session: Option<&str>, capabilities: &Value) -> ClientFacts {
+        ClientFacts {
+            revision: Revision::V2025_11_25,
+            capabilities: Json::of(capabilities).object().unwrap(),
+            info: None,
+            session: session.map(Arc::from),
+        }
+    }
+
+    #[test]
+    fn calls_part_where_the_server_could_mix_them_up() {
+        use Sharing::{Auto, PerSession, Shared};
+        let habits = |sharing, era, pipe, asked| Habits {
+            sharing,
+            era: Some(era),
+            pipe,
+            asked,
+            keeper: Some("k"),
+        };
+        let (legacy, modern) = (Era::Legacy, Era::Modern);
+        for (habits, session, expected) in [
+            (habits(Auto, legacy, true, false), Some("a"), "shared"),
+            (habits(Auto, legacy, true, true), Some("a"), "session a"),
+            (habits(Auto, legacy, true, true), Some("k"), "shared"),
+            (habits(Auto, legacy, true, true), None, "shared"),
+            (habits(Auto, legacy, false, true), Some("a"), "capabilities"),
+            (habits(Auto, modern, false, true), Some("a"), "shared"),
+            (habits(Auto, modern, true, true), Some("a"), "shared"),
+            (habits(Shared, legacy, true, true), Some("a"), "shared"),
+            (
+                habits(PerSession, legacy, true, false),
+                Some("a"),
+                "session a",
+            ),
+            (habits(PerSession, legacy, true, false), None, "shared"),
+        ] {
+            let key = Key::of(habits, &client(session, &json!({"roots": {}})));
+            let told = match &key {
+                Key::Shared => "shared".to_owned(),
+                Key::PerCapabilities(_) => "capabilities".to_owned(),
+                Key::PerSession(session, _) => format!("session {session}"),
+            };
+            assert_eq!(told, expected, "{habits:?} {session:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_declares_what_its_client_declared() {
+        for (client, expected) in [
+            (r"{}", r"{}"),
+            (
+                r#"{"elicitation":{},"x":1}"#,
+                r#"{"elicitation":{"form":{}}}"#,
+            ),
+            (
+                r#"{"elicitation":{"url":{}},"roots":{"listChanged":true}}"#,
+                r#"{"roots":{"listChanged":true},"elicitation":{"url":{}}}"#,
+            ),
+            (
+                r#"{"sampling":{"tools":{}},"roots":null}"#,
+                r#"{"sampling":{"tools":{}}}"#,
+            ),
+        ] {
+            let declared = Json::parse(client.into()).unwrap().object().unwrap();
+            assert_eq!(Askable::of(&declared).declared().as_str(), expected);
         }
     }
 }

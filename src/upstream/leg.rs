@@ -1,24 +1,25 @@
-//! The transport of one connection.
+//! The two kinds of connection, with one face.
 
 use std::sync::Arc;
 
-use crate::protocol::{ClientFacts, Era, Events, Json, Relayed, Revision};
-
-use super::Failure;
 use super::wire::Outgoing;
-use super::{stdio, streamable_http};
+use super::{Failure, stdio, streamable_http};
+use crate::model::AccountId;
+use crate::protocol::{Body, ClientFacts, Envelope, Era, Events, Json, Relayed, Revision};
 
-/// A process or a Streamable HTTP server.
+/// A conversation with a server.
 #[derive(Debug)]
 pub(super) enum Leg {
-    Process(stdio::Leg),
+    /// A process.
+    Stdio(stdio::Leg),
+    /// A remote server.
     Http(streamable_http::Leg),
 }
 
 impl Leg {
     pub(super) fn next_id(&self) -> u64 {
         match self {
-            Self::Process(leg) => leg.next_id(),
+            Self::Stdio(leg) => leg.next_id(),
             Self::Http(leg) => leg.next_id(),
         }
     }
@@ -31,66 +32,78 @@ impl Leg {
         events: &Events,
     ) -> Result<Relayed, Failure> {
         match self {
-            Self::Process(leg) => leg.exchange(outgoing, client, era, events).await,
+            Self::Stdio(leg) => leg.exchange(outgoing, client, era, events).await,
             Self::Http(leg) => leg.exchange(outgoing, client, era, events).await,
         }
     }
 
-    /// A request of Janus's own, whose events nobody reads.
-    pub(super) async fn ask(
+    /// A request of Janus's own and its answer, whole.
+    pub(super) async fn own(
         &self,
+        account: &AccountId,
         method: &str,
         params: Option<&Json>,
         revision: Revision,
-    ) -> Result<Relayed, Failure> {
+    ) -> Result<Envelope, Failure> {
+        // Nobody takes these events: what is not progress of ours goes to the inbox.
+        let (events, _nobody) = Events::channel();
         let outgoing = Outgoing::own(method, params, self.next_id(), revision);
-        // The queue's other end is dropped at once: what comes is not kept.
-        let (events, _) = Events::channel();
-        self.exchange(&outgoing, None, revision.era(), &events)
-            .await
+        let relayed = self.exchange(&outgoing, None, revision.era(), &events);
+        // What Janus reads itself is never streamed.
+        let why = match relayed.await?.body {
+            Body::Whole(json) => match Envelope::of(&json) {
+                Ok(message) => return Ok(message),
+                Err(refused) => refused.error.message,
+            },
+            Body::Stream(_) => "it is too long".to_owned(),
+        };
+        Err(Failure::BadAnswer {
+            account: account.clone(),
+            reason: why,
+        })
     }
 
     pub(super) async fn send(&self, message: Json) -> Result<(), Failure> {
         match self {
-            Self::Process(leg) => leg.send(message).await,
+            Self::Stdio(leg) => leg.send(message).await,
             Self::Http(leg) => leg.send(message).await,
         }
     }
 
-    /// Every later request names this revision.
+    /// After the handshake: what HTTP requests say in their header.
     pub(super) fn speak(&self, revision: Revision) {
         if let Self::Http(leg) = self {
             leg.speak(revision);
         }
     }
 
-    /// Whether the server ever asked its client something.
     pub(super) fn asked(&self) -> bool {
         match self {
-            Self::Process(leg) => leg.asked(),
+            Self::Stdio(leg) => leg.asked(),
             Self::Http(leg) => leg.asked(),
         }
     }
 
+    /// How many requests wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
         match self {
-            Self::Process(leg) => leg.in_flight(),
+            Self::Stdio(leg) => leg.in_flight(),
             Self::Http(leg) => leg.in_flight(),
         }
     }
 
-    /// Ends when the connection has: the process is gone. An HTTP server has no connection to lose.
+    /// Resolves with the reason when a process is gone. A remote server shows only when it is asked.
     pub(super) async fn closed(&self) -> String {
         match self {
-            Self::Process(leg) => leg.closed().await,
+            Self::Stdio(leg) => leg.closed().await,
             Self::Http(_) => std::future::pending().await,
         }
     }
 
-    /// Ends the connection: the process and its group, or the session.
+    /// Ends it: stops the process, gives the session back.
     pub(super) async fn end(&self) {
         match self {
-            Self::Process(leg) => leg.stop().await,
+            Self::Stdio(leg) => leg.stop().await,
             Self::Http(leg) => leg.end().await,
         }
     }

@@ -1,124 +1,219 @@
 //! Janus as an MCP client: the connections behind it.
 //!
-//! Two doors and no third: [`Upstream::forward`] for what a caller asked, and what Janus does for itself (handshake,
-//! lists, shared listen, idle stop), which happens inside this module only.
+//! Two doors and no third: [`Upstream::forward`] and [`Upstream::notify`] for what a caller asked, permitted, and what
+//! Janus does for itself (handshake,
+//! lists, shared listen, ping, idle stop), which happens inside this module only.
+//!
+//! A call's way through the files: `forward` picks the place (`key`, `account`), waits there for a connection
+//! (`connect`, which lets `dial` find the era and shake hands), and sends on its `leg`. Beside each connection stand a
+//! `keeper` and a `listen`; beside each account one `refresh` of its lists.
 //!
 //! Invariants:
 //! - Connecting is single flight; calls wait for a ready connection with a deadline and never meet a dead one.
 //! - `tools/call` is never sent again after it may have run.
 //! - Nothing is keyed by less than the account.
+//! - Every task is tracked and ends when Janus stops.
 
 mod account;
-mod answer;
 mod backoff;
 mod change;
+mod connect;
 mod connection;
+mod dial;
 mod failure;
 mod forward;
 mod handshake;
 mod keeper;
 mod key;
 mod leg;
+mod listen;
 mod lists;
 mod probe;
+mod refresh;
 mod stdio;
 mod streamable_http;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::account::Account;
+pub use self::change::{Change, State};
+use self::dial::Dial;
+pub use self::failure::Failure;
+use crate::binding::Route;
 use crate::model::{AccountId, Settings};
-use crate::protocol::Listing;
+use crate::policy::Permitted;
+use crate::protocol::{ClientFacts, Envelope, Events, Listing, Relayed, Request};
 
-pub use change::Change;
-pub use failure::Failure;
+/// Connections made at once at the start: enough that one slow server holds up none, few enough that a laptop does not
+/// start thirty `npx` together.
+const AT_ONCE: usize = 8;
+/// Changes that a slow listener may be behind. One that is further behind reads the listings anew.
+const CHANGES: usize = 256;
+/// For children to end and sessions to be given back; shorter than the daemon's own limit.
+const FAREWELL: Duration = Duration::from_secs(8);
 
-use account::Account;
-
-/// All servers behind Janus.
+/// The connections to all servers. Clones are the same connections.
 #[derive(Debug, Clone)]
-pub struct Upstream {
-    accounts: Arc<BTreeMap<AccountId, Arc<Account>>>,
+pub struct Upstream(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    accounts: BTreeMap<AccountId, Arc<Account>>,
     changes: broadcast::Sender<Change>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    /// What is told of an account that does not exist.
+    nothing: watch::Sender<State>,
 }
 
 impl Upstream {
-    /// Prepares the accounts of these settings; contacts nobody.
-    pub fn new(settings: &Settings, tasks: &TaskTracker, stopping: &CancellationToken) -> Self {
-        let (changes, _) = broadcast::channel(change::CHANGES);
-        let environment = settings.child_environment.clone().into();
-        let proxy = Arc::new(settings.proxy.clone());
+    /// Knows every server of the configuration and contacts none.
+    ///
+    /// `shutdown` ends what goes on in the background; connections that stand serve on until [`Upstream::shutdown`].
+    pub fn new(settings: &Settings, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+        let (changes, _) = broadcast::channel(CHANGES);
         let account = |server: &Arc<crate::model::Server>| {
             let id = AccountId::default_of(&server.name);
-            let ends = (tasks.clone(), stopping.clone());
-            let account = Account::new(
+            let dial = Dial::new(
                 id.clone(),
                 Arc::clone(server),
-                Arc::clone(&environment),
-                Arc::clone(&proxy),
-                changes.clone(),
-                ends,
+                &settings.child_environment,
+                &settings.proxy,
+                tasks.clone(),
             );
+            let account = Account::new(dial, changes.clone(), tasks.clone(), shutdown.clone());
             (id, Arc::new(account))
         };
-        Self {
-            accounts: Arc::new(settings.servers.iter().map(account).collect()),
+        Self(Arc::new(Inner {
+            accounts: settings.servers.iter().map(account).collect(),
             changes,
-        }
+            tasks,
+            shutdown,
+            nothing: watch::Sender::new(State::Idle),
+        }))
     }
 
-    /// Begins to connect to every server, in the background: whoever comes first need not wait for the slowest.
+    /// Begins to connect and to list every account, in the background.
     pub fn start(&self) {
-        for account in self.accounts.values() {
-            account.tasks.spawn(Arc::clone(account).keep());
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        for account in self.0.accounts.values() {
+            self.0.tasks.spawn(Arc::clone(account).refresh());
+            let (account, at_once) = (Arc::clone(account), Arc::clone(&at_once));
+            self.0.tasks.spawn(async move {
+                let shutdown = account.shutdown.clone();
+                let first = async {
+                    let _place = at_once.acquire().await;
+                    account.begin(&account.shared());
+                    // A closed channel means that Janus stops.
+                    account
+                        .settled
+                        .subscribe()
+                        .wait_for(|settled| *settled)
+                        .await
+                        .ok();
+                };
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = first => {}
+                }
+            });
         }
     }
 
-    /// What an account offers, as far as it is known. Empty for an account that is not configured.
-    pub fn listing(&self, account: &AccountId) -> Arc<Listing> {
-        self.find(account).map_or_else(Arc::default, |account| {
-            Arc::clone(&account.listing.borrow())
-        })
+    /// Sends a permitted request to its server and gives the response. Events go to `events` in their order, before it.
+    /// Dropping the future cancels the request at the server.
+    ///
+    /// # Errors
+    /// Why there is no response, and whether the server may have seen the request.
+    pub async fn forward(
+        &self,
+        call: Permitted<Route>,
+        request: &Request,
+        events: &Events,
+    ) -> Result<Relayed, Failure> {
+        let route = call.get();
+        let account = self.account(route.account())?;
+        Box::pin(account.forward(route, request, events)).await
     }
 
-    /// Waits until the account was listed, or could not be reached, for the first time; no longer than `limit`.
-    pub async fn settled(&self, account: &AccountId, limit: Duration) {
-        let Some(account) = self.find(account) else {
-            return;
-        };
-        let mut settled = account.settled.subscribe();
-        // Late, or stopping: either way there is nothing more to wait for.
-        drop(tokio::time::timeout(limit, settled.wait_for(|settled| *settled)).await);
+    /// Passes a client's notification on to the connection that its calls take.
+    pub async fn notify(&self, call: Permitted<Route>, message: &Envelope, client: &ClientFacts) {
+        if let Ok(account) = self.account(call.get().account()) {
+            account.notify(message, client).await;
+        }
+    }
+
+    /// What an account offers, as far as it is known.
+    pub fn listing(&self, account: &AccountId) -> Arc<Listing> {
+        let known = self.0.accounts.get(account);
+        known.map_or_else(Arc::default, |known| Arc::clone(&known.listing.borrow()))
+    }
+
+    /// How the shared connection of an account stands, now and from now on.
+    pub fn state(&self, account: &AccountId) -> watch::Receiver<State> {
+        let known = self.0.accounts.get(account);
+        known
+            .map_or(&self.0.nothing, |known| &known.state)
+            .subscribe()
+    }
+
+    /// Waits until an account was listed or has failed for the first time, but no longer than `within`.
+    pub async fn settled(&self, account: &AccountId, within: Duration) {
+        if let Some(account) = self.0.accounts.get(account) {
+            let mut settled = account.settled.subscribe();
+            // Whether it is settled or not, the caller goes on with what is there.
+            timeout(within, settled.wait_for(|settled| *settled))
+                .await
+                .ok();
+        }
     }
 
     /// What changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+        self.0.changes.subscribe()
     }
 
-    /// Ends every connection, processes with their groups. After the token the accounts were made with.
+    /// A session of a client ended: what it had of its own is stopped.
+    pub fn release(&self, session: &Arc<str>) {
+        for account in self.0.accounts.values() {
+            account.release(session);
+        }
+    }
+
+    /// Ends everything: processes are stopped, sessions given back. What still waits for an answer fails.
     pub async fn shutdown(&self) {
-        let connections = self
-            .accounts
-            .values()
-            .flat_map(|account| account.all_present());
-        futures_util::future::join_all(
-            connections.map(|connection| async move { connection.leg.end().await }),
-        )
-        .await;
+        self.0.shutdown.cancel();
+        let slots = self.0.accounts.values().flat_map(|account| account.slots());
+        let standing: Vec<_> = slots.filter_map(|slot| slot.close()).collect();
+        for connection in &standing {
+            let cut = connection.leg.in_flight();
+            if cut > 0 {
+                tracing::info!(cut, "requests end without an answer: Janus is stopping");
+            }
+        }
+        let ending = join_all(standing.iter().map(|connection| connection.leg.end()));
+        if timeout(FAREWELL, ending).await.is_err() {
+            tracing::warn!("some servers did not end in time");
+        }
     }
 
-    fn find(&self, account: &AccountId) -> Option<&Arc<Account>> {
-        self.accounts.get(account)
-    }
-
-    fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
-        self.accounts.values()
+    fn account(&self, id: &AccountId) -> Result<&Arc<Account>, Failure> {
+        let unknown = || Failure::Unreachable {
+            account: id.clone(),
+            reason: "it is not in the configuration".to_owned(),
+            retry_in: None,
+        };
+        self.0.accounts.get(id).ok_or_else(unknown)
     }
 }

@@ -148,6 +148,9 @@ fn a_wrong_command_line_is_exit_code_2() {
         &[],
         &["config"],
         &["config", "validate", "extra"],
+        &["tool"],
+        &["tool", "call"],
+        &["demo", "extra"],
         &["version", "--timeout", "5"],
         &["version", "-q", "-v"],
         &["help", "nothing"],
@@ -170,12 +173,22 @@ fn a_wrong_command_line_is_exit_code_2() {
 #[test]
 fn every_topic_and_command_has_a_help_text() {
     let home = TempDir::new().unwrap();
-    for topic in ["config", "errors", "exit-codes", "json", "version", "help"] {
+    for topic in [
+        "config",
+        "errors",
+        "exit-codes",
+        "json",
+        "version",
+        "help",
+        "tool",
+        "demo",
+    ] {
         let (code, stdout, stderr) = run(&home, &["help", topic]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{topic}");
         assert!(stdout.lines().count() > 3, "{topic}");
     }
     assert_eq!(run(&home, &["help", "config", "show"]).0, Some(0));
+    assert!(!run(&home, &["help"]).1.contains("demo-server"));
     let (code, stdout, _) = run(&home, &["--version"]);
     assert_eq!((code, stdout), (Some(0), run(&home, &["version"]).1));
     insta::assert_snapshot!(run(&home, &["-h"]).1, @"
@@ -184,6 +197,10 @@ fn every_topic_and_command_has_a_help_text() {
     Usage: janus [OPTIONS] <COMMAND>
 
     Commands:
+      demo     Try Janus with two servers that are built in
+      serve    Run the daemon in the foreground
+      connect  Speak MCP on standard input and output
+      tool     List and call the tools of the daemon that runs
       config   Look at the configuration and check it
       version  Print the version
       help     Explain a topic or a command

@@ -7,12 +7,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::Gateway;
+use crate::gateway::{COALESCE, Gateway, until};
 
 use super::Sessions;
 
-/// Changes of a merged list within this time are told once.
-const COALESCE: Duration = Duration::from_millis(250);
 /// How often idle sessions are looked for; the limit is hours.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -30,7 +28,7 @@ pub(in crate::downstream) async fn run(
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = sweep.tick() => sessions.expire(&gateway),
-            () = wait_until(due) => {
+            () = until(due) => {
                 due = None;
                 for session in sessions.all() {
                     session.tell_due(&gateway);
@@ -38,7 +36,11 @@ pub(in crate::downstream) async fn run(
             }
             change = changes.recv() => {
                 let waits = match change {
-                    Ok(change) => sessions.all().iter().fold(false, |waits, session| session.changed(&gateway, &change) || waits),
+                    Ok(change) => {
+                        let waiting = sessions.all().into_iter().filter(|session| session.changed(&gateway, &change));
+                        // Counted to the end: every session is told.
+                        waiting.count() > 0
+                    }
                     Err(RecvError::Closed) => return,
                     Err(RecvError::Lagged(_)) => {
                         sessions.all().iter().for_each(|session| session.look_again());
@@ -50,12 +52,5 @@ pub(in crate::downstream) async fn run(
                 }
             }
         }
-    }
-}
-
-async fn wait_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,25 +1,40 @@
 //! A stream's events, kept so that a client that lost the connection can take it up again by event id.
 //!
-//! Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream; the oldest go first. A client that asks
+//! Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream, [`ALL_BYTES`] for all; the oldest of a
+//! stream go first. A client that asks
 //! for what is gone gets what is left.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::protocol::Json;
+use crate::protocol::{Json, RpcError, code};
 
-/// A longer result is sent but not kept.
+/// A longer response is sent but not kept.
 pub(in crate::downstream) const LONGEST: usize = 1024 * 1024;
 const EVENTS: usize = 256;
 const BYTES: usize = 2 * LONGEST;
+/// All streams of all sessions together.
+const ALL_BYTES: usize = 64 * LONGEST;
+
+/// What is this short is kept whatever all others keep.
+const SHORT: usize = 1024;
+/// Clients take a broken stream up within seconds.
+const TAKEN_UP: Duration = Duration::from_mins(5);
+
+/// How much all streams keep.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// One stream of a session: the answer to a POST, or the one of unsolicited messages.
 #[derive(Debug)]
 pub(in crate::downstream) struct KeptStream {
     number: u64,
+    /// The request that the stream answers; none for the one of unsolicited messages.
+    request: Option<Json>,
     state: Mutex<State>,
 }
 
@@ -29,7 +44,7 @@ struct State {
     /// The sequence number of the first event kept.
     first: u64,
     bytes: usize,
-    ended: bool,
+    ended: Option<Instant>,
     wakers: Vec<Waker>,
 }
 
@@ -43,9 +58,10 @@ pub(in crate::downstream) enum Follow {
 
 impl KeptStream {
     /// A stream without events. Its number is part of every event id.
-    pub(in crate::downstream) fn new(number: u64) -> Self {
+    pub(in crate::downstream) fn new(number: u64, request: Option<Json>) -> Self {
         Self {
             number,
+            request,
             state: Mutex::default(),
         }
     }
@@ -59,19 +75,44 @@ impl KeptStream {
         format!("{}-{sequence}", self.number)
     }
 
-    /// Keeps an event and gives its sequence number.
+    /// Keeps a message and gives its sequence number. Short ones always have room, and so has what belongs to no call:
+    /// it is read from here only.
     pub(in crate::downstream) fn keep(&self, text: &Bytes) -> u64 {
+        let must = self.request.is_none() || text.len() <= SHORT;
+        self.put(if must || has_room(text) {
+            text.clone()
+        } else {
+            Bytes::new()
+        })
+    }
+
+    /// Keeps the response and gives its sequence number; in place of one that is too long, an error that says so.
+    pub(in crate::downstream) fn keep_response(&self, text: &Bytes) -> u64 {
+        if text.len() <= SHORT || has_room(text) {
+            return self.put(text.clone());
+        }
+        self.keep_loss()
+    }
+
+    /// Keeps an error in place of a response that is not kept.
+    pub(in crate::downstream) fn keep_loss(&self) -> u64 {
+        let error = RpcError::new(
+            code::INTERNAL_ERROR,
+            "the answer was lost with the connection: it was too long to be kept for resumption",
+        );
+        self.put(error.text(self.request.as_ref()).into_bytes())
+    }
+
+    fn put(&self, event: Bytes) -> u64 {
         let mut state = self.state();
         let sequence = state.first + state.events.len() as u64;
-        let kept = if text.len() > LONGEST {
-            too_long()
-        } else {
-            text.clone()
-        };
-        state.bytes += kept.len();
-        state.events.push_back(kept);
+        KEPT.fetch_add(event.len(), Ordering::Relaxed);
+        state.bytes += event.len();
+        state.events.push_back(event);
         while state.events.len() > EVENTS || (state.bytes > BYTES && state.events.len() > 1) {
-            state.bytes -= state.events.pop_front().map_or(0, |event| event.len());
+            let gone = state.events.pop_front().map_or(0, |event| event.len());
+            KEPT.fetch_sub(gone, Ordering::Relaxed);
+            state.bytes -= gone;
             state.first += 1;
         }
         wake(state);
@@ -81,13 +122,18 @@ impl KeptStream {
     /// Nothing more will come.
     pub(in crate::downstream) fn end(&self) {
         let mut state = self.state();
-        state.ended = true;
+        state.ended.get_or_insert_with(Instant::now);
         wake(state);
     }
 
     /// Whether nothing more will come.
     pub(in crate::downstream) fn is_ended(&self) -> bool {
-        self.state().ended
+        self.state().ended.is_some()
+    }
+
+    /// Whether it ended so long ago that nobody takes it up any more.
+    pub(in crate::downstream) fn is_stale(&self) -> bool {
+        self.state().ended.is_some_and(|at| at.elapsed() > TAKEN_UP)
     }
 
     /// What stands at `position`, which moves on past it.
@@ -106,7 +152,7 @@ impl KeptStream {
             *position += 1;
             return Poll::Ready(Follow::Event(id, event));
         }
-        if state.ended {
+        if state.ended.is_some() {
             return Poll::Ready(Follow::End);
         }
         state.wakers.retain(|waker| !waker.will_wake(cx.waker()));
@@ -121,18 +167,18 @@ impl KeptStream {
     }
 }
 
+impl Drop for KeptStream {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(self.state().bytes, Ordering::Relaxed);
+    }
+}
+
 fn wake(mut state: MutexGuard<'_, State>) {
     let wakers = std::mem::take(&mut state.wakers);
     drop(state);
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// What a resumed stream says in place of an event that was too long to keep.
-fn too_long() -> Bytes {
-    let note = serde_json::json!({
-        "jsonrpc": "2.0",
-        "method": "notifications/message",
-        "params": {"level": "error", "logger": "janus", "data": "an answer of more than 1 MiB was lost with the connection; it is not kept for resumption"},
-    });
-    Json::of(&note).into_bytes()
+fn has_room(text: &Bytes) -> bool {
+    text.len() <= LONGEST && KEPT.load(Ordering::Relaxed) + text.len() <= ALL_BYTES
 }

@@ -12,4 +12,4 @@ mod session;
 pub(super) use hub::run as run_hub;
 pub(super) use kept::{Follow, KeptStream, LONGEST as LONGEST_KEPT};
 pub(super) use questions::Questions;
-pub(super) use session::{Opened, Session, Sessions};
+pub(super) use session::{Opened, Reading, Session, Sessions};

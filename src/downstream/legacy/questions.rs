@@ -6,9 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::downstream::adapt::question_text;
 use crate::downstream::conversation::log_level;
-use crate::protocol::{Answer, Envelope, Json, Kind, LogLevel, Question};
+use crate::protocol::{Answer, Edit, Envelope, Json, LogLevel, Question};
 
 /// The open questions of a session.
 #[derive(Debug)]
@@ -39,7 +38,10 @@ impl Questions {
         answer: oneshot::Sender<Answer>,
     ) -> Json {
         let id = format!("janus-{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let text = question_text(&id, question.kind.method(), question.params.as_ref());
+        let text = question
+            .message
+            .edited(&[Edit::Set("id", Json::string(&id))])
+            .on_one_line();
         let mut open = self.open();
         // Those whose asker is gone wait for nobody.
         open.retain(|_, answer| !answer.is_closed());
@@ -58,14 +60,8 @@ impl Questions {
         let Some(waiting) = self.open().remove(&id) else {
             return;
         };
-        let answer = match response.kind() {
-            Kind::Result => response.result().map(Answer::Result),
-            _ => response
-                .error()
-                .map(|error| Answer::Error(error.json().clone())),
-        };
         // The asker may have gone away; then the answer is nobody's.
-        drop(waiting.send(answer.unwrap_or(Answer::Refused)));
+        drop(waiting.send(Answer::Response(response.clone())));
     }
 
     /// Sets the least severe level the client wants.

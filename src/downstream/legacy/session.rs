@@ -1,21 +1,29 @@
 //! A legacy session: what a client said once and is held to, what it was sent, what it is being answered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::binding::Scope;
+use crate::downstream::modern::declared_version;
 use crate::gateway::{Gateway, Pending};
+use crate::model::hex;
 use crate::protocol::{ClientFacts, Envelope, Era, Json, Object, Revision, RpcError, code};
 use crate::upstream::Change;
 
 use super::{KeptStream, Questions};
 
+/// Subscriptions of one session, and the length of what they name.
+const SUBSCRIPTIONS: usize = 1000;
+const LONGEST_URI: usize = 8 * 1024;
 /// Ended streams that can still be resumed, for each session.
 const ENDED_STREAMS: usize = 8;
+
+/// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
+const SESSIONS: usize = 10_000;
 
 /// All sessions, by id.
 #[derive(Debug)]
@@ -37,6 +45,8 @@ pub(in crate::downstream) struct Session {
     reader: Mutex<CancellationToken>,
     /// Where the last GET stopped reading.
     read_to: AtomicU64,
+    /// Readers of the standalone stream now.
+    readers: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -61,26 +71,25 @@ pub(in crate::downstream) struct Opened {
 }
 
 impl Opened {
-    /// Reads an `initialize`. Without a revision it is none; `modern`: the message says that it is of that era, which
-    /// has no such method.
-    pub(in crate::downstream) fn by(message: &Envelope, modern: bool) -> Result<Self, RpcError> {
-        let params = message
-            .params()
-            .filter(|params| params.has("protocolVersion"));
-        match params {
-            Some(params) => Ok(Self::of(&params)),
-            None if modern => Err(RpcError::new(
+    /// Reads an `initialize`, whatever else it says.
+    ///
+    /// # Errors
+    /// Without `protocolVersion` it is none: -32601 where it says that it is modern, else -32602.
+    pub(in crate::downstream) fn of_message(message: &Envelope) -> Result<Self, RpcError> {
+        match message.params() {
+            Some(params) if params.has("protocolVersion") => Ok(Self::of(&params)),
+            _ if declared_version(message).is_some() => Err(RpcError::new(
                 code::METHOD_NOT_FOUND,
                 "`initialize` does not exist in this revision",
             )),
-            None => Err(RpcError::new(
+            _ => Err(RpcError::new(
                 code::INVALID_PARAMS,
                 "`protocolVersion` is missing",
             )),
         }
     }
 
-    /// A revision we do not know is answered with our latest legacy one
+    /// Reads the parameters of `initialize`. A revision we do not know is answered with our latest legacy one
     /// (2025-11-25, basic/lifecycle, "Version Negotiation"); so is the modern one, which has no `initialize`.
     fn of(params: &Object) -> Self {
         let asked = params
@@ -94,6 +103,30 @@ impl Opened {
             capabilities: params.object("capabilities").unwrap_or_else(Object::empty),
             info: params.get("clientInfo"),
         }
+    }
+}
+
+/// Somebody reads the standalone stream of a session: it is in use.
+#[derive(Debug)]
+pub(in crate::downstream) struct Reading(Arc<Session>);
+
+impl Reading {
+    /// Begins to read.
+    pub(in crate::downstream) fn of(session: Arc<Session>) -> Self {
+        session.readers.fetch_add(1, Ordering::Relaxed);
+        Self(session)
+    }
+
+    /// Whose stream it is.
+    pub(in crate::downstream) fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::Relaxed);
+        self.0.touch();
     }
 }
 
@@ -118,8 +151,19 @@ impl Sessions {
         opened: Opened,
     ) -> Arc<Session> {
         let session = Arc::new(Session::new(random_id(), gateway, scope, opened));
-        self.by_id()
-            .insert(Arc::clone(&session.id), Arc::clone(&session));
+        let crowded = {
+            let mut sessions = self.by_id();
+            sessions.insert(Arc::clone(&session.id), Arc::clone(&session));
+            (sessions.len() > SESSIONS).then(|| {
+                sessions
+                    .values()
+                    .max_by_key(|session| session.idle_for())
+                    .cloned()
+            })
+        };
+        if let Some(idlest) = crowded.flatten() {
+            self.close(gateway, &idlest);
+        }
         session
     }
 
@@ -153,6 +197,12 @@ impl Sessions {
         for session in expired {
             self.close(gateway, &session);
         }
+        for session in self.all() {
+            session
+                .state()
+                .streams
+                .retain(|_, stream| !stream.is_stale());
+        }
     }
 
     /// Those there are now.
@@ -183,7 +233,7 @@ impl Session {
             subscriptions: BTreeSet::new(),
             pending: gateway.pending(&scope, Era::Legacy),
         };
-        let standalone = KeptStream::new(0);
+        let standalone = KeptStream::new(0, None);
         // Something to resume after, before there is anything to read.
         let start = standalone.keep(&bytes::Bytes::new()) + 1;
         Self {
@@ -194,6 +244,7 @@ impl Session {
             standalone: Arc::new(standalone),
             reader: Mutex::default(),
             read_to: AtomicU64::new(start),
+            readers: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
     }
@@ -206,10 +257,16 @@ impl Session {
         self.state().used = Instant::now();
     }
 
-    /// How long nobody used it. A call under way is a use.
+    /// Whether its streams begin with an event that says how to resume them (2025-11-25, basic/transports, "Sending
+    /// Messages to the Server").
+    pub(in crate::downstream) fn is_primed(&self) -> bool {
+        self.client.revision >= Revision::V2025_11_25
+    }
+
+    /// How long nobody used it. A call under way is a use, and so is somebody who listens.
     fn idle_for(&self) -> Duration {
         let state = self.state();
-        if state.in_flight.is_empty() {
+        if state.in_flight.is_empty() && self.readers.load(Ordering::Relaxed) == 0 {
             state.used.elapsed()
         } else {
             Duration::ZERO
@@ -259,11 +316,11 @@ impl Session {
     }
 
     /// A stream for the answer to a POST.
-    pub(in crate::downstream) fn new_stream(&self) -> Arc<KeptStream> {
+    pub(in crate::downstream) fn new_stream(&self, request: Json) -> Arc<KeptStream> {
         let mut state = self.state();
         let number = state.next_stream;
         state.next_stream += 1;
-        let stream = Arc::new(KeptStream::new(number));
+        let stream = Arc::new(KeptStream::new(number, Some(request)));
         state.streams.insert(number, Arc::clone(&stream));
         let ended: Vec<u64> = state
             .streams
@@ -286,7 +343,8 @@ impl Session {
         }
     }
 
-    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over, or with Janus.
+    /// Takes the standalone stream over from whoever reads it: its token ends with the next take-over, with the
+    /// session, and when Janus stops.
     pub(in crate::downstream) fn take_reader(
         &self,
         stopping: &CancellationToken,
@@ -310,8 +368,10 @@ impl Session {
     /// Remembers what the client subscribed to, so that it is told of nothing else.
     pub(in crate::downstream) fn subscription(&self, method: &str, uri: &str) {
         let mut state = self.state();
+        let room = uri.len() <= LONGEST_URI && state.subscriptions.len() < SUBSCRIPTIONS;
         match method {
-            "resources/subscribe" => state.subscriptions.insert(uri.to_owned()),
+            "resources/subscribe" if room => state.subscriptions.insert(uri.to_owned()),
+            "resources/subscribe" => false,
             _ => state.subscriptions.remove(uri),
         };
     }
@@ -367,8 +427,5 @@ fn concerns(state: &State, message: &Envelope) -> bool {
 fn random_id() -> Arc<str> {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).expect("the system has random numbers");
-    bits.iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
+    hex(&bits).into()
 }

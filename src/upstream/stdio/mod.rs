@@ -44,7 +44,7 @@ use self::waiting::Waiting;
 use self::writer::{Closed, Outbox};
 use super::Failure;
 use super::wire::Outgoing;
-use crate::model::{AccountId, Command};
+use crate::model::{AccountId, Command, Secret, looks_secret};
 use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Relayed};
 
 /// A running child. Dropping it kills the child's whole process group; [`Leg::stop`] is gentler.
@@ -96,7 +96,15 @@ impl Leg {
             overflow: Tally::default(),
             unread: Tally::default(),
         };
-        let secrets = command.env.iter().map(|(_, value)| value.clone()).collect();
+        // Some servers take their token as an argument.
+        let arguments = command.args.iter().flat_map(|argument| argument.split('='));
+        let arguments = arguments.filter(|word| looks_secret(word)).map(Secret::new);
+        let secrets = command
+            .env
+            .iter()
+            .map(|(_, value)| value.clone())
+            .chain(arguments)
+            .collect();
         let words = Arc::clone(&last_words);
         let group = Arc::clone(process.group());
         let supervisor = Supervisor {

@@ -16,14 +16,13 @@ use super::dispatch::Dispatcher;
 use super::pending::{Asked, Table};
 use super::writer::Outbox;
 use crate::protocol::{
-    Answer, Edit, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
+    Answer, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
 };
 
 const NOBODY: &str = "no client waits for anything, so there is nobody to ask";
 const UNCLEAR: &str =
     "several clients wait, and a question on this pipe does not say which of them it is for";
 const TOO_MANY: &str = "the call this belongs to has too many open questions, or one with this id";
-const REFUSED: &str = "the client cannot be asked";
 const OVER: &str = "the call this belongs to has ended";
 
 impl Dispatcher {
@@ -53,10 +52,8 @@ impl Dispatcher {
             Asked::Client {
                 exchange, events, ..
             } => {
-                let question = Question {
-                    kind,
-                    params: message.object().get("params"),
-                };
+                let message = message.clone();
+                let question = Question { kind, message };
                 self.ask(exchange, id.clone(), events, question).await;
             }
         }
@@ -112,16 +109,7 @@ impl Open {
 
     async fn close(&self, answer: &Answer) {
         self.table.answered(self.exchange, self.id.as_str());
-        let line = match answer {
-            Answer::Result(result) => Envelope::result_text(&self.id, result),
-            Answer::Error(error) => Object::empty().edited(&[
-                Edit::Set("jsonrpc", Json::string("2.0")),
-                Edit::Set("id", self.id.clone()),
-                Edit::Set("error", error.clone()),
-            ]),
-            Answer::Refused => RpcError::new(code::METHOD_NOT_FOUND, REFUSED).text(Some(&self.id)),
-        };
-        self.send(line.on_one_line()).await;
+        self.send(answer.text(&self.id)).await;
     }
 
     async fn send(&self, line: Json) {

@@ -46,10 +46,10 @@ impl Call<'_> {
         let result = head::result(text)?;
         let completion = match self.era {
             Era::Legacy => Completion::Complete,
-            Era::Modern => completion(head::result_type(text, result)),
+            // What the server wants carried is sealed, so all of it is needed; so is what does not say early what it is.
+            Era::Modern => completion(Some(head::result_type(text, result)?)),
         };
-        // What the server wants to know is sealed together with its state, so all of it is needed.
-        (completion != Completion::InputRequired).then_some(completion)
+        (completion == Completion::Complete).then_some(completion)
     }
 
     /// How long a message may be that is not handed on as it comes.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::answer::is;
@@ -175,14 +176,15 @@ fn question(leg: &Inner, asked: &mut Asked, request: &Envelope) {
 }
 
 /// The newest call in flight, if all of them are of one session, and that can be asked.
-fn sole_caller(leg: &Inner, kind: QuestionKind) -> Option<Events> {
+fn sole_caller(leg: &Inner, kind: QuestionKind) -> Option<(Events, CancellationToken)> {
     let callers = leg.callers();
     let newest = callers.last()?;
     let same = callers.iter().all(|caller| {
         Arc::ptr_eq(&caller.client, &newest.client)
             || (newest.client.session.is_some() && caller.client.session == newest.client.session)
     });
-    (same && newest.client.can(kind.capability())).then(|| newest.events.clone())
+    (same && newest.client.can(kind.capability()))
+        .then(|| (newest.events.clone(), newest.over.clone()))
 }
 
 /// Progress of a call in flight, on the wrong stream.

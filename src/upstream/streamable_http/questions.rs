@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use super::Inner;
-use crate::protocol::{
-    Answer, Edit, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
-};
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::{Answer, Envelope, Events, Json, Question, QuestionKind, RpcError, code};
 
 /// A person answers one at a time; a server with more open at once is not waiting for a person.
 const MOST_OPEN: usize = 8;
@@ -44,7 +44,7 @@ impl Asked {
     pub(super) fn take(
         &mut self,
         request: &Envelope,
-        whom: impl FnOnce(QuestionKind) -> Option<Events>,
+        whom: impl FnOnce(QuestionKind) -> Option<(Events, CancellationToken)>,
     ) {
         let Some(id) = request.id().cloned() else {
             return;
@@ -61,11 +61,16 @@ impl Asked {
             let error = RpcError::new(code::INTERNAL_ERROR, "too many questions are open");
             return self.reply(error.text(Some(&id)));
         }
-        let Some(events) = whom(kind) else {
+        let Some((events, over)) = whom(kind) else {
             return self.reply(refused(&id, method));
         };
-        let params = request.params().map(|params| params.json().clone());
-        let answer = Box::pin(async move { events.ask(Question { kind, params }).await });
+        let message = request.clone();
+        let answer = Box::pin(async move {
+            tokio::select! {
+                answer = events.ask(Question { kind, message }) => answer,
+                () = over.cancelled() => Answer::Refused,
+            }
+        });
         self.questions.push(Open { id, answer });
         // Its place among the events is taken at the next poll, which comes before the next event is passed on.
     }
@@ -104,7 +109,7 @@ impl Asked {
                 Poll::Pending => at += 1,
                 Poll::Ready(answer) => {
                     let id = self.questions.remove(at).id;
-                    self.reply(text(&id, &answer));
+                    self.reply(answer.text(&id));
                 }
             }
         }
@@ -117,20 +122,6 @@ impl Asked {
         if !self.replies.is_empty() {
             let tasks = self.leg.tasks.clone();
             tasks.spawn(futures_util::future::join_all(self.replies));
-        }
-    }
-}
-
-fn text(id: &Json, answer: &Answer) -> Json {
-    match answer {
-        Answer::Result(result) => Envelope::result_text(id, result),
-        Answer::Error(error) => Object::empty().edited(&[
-            Edit::Set("jsonrpc", Json::literal("\"2.0\"")),
-            Edit::Set("id", id.clone()),
-            Edit::Set("error", error.clone()),
-        ]),
-        Answer::Refused => {
-            RpcError::new(code::METHOD_NOT_FOUND, "the client cannot be asked this").text(Some(id))
         }
     }
 }

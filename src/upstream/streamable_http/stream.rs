@@ -7,6 +7,8 @@ use ::http::StatusCode;
 use bytes::Bytes;
 use hyper::body::Incoming;
 
+use tokio_util::sync::CancellationToken;
+
 use super::call::{Call, is_events};
 use super::source::{Frame, Held, Source, drain, is_event, is_message};
 use super::{HOLD, long};
@@ -125,7 +127,8 @@ impl Call<'_> {
                 self.asked.take(&message, |kind| {
                     client
                         .filter(|client| client.can(kind.capability()))
-                        .map(|_| events.clone())
+                        // The questions of a call live in its own future.
+                        .map(|_| (events.clone(), CancellationToken::new()))
                 });
             }
             Kind::Notification => self.notification(message).await,

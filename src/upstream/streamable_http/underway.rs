@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::Inner;
@@ -17,6 +18,8 @@ pub(super) struct CallerOf {
     pub(super) client: Arc<ClientFacts>,
     pub(super) token: Option<Json>,
     pub(super) events: Events,
+    /// Ends with the call: what it was asked is then asked in vain.
+    pub(super) over: CancellationToken,
 }
 
 /// Counts a request, or a response that is still streaming, as in flight.
@@ -46,6 +49,8 @@ pub(super) struct Underway {
     in_flight: InFlight,
     id: u64,
     caller: bool,
+    #[expect(dead_code, reason = "ends the questions of the call when it goes")]
+    over: DropGuard,
     cancel: bool,
 }
 
@@ -58,18 +63,21 @@ impl Underway {
         events: &Events,
     ) -> Self {
         let caller = client.filter(|_| era == Era::Legacy);
+        let over = CancellationToken::new();
         if let Some(client) = caller {
             leg.callers().push(CallerOf {
                 id: outgoing.id,
                 client: Arc::clone(client),
                 token: outgoing.token.clone(),
                 events: events.clone(),
+                over: over.clone(),
             });
         }
         Self {
             in_flight: InFlight::new(leg),
             id: outgoing.id,
             caller: caller.is_some(),
+            over: over.drop_guard(),
             //= https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation#behavior-requirements
             //# The `initialize` request **MUST NOT** be cancelled by clients
             cancel: era == Era::Legacy && outgoing.method != "initialize",

@@ -21,8 +21,14 @@ while True:
 async fn next_question(queue: &EventQueue) -> (Question, oneshot::Sender<Answer>) {
     match next(queue).await {
         Event::Ask(question, answer) => (question, answer),
-        Event::Notify(_) => panic!("no question"),
+        Event::Notify(_) | Event::Opened => panic!("no question"),
     }
+}
+
+/// A client's response with this member.
+fn response(member: &str) -> Answer {
+    let text = json(&format!(r#"{{"jsonrpc":"2.0","id":0,{member}}}"#));
+    Answer::Response(Envelope::of(&text).unwrap())
 }
 
 fn result(relayed: Result<Relayed, Failure>) -> Value {
@@ -37,11 +43,11 @@ async fn the_only_caller_is_asked_and_its_answer_arrives_as_it_is() {
     let (events, queue) = Events::channel();
     for (answer, expected) in [
         (
-            Answer::Result(json("{\"action\":\"accept\",\n\"n\":1.0}")),
+            response("\"result\":{\"action\":\"accept\",\n\"n\":1.0}"),
             value!({"id": "q1", "result": {"action": "accept", "n": 1.0}}),
         ),
         (
-            Answer::Error(json(r#"{"code":-1,"message":"no","odd":[]}"#)),
+            response(r#""error":{"code":-1,"message":"no","odd":[]}"#),
             value!({"id": "q2", "error": {"code": -1, "message": "no", "odd": []}}),
         ),
         (
@@ -52,7 +58,7 @@ async fn the_only_caller_is_asked_and_its_answer_arrives_as_it_is() {
         let (relayed, ()) = tokio::join!(rig.call_of(&one, "elicitation/create", &events), async {
             let (question, sender) = next_question(&queue).await;
             assert_eq!(question.kind, QuestionKind::Elicit);
-            assert!(question.params.unwrap().as_str().starts_with("{\"for\""));
+            assert!(question.message.params().unwrap().has("for"));
             sender.send(answer).unwrap();
         });
         assert_eq!(result(relayed), expected);
@@ -142,8 +148,8 @@ answer(b, reply["result"])
         rig.call_of(&one, "b", &last),
         async {
             let (question, sender) = next_question(&queue).await;
-            assert!(question.params.is_none());
-            sender.send(Answer::Result(json("7"))).unwrap();
+            assert!(question.message.params().is_none());
+            sender.send(response(r#""result":7"#)).unwrap();
         }
     );
     a.unwrap();
@@ -189,7 +195,7 @@ answer(m, {"reply": read()["result"]})
         let (_, sender) = next_question(&queue).await;
         // The question is still open.
         assert!(next_note(&queue).await.contains(r#""progress":2"#));
-        sender.send(Answer::Result(json("1"))).unwrap();
+        sender.send(response(r#""result":1"#)).unwrap();
     });
     assert_eq!(result(relayed), value!({"reply": 1}));
 }

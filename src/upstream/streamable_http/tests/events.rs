@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
-use super::server::Server;
 use super::*;
-use crate::protocol::{Answer, Completion, Era, Event, Kind};
+use crate::protocol::{Answer, Completion, Envelope, Era, Event, Kind};
+use crate::upstream::tests::scripted::Server;
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
 
 /// The next event of the call.
 async fn heard(rig: &Rig) -> Event {
-    std::future::poll_fn(|cx| rig.queue.poll_next(cx)).await
+    loop {
+        match std::future::poll_fn(|cx| rig.queue.poll_next(cx)).await {
+            Event::Opened => {}
+            event => return event,
+        }
+    }
 }
 
 fn notified(event: Event) -> Envelope {
     match event {
         Event::Notify(message) => message,
-        Event::Ask(question, _) => panic!("asked {question:?}"),
+        other => panic!("no notification: {other:?}"),
     }
 }
 
@@ -230,11 +235,13 @@ async fn a_question_is_answered_while_the_stream_goes_on() {
         let Event::Ask(question, sender) = heard(&rig).await else {
             panic!("the question comes first");
         };
-        assert_eq!(question.params.unwrap().as_str(), r#"{"message":"?"}"#);
+        let params = question.message.params().unwrap();
+        assert_eq!(params.json().as_str(), r#"{"message":"?"}"#);
         let progress = notified(heard(&rig).await);
         tokio::time::sleep(Duration::from_millis(450)).await;
-        let answer = Json::parse(r#"{"action":"accept"}"#.into()).unwrap();
-        sender.send(Answer::Result(answer)).unwrap();
+        let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"action":"accept"}}"#;
+        let answer = Envelope::parse(answer.into()).unwrap();
+        sender.send(Answer::Response(answer)).unwrap();
         progress
     };
     let (answer, replies, progress) = tokio::join!(

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::server::Server;
 use super::*;
 use crate::protocol::{Completion, Era};
+use crate::upstream::tests::scripted::Server;
 
 #[tokio::test]
 async fn a_short_answer_comes_back_with_the_clients_id_on_the_same_connection() {

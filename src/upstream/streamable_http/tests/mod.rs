@@ -2,7 +2,6 @@
 
 mod events;
 mod json;
-mod server;
 mod session;
 mod tls;
 

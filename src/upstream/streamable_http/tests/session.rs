@@ -1,8 +1,8 @@
 //! The session of a legacy server and its own stream.
 
-use super::server::{Arrival, Server};
 use super::*;
-use crate::protocol::{Answer, Era, Event};
+use crate::protocol::{Answer, Envelope, Era, Event};
+use crate::upstream::tests::scripted::{Arrival, Server};
 
 async fn open(rig: &Rig, server: &mut Server) {
     let outgoing = call("initialize");
@@ -174,8 +174,9 @@ async fn a_question_on_the_sessions_stream_reaches_the_only_caller_or_nobody() {
                     let Event::Ask(_, sender) = event else {
                         panic!("{event:?}");
                     };
-                    let error = Json::parse(r#"{"code":7,"message":"no"}"#.into()).unwrap();
-                    sender.send(Answer::Error(error)).unwrap();
+                    let error = r#"{"jsonrpc":"2.0","id":0,"error":{"code":7,"message":"no"}}"#;
+                    let error = Envelope::parse(error.into()).unwrap();
+                    sender.send(Answer::Response(error)).unwrap();
                 }
                 let answer = server.next().await;
                 let code = if asked { 7 } else { -32601 };

@@ -10,9 +10,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::server::{Server, serve};
 use super::*;
 use crate::protocol::Era;
+use crate::upstream::tests::scripted::{Server, serve};
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
 

@@ -18,27 +18,27 @@ use tokio_util::task::TaskTracker;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-pub(super) struct Server {
-    pub(super) url: String,
+pub(in crate::upstream) struct Server {
+    pub(in crate::upstream) url: String,
     arrivals: mpsc::Receiver<Arrival>,
     /// Owns the tasks of the server's connections.
     _tasks: TaskTracker,
 }
 
 /// A request that waits for the test to answer it. Dropped, it cuts the connection.
-pub(super) struct Arrival {
-    pub(super) head: Parts,
-    pub(super) body: serde_json::Value,
+pub(in crate::upstream) struct Arrival {
+    pub(in crate::upstream) head: Parts,
+    pub(in crate::upstream) body: serde_json::Value,
     /// Which connection it came on.
-    pub(super) connection: usize,
+    pub(in crate::upstream) connection: usize,
     reply: oneshot::Sender<Reply>,
 }
 
 /// The body of a response that the test writes as it likes.
-pub(super) struct Writer(mpsc::Sender<Result<Frame<Bytes>, io::Error>>);
+pub(in crate::upstream) struct Writer(mpsc::Sender<Result<Frame<Bytes>, io::Error>>);
 
 impl Server {
-    pub(super) async fn start() -> Self {
+    pub(in crate::upstream) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (sender, arrivals) = mpsc::channel(64);
@@ -59,7 +59,11 @@ impl Server {
         }
     }
 
-    pub(super) fn of(url: String, arrivals: mpsc::Receiver<Arrival>, tasks: TaskTracker) -> Self {
+    pub(in crate::upstream) fn of(
+        url: String,
+        arrivals: mpsc::Receiver<Arrival>,
+        tasks: TaskTracker,
+    ) -> Self {
         Self {
             url,
             arrivals,
@@ -67,17 +71,17 @@ impl Server {
         }
     }
 
-    pub(super) async fn next(&mut self) -> Arrival {
+    pub(in crate::upstream) async fn next(&mut self) -> Arrival {
         self.arrivals.recv().await.expect("the server runs")
     }
 
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(in crate::upstream) fn is_quiet(&mut self) -> bool {
         self.arrivals.try_recv().is_err()
     }
 }
 
 /// One connection.
-pub(super) async fn serve(
+pub(in crate::upstream) async fn serve(
     io: impl Read + Write + Unpin + Send + 'static,
     connection: usize,
     h2: bool,
@@ -110,11 +114,11 @@ pub(super) async fn serve(
 }
 
 impl Arrival {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::upstream) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    pub(super) fn reply(self, status: u16, headers: &[(&str, &str)], body: &str) {
+    pub(in crate::upstream) fn reply(self, status: u16, headers: &[(&str, &str)], body: &str) {
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
         self.give(
             status,
@@ -124,11 +128,11 @@ impl Arrival {
         );
     }
 
-    pub(super) fn json(self, body: &str) {
+    pub(in crate::upstream) fn json(self, body: &str) {
         self.reply(200, &[("content-type", "application/json")], body);
     }
 
-    pub(super) fn stream(self, headers: &[(&str, &str)]) -> Writer {
+    pub(in crate::upstream) fn stream(self, headers: &[(&str, &str)]) -> Writer {
         let (sender, receiver) = mpsc::channel(1);
         let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
             Some((receiver.recv().await?, receiver))
@@ -137,7 +141,7 @@ impl Arrival {
         Writer(sender)
     }
 
-    pub(super) fn events(self) -> Writer {
+    pub(in crate::upstream) fn events(self) -> Writer {
         self.stream(&[("content-type", "text/event-stream; charset=utf-8")])
     }
 
@@ -152,28 +156,28 @@ impl Arrival {
 }
 
 impl Writer {
-    pub(super) async fn write(&self, text: &str) {
+    pub(in crate::upstream) async fn write(&self, text: &str) {
         let frame = Frame::data(Bytes::copy_from_slice(text.as_bytes()));
         self.0.send(Ok(frame)).await.expect("the client reads");
     }
 
     /// Writes, and tells whether anybody was there to read it.
-    pub(super) async fn try_write(&self, text: &str) -> bool {
+    pub(in crate::upstream) async fn try_write(&self, text: &str) -> bool {
         let frame = Frame::data(Bytes::copy_from_slice(text.as_bytes()));
         self.0.send(Ok(frame)).await.is_ok()
     }
 
-    pub(super) async fn event(&self, message: &str) {
+    pub(in crate::upstream) async fn event(&self, message: &str) {
         self.write(&format!("data: {message}\n\n")).await;
     }
 
-    pub(super) async fn cut(self) {
+    pub(in crate::upstream) async fn cut(self) {
         let error = io::Error::other("cut by the test");
         self.0.send(Err(error)).await.expect("the client reads");
     }
 
     /// Waits until the client has closed its end.
-    pub(super) async fn closed(&self) {
+    pub(in crate::upstream) async fn closed(&self) {
         self.0.closed().await;
     }
 }

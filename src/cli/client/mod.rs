@@ -1,0 +1,285 @@
+//! A small MCP client of revision 2026-07-28, for the commands that use a gateway that runs.
+//!
+//! One POST for each request, on a connection of its own. Messages stay text, so that members this program does not
+//! know survive.
+//!
+//! Invariants:
+//! - Nothing is sent twice.
+//! - Every wait ends: with `--timeout`, or when the gateway shows no sign of life.
+
+mod message;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::{Context, Exit, Failure, Output};
+use crate::protocol::{Edit, Envelope, Json, Kind, Object, Revision, header, meta};
+
+use message::{Messages, said};
+
+/// A listening socket of this machine takes a connection at once or not at all.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The gateway sends something at least every 15 s while a call runs; four times that means it is gone.
+const SILENCE: Duration = Duration::from_mins(1);
+/// Every request is the first and last on its connection.
+const ID: &str = "1";
+
+/// Where a gateway listens.
+#[derive(Debug, Clone)]
+pub(super) enum Address {
+    /// A daemon's unix socket.
+    Unix(PathBuf),
+    /// Loopback.
+    Tcp(SocketAddr),
+}
+
+/// A client of one gateway.
+#[derive(Debug)]
+pub(super) struct Client {
+    address: Address,
+    path: String,
+    timeout: Option<Duration>,
+    /// Where notifications of a call are shown, and the level they are asked for at.
+    shown: Option<(Output, &'static str)>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) method: &'static str,
+    /// What `Mcp-Name` says.
+    pub(super) name: Option<&'a str>,
+    pub(super) params: Vec<Edit<'a>>,
+    /// `Mcp-Param-…`
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Result(Object),
+    Refused(Refused),
+}
+
+/// A JSON-RPC error.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) code: i64,
+    pub(super) message: String,
+    pub(super) data: Option<Object>,
+}
+
+impl Client {
+    /// A client of the merged view; `-v` shows what servers say while a call runs.
+    pub(super) fn new(address: Address, context: &Context) -> Self {
+        let level = match context.global.verbose {
+            0 => None,
+            1 => Some("info"),
+            _ => Some("debug"),
+        };
+        Self {
+            address,
+            path: "/mcp".to_owned(),
+            timeout: context.global.timeout,
+            shown: level.map(|level| (context.output, level)),
+        }
+    }
+
+    /// The same, with this view instead.
+    pub(super) fn at(self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self { path, ..self }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
+        let request = self.request(ask)?;
+        let exchange = async {
+            match &self.address {
+                Address::Unix(path) => {
+                    let stream = self.connected(UnixStream::connect(path)).await?;
+                    self.exchange(stream, request).await
+                }
+                Address::Tcp(address) => {
+                    let stream = self.connected(TcpStream::connect(address)).await?;
+                    self.exchange(stream, request).await
+                }
+            }
+        };
+        match self.timeout {
+            None => exchange.await,
+            Some(limit) => timeout(limit, exchange).await.unwrap_or_else(|_| {
+                let said = format!("no answer within {} s", limit.as_secs_f32());
+                Err(Failure::new(Exit::Failed, "timed_out", said)
+                    .sent("the request, which was cancelled; it may have happened")
+                    .help("give it longer:  --timeout 5m"))
+            }),
+        }
+    }
+
+    fn request(&self, ask: Ask<'_>) -> Result<http::Request<Full<Bytes>>, Failure> {
+        let mut said = json!({
+            meta::PROTOCOL_VERSION: Revision::LATEST_MODERN.as_str(),
+            meta::CLIENT_CAPABILITIES: {},
+            meta::CLIENT_INFO: {"name": "janus", "version": env!("CARGO_PKG_VERSION")},
+            // Progress is a sign of life, also where nobody looks at it.
+            meta::PROGRESS_TOKEN: 1,
+        });
+        if let (Some((_, level)), Some(members)) = (&self.shown, said.as_object_mut()) {
+            members.insert(meta::LOG_LEVEL.to_owned(), (*level).into());
+        }
+        let mut edits = ask.params;
+        edits.push(Edit::Set("_meta", Json::of(&said)));
+        let params = Object::empty().edited(&edits);
+        let text = Envelope::request_text(&Json::string(ID), ask.method, Some(&params));
+        let mut request = http::Request::post(self.path.as_str())
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json, text/event-stream")
+            .header(header::PROTOCOL_VERSION, Revision::LATEST_MODERN.as_str())
+            .header(header::METHOD, ask.method);
+        if let Some(name) = ask.name {
+            request = request.header(header::NAME, header::encode(name));
+        }
+        for (name, value) in ask.headers {
+            request = request.header(name, value);
+        }
+        let body = Full::new(text.into_bytes());
+        request
+            .body(body)
+            .map_err(|error| Failure::from(anyhow::Error::from(error)))
+    }
+
+    async fn connected<S>(
+        &self,
+        connecting: impl Future<Output = std::io::Result<S>>,
+    ) -> Result<S, Failure> {
+        let error = match timeout(CONNECT, connecting).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it does not take the connection".to_owned(),
+        };
+        let place = match &self.address {
+            Address::Unix(path) => path.display().to_string(),
+            Address::Tcp(address) => address.to_string(),
+        };
+        Err(
+            Failure::new(Exit::NoDaemon, "no_daemon", "there is no daemon to talk to")
+                .sent("nothing")
+                .place(place)
+                .because(error)
+                .help("start it in another terminal:  janus serve")
+                .help("or name the directory of its socket:  --runtime-dir DIR"),
+        )
+    }
+
+    async fn exchange<S>(
+        &self,
+        stream: S,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<Answer, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let mut answer = pin!(async {
+            let sending = timeout(SILENCE, sender.send_request(request));
+            let response = sending.await.map_err(|_| silent())?.map_err(lost)?;
+            self.read(response).await
+        });
+        // The connection is driven here; what it has read already is still there when it ends.
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            _ = connection => answer.await,
+        }
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
+        let (parts, mut body) = response.into_parts();
+        let mut messages = Messages::of(&parts.headers);
+        loop {
+            let frame = timeout(SILENCE, body.frame());
+            let Some(frame) = frame.await.map_err(|_| silent())? else {
+                break;
+            };
+            let Ok(data) = frame.map_err(lost)?.into_data() else {
+                continue;
+            };
+            for message in messages.take(&data)? {
+                if let Some(answer) = self.received(&message) {
+                    return Ok(answer);
+                }
+            }
+        }
+        let last = messages.end().and_then(|text| self.received(&text));
+        last.ok_or_else(|| no_answer(parts.status))
+    }
+
+    /// A message from the gateway: the answer, or something to show meanwhile.
+    fn received(&self, text: &Bytes) -> Option<Answer> {
+        let message = Envelope::parse(text.clone()).ok()?;
+        match message.kind() {
+            Kind::Result => Some(Answer::Result(message.result()?.object()?)),
+            Kind::Error => {
+                let error = message.error()?;
+                Some(Answer::Refused(Refused {
+                    code: message.error_code().unwrap_or_default(),
+                    message: error.text("message").unwrap_or_default(),
+                    data: error.object("data"),
+                }))
+            }
+            Kind::Notification => {
+                if let Some((output, _)) = self.shown
+                    && let Some(line) = said(&message)
+                {
+                    output.note(&line);
+                }
+                None
+            }
+            // This revision has no requests from servers.
+            Kind::Request => None,
+        }
+    }
+}
+
+fn interrupted(message: &str) -> Failure {
+    Failure::new(Exit::Failed, "outcome_unknown", message)
+        .sent("the request; it may or may not have happened")
+        .help("check before you repeat it")
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` wants"
+)]
+fn lost(error: hyper::Error) -> Failure {
+    interrupted("the connection to the daemon broke before it answered").because(error.to_string())
+}
+
+fn silent() -> Failure {
+    let seconds = SILENCE.as_secs();
+    interrupted(&format!(
+        "the daemon gave no sign of life for {seconds} seconds"
+    ))
+}
+
+fn no_answer(status: StatusCode) -> Failure {
+    interrupted("what listens there does not answer as Janus does")
+        .because(format!("HTTP {status}"))
+}

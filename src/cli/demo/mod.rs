@@ -1,0 +1,196 @@
+//! `janus demo`: Janus with nothing installed and no account anywhere.
+//!
+//! A gateway of its own port and directories, in front of two small servers of this program, spoken to over their real
+//! transports: `notes` is a process on pipes, `dice` speaks Streamable HTTP. The demo is a client of that gateway.
+//!
+//! Invariants:
+//! - Nothing is read from or left in the user's files: the directory is removed however the demo ends.
+//! - A server that does not answer ends the demo with its reason; nobody waits for it without a limit.
+
+mod dice;
+mod notes;
+mod scratch;
+mod tour;
+mod web;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::log::start_logging_from;
+use super::serve::runtime;
+use super::{Context, Exit, Failure};
+use crate::daemon::{Ready, Stopped, run as run_daemon};
+use crate::model::{
+    Command, Endpoint, EraChoice, HttpEndpoint, Listen, ProxySettings, Server, ServerName,
+    Settings, Sharing, ToolFilter,
+};
+
+use scratch::Scratch;
+use tour::Tour;
+
+pub(super) use notes::serve as serve_notes;
+
+/// A server of the demo answers in milliseconds; on a loaded machine a process may take seconds to start.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The web server's connections belong to a gateway that is gone by then.
+const WEB_ENDS: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// End after the calls instead of serving on.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    // What the demo's own servers do not offer is nothing to tell a person about.
+    start_logging_from(context, "warn,rmcp=error")?;
+    runtime()?.block_on(Box::pin(demonstrate(arguments.check, context)))
+}
+
+async fn demonstrate(check: bool, context: &Context) -> Result<Exit, Failure> {
+    let tasks = TaskTracker::new();
+    // Caught before there is anything to remove.
+    let asked = asked_to_stop(&tasks)?;
+    let scratch = Scratch::make(&context.environment.child_environment())?;
+    let dice = web::Web::bind().await?;
+    let settings = settings(&scratch, dice.address, context)?;
+
+    let (stop, web_stops) = (asked.child_token(), CancellationToken::new());
+    tasks.spawn(dice.serve(tasks.clone(), web_stops.clone()));
+    let (announce, ready) = oneshot::channel();
+    let on_ready = |ready: &Ready| {
+        // Nobody waits for it any more only if the demo is over.
+        drop(announce.send(ready.clone()));
+    };
+    let daemon = run_daemon(settings, on_ready, stop.clone());
+    let shown = async {
+        let shown = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Exit::Interrupted),
+            shown = show(ready, check, context) => shown,
+        };
+        if check || !matches!(shown, Ok(Exit::Done)) {
+            stop.cancel();
+        }
+        shown
+    };
+    let (stopped, shown) = tokio::join!(Box::pin(daemon), Box::pin(shown));
+
+    web_stops.cancel();
+    asked.cancel();
+    tasks.close();
+    if tokio::time::timeout(WEB_ENDS, tasks.wait()).await.is_err() {
+        tracing::warn!("a connection of the demo was cut off");
+    }
+    let removed = scratch.remove();
+    // The daemon's own failure is the reason for everything else.
+    let stopped = stopped?;
+    let shown = shown?;
+    removed?;
+    Ok(match stopped {
+        Stopped::Asked => shown,
+        Stopped::VitalTask => Exit::Failed,
+    })
+}
+
+/// Waits for the gateway, plays the tour, prints it.
+async fn show(
+    ready: oneshot::Receiver<Ready>,
+    check: bool,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let Ok(ready) = ready.await else {
+        return Err(Failure::new(
+            Exit::Failed,
+            "failed",
+            "the gateway did not start",
+        ));
+    };
+    let tour = Tour::play(ready.http, context).await?;
+    context
+        .output
+        .document("demo", tour.to_json(), || tour.text(check))?;
+    Ok(Exit::Done)
+}
+
+/// Cancelled when a person or the system asks; also when the terminal goes away.
+fn asked_to_stop(tasks: &TaskTracker) -> Result<CancellationToken, Failure> {
+    let caught = |kind| signal(kind).map_err(|error| Failure::from(anyhow::Error::from(error)));
+    let mut interrupt = caught(SignalKind::interrupt())?;
+    let mut terminate = caught(SignalKind::terminate())?;
+    let mut hangup = caught(SignalKind::hangup())?;
+    let asked = CancellationToken::new();
+    let token = asked.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            () = token.cancelled() => {}
+        }
+        token.cancel();
+    });
+    Ok(asked)
+}
+
+fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Settings, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::from(anyhow::Error::new(error).context("cannot find this program's own file"))
+    })?;
+    let program = program.into_os_string().into_string().map_err(|_| {
+        Failure::new(
+            Exit::Failed,
+            "failed",
+            "this program's own path is not UTF-8",
+        )
+    })?;
+    let notes = Command {
+        program,
+        args: vec!["demo-server".to_owned()],
+        env: Vec::new(),
+    };
+    let url = format!("http://{dice}/mcp")
+        .parse()
+        .map_err(|error| Failure::from(anyhow::Error::new::<http::uri::InvalidUri>(error)))?;
+    let dice = HttpEndpoint {
+        url,
+        headers: Vec::new(),
+        ca: None,
+    };
+    Ok(Settings {
+        file: None,
+        listen: Listen {
+            http: (Ipv4Addr::LOCALHOST, 0).into(),
+            socket: scratch.path().join("mcp.sock"),
+            session_idle: Duration::from_hours(24),
+        },
+        state_directory: scratch.path().join("state"),
+        servers: vec![
+            server("notes", Endpoint::Process(notes))?,
+            server("dice", Endpoint::Http(dice))?,
+        ],
+        child_environment: context.environment.child_environment(),
+        proxy: ProxySettings::default(),
+    })
+}
+
+fn server(name: &str, endpoint: Endpoint) -> Result<Arc<Server>, Failure> {
+    Ok(Arc::new(Server {
+        name: ServerName::new(name).map_err(anyhow::Error::from)?,
+        endpoint,
+        description: None,
+        timeout: SERVER_TIMEOUT,
+        idle: None,
+        sharing: Sharing::default(),
+        era: EraChoice::default(),
+        tools: ToolFilter::default(),
+    }))
+}

@@ -1,0 +1,195 @@
+//! `janus tool`: what a client sees and does, by hand and in scripts. It is a client like any other and goes through
+//! everything a call goes through.
+
+mod answer;
+mod arguments;
+
+use clap::{Args, Subcommand};
+
+use super::client::{Address, Answer, Ask, Client};
+use super::serve::runtime;
+use super::{Context, Exit, Failure, Output};
+use crate::model::Settings;
+use crate::protocol::{Edit, Json, Object, param_header};
+
+pub(super) use answer::{blocks, failed, refused};
+
+/// A list has one page; a gateway that never stops turning pages is not followed for ever.
+const MOST_PAGES: usize = 100;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the tools that clients see.
+    #[command(alias = "ls")]
+    List(List),
+    /// Call a tool.
+    #[command(after_help = "Examples:
+  janus tool call notes__add_note text='buy milk'
+  janus tool call github__list_issues owner=acme labels:='[\"bug\"]'
+  echo '{\"text\": \"buy milk\"}' | janus tool call notes__add_note --args -
+
+KEY=TEXT becomes what the tool takes: text as it is, a number, true or false, or JSON for lists and objects.
+KEY:=JSON is JSON whatever the tool takes.")]
+    Call(Call),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Show the first line of each description.
+    #[arg(short, long)]
+    descriptions: bool,
+    /// Only the tools of this server.
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Call {
+    /// The name, as `janus tool list` prints it.
+    name: String,
+    /// Arguments: KEY=TEXT, or KEY:=JSON.
+    #[arg(value_name = "KEY=TEXT")]
+    arguments: Vec<String>,
+    /// All arguments as one JSON object, the file that holds it, or - for standard input.
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
+}
+
+pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    let client = Client::new(Address::Unix(settings.listen.socket.clone()), context);
+    runtime()?.block_on(async {
+        match verb {
+            Verb::List(list) => list.run(&client, &settings, context.output).await,
+            Verb::Call(call) => call.run(&client, context.output).await,
+        }
+    })
+}
+
+impl List {
+    async fn run(
+        &self,
+        client: &Client,
+        settings: &Settings,
+        output: Output,
+    ) -> Result<Exit, Failure> {
+        let mut tools = tools(client).await?;
+        if let Some(server) = &self.server {
+            let head = format!("{server}__");
+            tools.retain(|tool| name(tool).starts_with(&head));
+        }
+        match &self.server {
+            Some(server) if tools.is_empty() => nothing_of(server, settings, output)?,
+            None if tools.is_empty() => output.note("no server offers tools at the moment"),
+            _ => {}
+        }
+        if output.is_json() {
+            let tools: Vec<Json> = tools.iter().map(|tool| tool.json().clone()).collect();
+            output.raw_document("tool-list", &[Edit::Set("tools", Json::array(&tools))])?;
+        } else {
+            let lines: String = tools.iter().map(|tool| self.lines(tool)).collect();
+            output.foreign(&lines)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn lines(&self, tool: &Object) -> String {
+        let description = tool.text("description").unwrap_or_default();
+        match description.trim().lines().next() {
+            Some(first) if self.descriptions => format!("{}\n    {first}\n", name(tool)),
+            _ => format!("{}\n", name(tool)),
+        }
+    }
+}
+
+/// An empty list is right for a server that is configured, and a slip for one that is not.
+fn nothing_of(server: &str, settings: &Settings, output: Output) -> Result<(), Failure> {
+    let names = || settings.servers.iter().map(|server| server.name.as_str());
+    if names().any(|known| known == server) {
+        output.note(&format!("`{server}` offers no tools at the moment"));
+        return Ok(());
+    }
+    let failure = Failure::new(
+        Exit::Usage,
+        "unknown_server",
+        format!("there is no server `{server}`"),
+    );
+    let near = names().find(|known| strsim::damerau_levenshtein(known, server) <= 2);
+    Err(match near {
+        Some(near) => failure.help(format!("did you mean `{near}`?")),
+        None => failure.help("see which there are:  janus config show"),
+    })
+}
+
+impl Call {
+    async fn run(&self, client: &Client, output: Output) -> Result<Exit, Failure> {
+        let given = arguments::Given::of(&self.arguments, self.args.as_deref())?;
+        let tools = tools(client).await?;
+        let tool = tools.iter().find(|tool| name(tool) == self.name);
+        // A tool that is not listed may be one that a rule hides: the gateway says which rule.
+        let schema = tool
+            .and_then(|tool| tool.object("inputSchema"))
+            .unwrap_or_else(Object::empty);
+        let arguments = given.object(&schema)?;
+        let result = match call(client, &self.name, &schema, arguments).await? {
+            Answer::Result(result) => result,
+            Answer::Refused(refused) => return Err(answer::refused(&refused, tool.is_some())),
+        };
+        answer::show(&self.name, &result, output)
+    }
+}
+
+/// Every tool, in the order of the gateway.
+pub(super) async fn tools(client: &Client) -> Result<Vec<Object>, Failure> {
+    let (mut tools, mut cursor) = (Vec::new(), None::<Json>);
+    for _ in 0..MOST_PAGES {
+        let ask = Ask {
+            method: "tools/list",
+            name: None,
+            params: cursor
+                .into_iter()
+                .map(|cursor| Edit::Set("cursor", cursor))
+                .collect(),
+            headers: Vec::new(),
+        };
+        let page = match client.ask(ask).await? {
+            Answer::Result(page) => page,
+            Answer::Refused(refused) => return Err(answer::refused(&refused, true)),
+        };
+        let listed = page.get("tools").and_then(|tools| tools.elements());
+        tools.extend(
+            listed
+                .into_iter()
+                .flatten()
+                .filter_map(|tool| tool.object()),
+        );
+        cursor = page.get("nextCursor").filter(|cursor| !cursor.is_null());
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(tools)
+}
+
+/// Calls a tool. Its schema says which arguments are repeated in headers.
+pub(super) async fn call(
+    client: &Client,
+    name: &str,
+    schema: &Object,
+    arguments: Object,
+) -> Result<Answer, Failure> {
+    let ask = Ask {
+        method: "tools/call",
+        name: Some(name),
+        params: vec![
+            Edit::Set("name", Json::string(name)),
+            Edit::Set("arguments", arguments.json().clone()),
+        ],
+        headers: param_header::headers(schema.json(), arguments.json()),
+    };
+    client.ask(ask).await
+}
+
+pub(super) fn name(tool: &Object) -> String {
+    tool.text("name").unwrap_or_default()
+}

@@ -1,0 +1,150 @@
+//! The whole of it against real processes and real HTTP servers.
+
+mod process;
+mod remote;
+pub(super) mod scripted;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Change, Failure, State, Upstream};
+use crate::authn::Caller;
+use crate::binding::Binding;
+use crate::model::{
+    AccountId, Command, Endpoint, EraChoice, HttpEndpoint, Listen, ProxySettings, Server,
+    ServerName, Settings, Sharing, Subject, ToolFilter,
+};
+use crate::policy::Policy;
+use crate::protocol::{
+    Body, ClientFacts, Envelope, Event, EventQueue, Events, Json, ListKind, Relayed, Request,
+    Revision,
+};
+
+/// No test waits for it to pass.
+const PATIENT: Duration = Duration::from_mins(1);
+
+/// Janus's upstream side with one server behind it.
+struct Rig {
+    upstream: Upstream,
+    account: AccountId,
+    server: Server,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+fn server(endpoint: Endpoint) -> Server {
+    Server {
+        name: ServerName::new("s").unwrap(),
+        endpoint,
+        description: None,
+        timeout: PATIENT,
+        idle: None,
+        sharing: Sharing::Auto,
+        era: EraChoice::Auto,
+        tools: ToolFilter::default(),
+    }
+}
+
+fn client(session: Option<&str>) -> Arc<ClientFacts> {
+    let capabilities = Json::parse(r#"{"elicitation":{}}"#.into()).unwrap();
+    Arc::new(ClientFacts {
+        revision: Revision::V2025_11_25,
+        capabilities: capabilities.object().unwrap(),
+        info: None,
+        session: session.map(Arc::from),
+    })
+}
+
+impl Rig {
+    fn new(server: Server) -> Self {
+        let settings = Settings {
+            file: None,
+            listen: Listen {
+                http: ([127, 0, 0, 1], 0).into(),
+                socket: "/nowhere".into(),
+                session_idle: PATIENT,
+            },
+            state_directory: "/nowhere".into(),
+            servers: vec![Arc::new(server.clone())],
+            child_environment: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".into())],
+            proxy: ProxySettings::default(),
+        };
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        Self {
+            upstream: Upstream::new(&settings, tasks.clone(), shutdown.clone()),
+            account: AccountId::default_of(&server.name),
+            server,
+            tasks,
+            shutdown,
+        }
+    }
+
+    /// Begins, and waits for the lists.
+    async fn start(&self) {
+        self.upstream.start();
+        self.upstream.settled(&self.account, PATIENT).await;
+    }
+
+    async fn call(&self, session: &str, tool: &str) -> Result<Relayed, Failure> {
+        self.call_with(session, tool, &Events::channel().0).await
+    }
+
+    async fn call_with(
+        &self,
+        session: &str,
+        tool: &str,
+        events: &Events,
+    ) -> Result<Relayed, Failure> {
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{{"name":"{tool}","arguments":{{"region":"north"}}}}}}"#
+        );
+        let request = Request {
+            message: Envelope::parse(message.into()).unwrap(),
+            client: client(Some(session)),
+            param_headers: Vec::new(),
+            over_http: true,
+        };
+        let subject = Subject::Tool(tool.to_owned());
+        let scope = Binding::new([&self.server.name])
+            .scope(&Caller::from_stdio(), "/mcp")
+            .unwrap();
+        let route = scope.route(&self.account, subject.clone()).unwrap();
+        let permitted = Policy::new([&self.server])
+            .permit(&self.account, &subject, route)
+            .unwrap();
+        self.upstream.forward(permitted, &request, events).await
+    }
+
+    fn tools(&self) -> Vec<String> {
+        let listing = self.upstream.listing(&self.account);
+        let tools = listing.of(ListKind::Tools).iter();
+        tools.map(|tool| tool.key.clone()).collect()
+    }
+
+    async fn state(&self, wanted: impl FnMut(&State) -> bool) -> State {
+        let mut state = self.upstream.state(&self.account);
+        state.wait_for(wanted).await.unwrap().clone()
+    }
+
+    /// Ends it, and sees that no task is left.
+    async fn end(self) {
+        self.upstream.shutdown().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+fn value(relayed: Result<Relayed, Failure>) -> serde_json::Value {
+    match relayed.unwrap().body {
+        Body::Whole(json) => json.read().unwrap(),
+        Body::Stream(_) => panic!("a short answer is whole"),
+    }
+}
+
+async fn next(queue: &EventQueue) -> Event {
+    poll_fn(|cx| queue.poll_next(cx)).await
+}

@@ -1,0 +1,106 @@
+//! What must arrive: the very text that was sent, but for the members that Janus is there to edit.
+//!
+//! Every edit that is allowed is here. One that is not here is a bug.
+
+use super::case::{Case, Step, Values};
+use super::client::{ASKABLE, CLIENT_INFO};
+use super::text::{Members, decoded};
+use crate::support::Era;
+
+/// The eras of both sides of Janus.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides {
+    pub(super) client: Era,
+    pub(super) server: Era,
+}
+
+/// What only modern requests say, in `_meta`.
+const MODERN_KEYS: [&str; 4] = [
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/logLevel",
+];
+/// What only modern results say.
+const MODERN_RESULT: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+
+/// The request as the server must get it. `sent` has the client's values, `received` the server's id and token.
+pub(super) fn request(case: &Case, sent: &Values, received: &Values, sides: Sides) -> String {
+    let values = Values {
+        prefix: "",
+        meta: sent.meta,
+        ..received.clone()
+    };
+    let text = case.render(&case.request, &values);
+    let mut message = Members::of(&text);
+    if !sent.prefix.is_empty() {
+        message.change("params", |params| {
+            // A name that lost its prefix is Janus's to spell.
+            if let Some(name) = params.get("name").and_then(decoded) {
+                params.set("name", &format!("\"{name}\""));
+            }
+        });
+    }
+    match (sides.client, sides.server) {
+        (Era::Modern, Era::Legacy) => message.change("params", |params| {
+            params.change("_meta", |meta| {
+                for key in &MODERN_KEYS {
+                    meta.remove(key);
+                }
+            });
+        }),
+        (Era::Legacy, Era::Modern) => message.change("params", |params| {
+            params.change("_meta", |meta| {
+                meta.set(MODERN_KEYS[0], "\"2026-07-28\"");
+                meta.set(MODERN_KEYS[1], ASKABLE);
+                meta.set(MODERN_KEYS[2], CLIENT_INFO);
+            });
+        }),
+        _ => {}
+    }
+    message.text()
+}
+
+/// What the client must get for a step of the script.
+pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> String {
+    match step {
+        Step::Ask { question, .. } => case.render(question, sent),
+        Step::Say(text) => {
+            let text = case.render(text, sent);
+            let message = Members::of(&text);
+            if message.get("result").is_some() {
+                response(case, message, sides)
+            } else {
+                text
+            }
+        }
+    }
+}
+
+/// Only the members of one era come and go, and what the other era has no form for.
+pub(super) fn response(case: &Case, mut message: Members, sides: Sides) -> String {
+    match (sides.server, sides.client) {
+        (Era::Legacy, Era::Modern) => message.change("result", |result| {
+            for key in &MODERN_RESULT {
+                result.remove(key);
+            }
+            // What a legacy server says nothing about is stale at once.
+            if case.request.contains("resources/read") || case.request.contains("/list") {
+                result.put_first("cacheScope", "\"private\"");
+                result.put_first("ttlMs", "0");
+            }
+            result.put_first("resultType", "\"complete\"");
+        }),
+        (Era::Modern, Era::Legacy) => message.change("result", |result| {
+            for key in &MODERN_RESULT {
+                result.remove(key);
+            }
+            let structured = result.get("structuredContent");
+            if structured.is_some_and(|value| Members::try_of(value).is_none()) {
+                result.remove("structuredContent");
+            }
+        }),
+        _ => {}
+    }
+    message.text()
+}
