@@ -3,7 +3,7 @@
 //! Invariants:
 //! - `gateway` knows no HTTP and no session beyond its name.
 //! - Lists and calls go through the same view: what is listed can be called, what is not listed cannot.
-//! - One place, [`error`], turns failures into what a client reads.
+//! - One place, `error`, turns failures into what a client reads.
 
 mod changes;
 mod completion;

@@ -47,7 +47,11 @@ impl Call<'_> {
         let completion = match self.era {
             Era::Legacy => Completion::Complete,
             // What the server wants carried is sealed, so all of it is needed; so is what does not say early what it is.
-            Era::Modern => completion(Some(head::result_type(text, result)?)),
+            Era::Modern => match head::result_type(text, result) {
+                Some(kind) => completion(Some(kind)),
+                None if may_be_sealed(text) => return None,
+                None => Completion::Complete,
+            },
         };
         (completion == Completion::Complete).then_some(completion)
     }
@@ -129,6 +133,12 @@ impl Call<'_> {
     pub(super) fn is_ours(&self, id: &Json) -> bool {
         is(id, self.outgoing.id)
     }
+}
+
+/// Whether the head of a result that has not said what it is has a member of those that carry what must be sealed.
+fn may_be_sealed(head: &[u8]) -> bool {
+    let has = |member: &str| memchr::memmem::find(head, member.as_bytes()).is_some();
+    has("\"inputRequests\"") || has("\"requestState\"") || has("\"taskId\"")
 }
 
 /// Whether `json` is the number, or its digits as a string.
