@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 
-use super::{failed_call, gone, good, held, others_are_served, server};
+use super::{failed_call, gone, good, held, others_are_served, server, text_again};
 use crate::support::{Client, Era, Janus};
 
 const BAD: &str = "/mcp/@bad";
@@ -38,13 +38,13 @@ async fn a_child_that_dies_in_mid_call_leaves_the_outcome_unknown_and_is_started
             error,
             json!({ "code": "outcome_unknown", "account": "bad/default", "sent": true })
         );
-        assert_ne!(client.text("pid", json!({})).await, pid);
+        assert_ne!(text_again(&mut client, "pid").await, pid);
     }
     let mut client = Client::open(janus.http(), BAD, Era::Legacy).await;
     let mut other = Client::open(janus.unix(), BAD, Era::Modern).await;
     // Whoever else waited for it learns the same.
     let (dead, bystander) = tokio::join!(failed_call(&mut client, "never"), async {
-        other.text("echo", json!({})).await;
+        text_again(&mut other, "echo").await;
         failed_call(&mut other, "die").await
     });
     assert_eq!(
@@ -238,7 +238,7 @@ async fn a_server_that_ends_at_the_modern_question_is_started_again_and_asked_th
     assert_eq!(starts(), 2);
     // What was found out is remembered.
     failed_call(&mut client, "die").await;
-    assert_eq!(client.text("echo", json!({})).await, "echo");
+    assert_eq!(text_again(&mut client, "echo").await, "echo");
     assert_eq!(starts(), 3);
     others_are_served(&janus).await;
 }
@@ -294,7 +294,7 @@ async fn what_a_child_has_started_ends_with_it() {
     let (_, error) = failed_call(&mut client, "die").await;
     assert_eq!(error["code"], "outcome_unknown");
     gone(first).await;
-    assert_eq!(client.text("echo", json!({})).await, "echo");
+    assert_eq!(text_again(&mut client, "echo").await, "echo");
     let second = held(&listener).await;
     others_are_served(&janus).await;
     let (ended, _home) = janus.stop();

@@ -109,6 +109,35 @@ async fn session(http: &Http, path: &str, revision: &str) -> String {
     id
 }
 
+/// The text of a call to a server that was lost a moment ago. One that ended within a second of its start is not
+/// started again at once; who calls meanwhile is told so, and that nothing was sent.
+async fn text_again(client: &mut Client, tool: &str) -> String {
+    within("the server", async {
+        loop {
+            let params = json!({ "name": tool, "arguments": {} });
+            let result = client.result("tools/call", params).await;
+            if result["isError"] != true {
+                return result["content"][0]["text"].as_str().unwrap().to_owned();
+            }
+            let (text, error) = failure(&result);
+            assert!(text.contains("Nothing was sent."), "{text}");
+            assert_eq!(
+                (&error["code"], &error["sent"]),
+                (&json!("unavailable"), &json!(false)),
+                "{text}"
+            );
+        }
+    })
+    .await
+}
+
+/// The stream ends; the first list of a server may be told before.
+async fn ends(stream: &mut Reply) {
+    while let Some(message) = stream.message().await {
+        assert_eq!(message["method"], "notifications/tools/list_changed");
+    }
+}
+
 /// The parts of a failed call: its text and what `dev.janus/error` says.
 async fn failed_call(client: &mut Client, tool: &str) -> (String, Value) {
     let params = json!({ "name": tool, "arguments": {} });

@@ -61,7 +61,7 @@ async fn a_session_is_known_on_its_own_path_until_it_is_deleted() {
             (deleted.status.as_u16(), deleted.text().await),
             (200, String::new())
         );
-        assert_eq!(stream.message().await, None);
+        super::ends(&mut stream).await;
         assert_eq!(refusal(door.post(VIEW, &own, &ping).await).await, unknown);
         assert_eq!(refusal(door.get(VIEW, &own).await).await, unknown);
         assert_eq!(refusal(door.delete(VIEW, &own).await).await, unknown);
