@@ -17,14 +17,17 @@ impl Inner {
                 account: self.account.clone(),
                 status: status.as_u16(),
             },
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Failure::Unreachable {
-                account: self.account.clone(),
-                reason: format!("it answered HTTP {status}"),
-                retry_in: retry_after(headers),
-            },
+            // The gateway lost the server, and with it what the server has done by then.
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                self.interrupted(format!("a gateway on the way answered HTTP {status}"))
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Failure::Unreachable {
+                    account: self.account.clone(),
+                    reason: format!("it answered HTTP {status}"),
+                    retry_in: retry_after(headers),
+                }
+            }
             _ => self.bad(format!("HTTP {status}")),
         }
     }
