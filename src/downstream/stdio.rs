@@ -103,7 +103,12 @@ impl Peer {
                 let error = RpcError::new(code::PARSE_ERROR, "the array is not JSON");
                 return self.write(error_text(None, &error)).await;
             };
-            for message in array.elements().unwrap_or_default() {
+            let messages = array.elements().unwrap_or_default();
+            if messages.is_empty() {
+                let error = RpcError::new(code::INVALID_REQUEST, "the array is empty");
+                return self.write(error_text(None, &error)).await;
+            }
+            for message in messages {
                 self.parsed(session.as_ref(), Envelope::of(&message)).await;
             }
             return;
