@@ -141,6 +141,7 @@ fn item(kind: ListKind, json: &Json, headers: bool) -> Result<String, (Option<St
         .ok_or_else(|| (None, "it is no object".to_owned()))?;
     let key = object
         .text(kind.key())
+        .filter(|key| !key.is_empty())
         .ok_or_else(|| (None, format!("it has no `{}`", kind.key())))?;
     if kind != ListKind::Tools {
         return Ok(key);
