@@ -65,6 +65,7 @@ pub(super) fn request(
         client: Arc::new(client),
         param_headers,
         over_http: headers.is_some(),
+        log_level: None,
     })
 }
 

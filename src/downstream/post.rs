@@ -264,6 +264,7 @@ impl Downstream {
             client: Arc::clone(&session.client),
             param_headers: Vec::new(),
             over_http: true,
+            log_level: Some(session.questions.level()),
         };
         let edge = if accepted.events {
             Edge::Legacy(Arc::clone(&session.questions))

@@ -208,6 +208,7 @@ impl Peer {
             client: Arc::clone(&session.client),
             param_headers: Vec::new(),
             over_http: false,
+            log_level: Some(session.questions.level()),
         };
         let edge = Edge::Legacy(Arc::clone(&session.questions));
         let conversation =

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::{Notify, oneshot};
 
-use super::{Edit, Envelope, Era, Json, Object, Revision, RpcError, code};
+use super::{Edit, Envelope, Era, Json, LogLevel, Object, Revision, RpcError, code};
 
 /// What is known of the client beside who it is: how it speaks and what it can be asked.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub struct Request {
     pub param_headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether it came over a transport that has headers at all: there, a missing one is an error.
     pub over_http: bool,
+    /// Legacy: the least severe log message that the session wants. A modern request says it in its `_meta`.
+    pub log_level: Option<LogLevel>,
 }
 
 impl Request {

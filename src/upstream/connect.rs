@@ -166,7 +166,9 @@ impl Account {
         match dialled {
             Ok(dialled) => self.stand(slot, dialled, failures).await,
             Err(failure) => {
-                tracing::warn!(account = %self.id(), "{failure}");
+                if !matches!(failure, Failure::Stopping { .. }) {
+                    tracing::warn!(account = %self.id(), "{failure}");
+                }
                 let failures = failures.saturating_add(1);
                 let down = Self::down(slot, failure, began, failures);
                 let connecting = slot.status.send_if_modified(|status| {

@@ -128,21 +128,15 @@ fn meta_for(
         (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => {}
         (Era::Modern, Era::Legacy) => edits.extend(meta::MODERN_REQUEST_KEYS.map(Edit::Remove)),
         (Era::Legacy, Era::Modern) => {
-            edits.push(Edit::Set(
-                meta::PROTOCOL_VERSION,
-                Json::string(revision.as_str()),
-            ));
-            edits.push(Edit::Set(
-                meta::CLIENT_CAPABILITIES,
-                askable(&request.client.capabilities),
-            ));
-            edits.extend(
-                request
-                    .client
-                    .info
-                    .clone()
-                    .map(|info| Edit::Set(meta::CLIENT_INFO, info)),
-            );
+            let version = Json::string(revision.as_str());
+            edits.push(Edit::Set(meta::PROTOCOL_VERSION, version));
+            let capabilities = askable(&request.client.capabilities);
+            edits.push(Edit::Set(meta::CLIENT_CAPABILITIES, capabilities));
+            let info = request.client.info.clone();
+            edits.extend(info.map(|info| Edit::Set(meta::CLIENT_INFO, info)));
+            // What a session said once, a modern server must be told each time.
+            let level = request.log_level.map(|level| Json::string(level.as_str()));
+            edits.extend(level.map(|level| Edit::Set(meta::LOG_LEVEL, level)));
         }
     }
     (!edits.is_empty()).then(|| meta.edited(&edits))
@@ -178,7 +172,7 @@ mod tests {
     use crate::authn::Caller;
     use crate::binding::Binding;
     use crate::model::{AccountId, ServerName};
-    use crate::protocol::ClientFacts;
+    use crate::protocol::{ClientFacts, LogLevel};
 
     fn outgoing(message: &str, subject: Subject, client: Revision, server: Revision) -> Outgoing {
         let name = ServerName::new("s").unwrap();
@@ -196,6 +190,7 @@ mod tests {
             }),
             param_headers: Vec::new(),
             over_http: true,
+            log_level: Some(LogLevel::Notice),
         };
         Outgoing::relayed(&request, &route, 9, server)
     }
@@ -243,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             sent.text.as_str(),
-            r#"{"jsonrpc":"2.0","id":9,"method":"prompts/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#
+            r#"{"jsonrpc":"2.0","id":9,"method":"prompts/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/logLevel":"notice"}}}"#
         );
     }
 }

@@ -69,9 +69,13 @@ impl Questions {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
+    /// The least severe level the client wants.
+    pub(in crate::downstream) fn level(&self) -> LogLevel {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the client wants this notification: log messages by their level, all others.
     pub(in crate::downstream) fn wants(&self, message: &Envelope) -> bool {
-        let wanted = *self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        log_level(message).is_none_or(|level| level >= wanted)
+        log_level(message).is_none_or(|level| level >= self.level())
     }
 }

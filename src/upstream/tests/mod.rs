@@ -107,6 +107,7 @@ impl Rig {
             client: client(Some(session)),
             param_headers: Vec::new(),
             over_http: true,
+            log_level: None,
         };
         let subject = Subject::Tool(tool.to_owned());
         let scope = Binding::new([&self.server.name])

@@ -54,6 +54,7 @@ pub(super) fn request(case: &Case, sent: &Values, received: &Values, sides: Side
                 meta.set(MODERN_KEYS[0], "\"2026-07-28\"");
                 meta.set(MODERN_KEYS[1], ASKABLE);
                 meta.set(MODERN_KEYS[2], CLIENT_INFO);
+                meta.set(MODERN_KEYS[3], "\"info\"");
             });
         }),
         _ => {}

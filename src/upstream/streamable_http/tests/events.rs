@@ -100,14 +100,14 @@ async fn a_long_result_in_an_event_is_handed_on_before_it_is_whole() {
         async {
             let writer = server.next().await.events();
             writer
-                .write(r#"data: {"jsonrpc":"2.0","result":{"resultType":"x","a":""#)
+                .write(r#"data: {"jsonrpc":"2.0","result":{"resultType":"complete","a":""#)
                 .await;
             writer.write(&"x".repeat(70_000)).await;
             writer
         }
     );
     let answer = answer.unwrap();
-    assert_eq!(answer.completion, Completion::Extension);
+    assert_eq!(answer.completion, Completion::Complete);
     let Body::Stream(mut body) = answer.body else {
         panic!("collected");
     };
