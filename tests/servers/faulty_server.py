@@ -96,8 +96,9 @@ def call(id, name, arguments, token):
     elif name == "long_id_last":
         line(json.dumps({"jsonrpc": "2.0", "result": content("x" * LONG), "id": id}))
     elif name == "hold":
-        progress(token, 1)
+        # Held before it is told, so that whoever hears of it can release it.
         held.append((id, token))
+        progress(token, 1)
         while waiting and len(held) >= waiting[0][1]:
             answer(waiting.pop(0)[0], "held")
     elif name == "wait_held":
