@@ -15,6 +15,7 @@ mod listener;
 mod modern;
 mod post;
 mod reply;
+mod respond;
 mod service;
 mod stdio;
 

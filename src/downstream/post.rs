@@ -18,30 +18,21 @@ use crate::protocol::{
     Envelope, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
 };
 
-use super::adapt::modern_status;
 use super::call::Call;
-use super::conversation::{Conversation, Edge, Next, requested_level};
+use super::conversation::{Conversation, Edge, requested_level};
 use super::legacy::{Opened, Session};
 use super::reply::{EventStream, Reply};
+use super::respond::{Accepted, array, modern_or_bad, respond};
 use super::service::{
     accepts, answer, event_stream, json, refused, rpc_error, session_id, session_unknown,
 };
 use super::{Downstream, modern};
 
-/// How long the head of a response is held, so that its status and form can follow from what comes.
-const HOLD_HEAD: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
 const READ_BODY: Duration = Duration::from_mins(1);
 
 /// Messages in one array.
 const LONGEST_BATCH: usize = 100;
-
-/// What the client takes.
-#[derive(Debug, Clone, Copy)]
-struct Accepted {
-    json: bool,
-    events: bool,
-}
 
 impl Downstream {
     pub(super) async fn post(
@@ -314,77 +305,6 @@ impl Session {
             _ => {}
         }
     }
-}
-
-/// The answer to one request: plain JSON where the response comes first, else a stream of events.
-/// `session`: whether its stream is primed; `None` in the modern era.
-async fn respond(mut call: Call, accepted: Accepted, session: Option<bool>) -> Response<Reply> {
-    if !accepted.events {
-        return match call.response().await {
-            Some(response) => json(
-                status(session, response.code),
-                Reply::response(response.body),
-            ),
-            None => answer(StatusCode::ACCEPTED, Reply::empty()),
-        };
-    }
-    let first = tokio::time::timeout(HOLD_HEAD, std::future::poll_fn(|cx| call.poll_next(cx)))
-        .await
-        .ok();
-    match first {
-        Some(Next::Response(response))
-            if accepted.json || status(session, response.code) != StatusCode::OK =>
-        {
-            json(
-                status(session, response.code),
-                Reply::response(response.body),
-            )
-        }
-        first => event_stream(EventStream::of_calls(
-            vec![call],
-            first,
-            session == Some(true),
-        )),
-    }
-}
-
-/// A refused `initialize`: 404 where the method does not exist in the revision it names, else 400.
-fn modern_or_bad(code: i64) -> StatusCode {
-    match modern_status(Some(code)) {
-        StatusCode::OK => StatusCode::BAD_REQUEST,
-        status => status,
-    }
-}
-
-/// In a session every answer is 200; a modern error has its own status.
-fn status(session: Option<bool>, code: Option<i64>) -> StatusCode {
-    if session.is_some() {
-        StatusCode::OK
-    } else {
-        modern_status(code)
-    }
-}
-
-/// The responses of a batch for a client that takes JSON only.
-async fn array(calls: Vec<Call>) -> Response<Reply> {
-    let responses = futures_util::future::join_all(
-        calls
-            .into_iter()
-            .map(|mut call| async move { call.response().await }),
-    )
-    .await;
-    let mut text = vec![b'['];
-    for response in responses.into_iter().flatten() {
-        if text.len() > 1 {
-            text.push(b',');
-        }
-        match Reply::response(response.body).collect().await {
-            Ok(body) => text.extend_from_slice(&body.to_bytes()),
-            Err(broken) => return refused(StatusCode::BAD_GATEWAY, &broken.to_string()),
-        }
-    }
-    text.push(b']');
-    json(StatusCode::OK, Reply::text(text))
 }
 
 /// A message that is of no session and does not say that it is modern.

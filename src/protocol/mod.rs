@@ -18,7 +18,9 @@ mod json;
 mod listing;
 mod log_level;
 pub mod meta;
+mod object;
 pub mod param_header;
+mod scan;
 mod seal;
 mod splice;
 pub mod sse;
@@ -29,9 +31,10 @@ pub use exchange::{
     Answer, Body, BodyStream, Broken, CacheHint, ClientFacts, Completion, Event, EventQueue,
     Events, Outcome, Question, QuestionKind, Relayed, Request,
 };
-pub use json::{Edit, Json, NotJson, Object};
+pub use json::{Json, NotJson};
 pub use listing::{Item, ListKind, Listing, ServerFacts};
 pub use log_level::LogLevel;
+pub use object::{Edit, Object};
 pub use seal::{Sealer, Unsealed};
 pub use splice::Splice;
 
