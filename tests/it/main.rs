@@ -20,5 +20,6 @@ mod faults;
 mod fidelity;
 mod harness;
 mod readme;
+mod rmcp_peers;
 mod support;
 mod tool;
