@@ -1,19 +1,38 @@
 //! Who is calling.
 //!
+//! A connection has a [`Peer`]: a process of this user, or nobody. A request on it has a [`Caller`]: the peer, the
+//! client that its access key proves, and its working directory as far as that is proved.
+//!
 //! Invariants:
 //! - A [`Caller`] is made here and nowhere else.
 //! - A session id, `clientInfo` or an address is never a caller.
+//! - A directory has a proof, and a weaker one never replaces a stronger one.
+
+mod directory;
 
 use std::fmt;
 
-/// Who is on the other end of a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Caller {
+pub use directory::{Directory, Proof};
+
+use crate::model::ClientId;
+
+/// The process on the other end of a connection. It belongs to this user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer {
     transport: Transport,
+    directory: Option<Directory>,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Caller {
+    client: Option<ClientId>,
+    transport: Transport,
+    directory: Option<Directory>,
 }
 
 /// How the caller reached Janus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
     /// Loopback TCP.
     Tcp,
@@ -34,11 +53,12 @@ pub enum NotAuthenticated {
     Unknown(#[source] std::io::Error),
 }
 
-impl Caller {
+impl Peer {
     /// A program that connected to the loopback address.
     pub fn from_tcp() -> Self {
         Self {
             transport: Transport::Tcp,
+            directory: None,
         }
     }
 
@@ -51,6 +71,7 @@ impl Caller {
         }
         Ok(Self {
             transport: Transport::Unix,
+            directory: None,
         })
     }
 
@@ -58,6 +79,7 @@ impl Caller {
     pub fn from_stdio() -> Self {
         Self {
             transport: Transport::Stdio,
+            directory: None,
         }
     }
 
@@ -65,14 +87,44 @@ impl Caller {
     pub fn transport(&self) -> Transport {
         self.transport
     }
+
+    /// The caller of a request without a key.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            client: None,
+            transport: self.transport,
+            directory: self.directory.clone(),
+        }
+    }
+}
+
+impl Caller {
+    /// The client that its key proves; `None`: a program of this user without one.
+    pub fn client(&self) -> Option<&ClientId> {
+        self.client.as_ref()
+    }
+
+    /// How it reached Janus.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Its working directory, as far as it is proved.
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
+    }
 }
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.transport {
-            Transport::Tcp => "a local program over TCP",
-            Transport::Unix => "a local program over the unix socket",
-            Transport::Stdio => "the parent process",
-        })
+        let how = match self.transport {
+            Transport::Tcp => "over TCP",
+            Transport::Unix => "over the unix socket",
+            Transport::Stdio => "on standard input",
+        };
+        match &self.client {
+            Some(client) => write!(f, "{client} {how}"),
+            None => write!(f, "a local program {how}"),
+        }
     }
 }

@@ -1,30 +1,35 @@
-//! From a scope to exactly one account.
+//! Exactly one account and what is wanted of it.
 
 use crate::model::{AccountId, Subject};
 
-use super::Scope;
+use super::{Chosen, ResolvedFrom};
 
 /// Exactly one account and what is wanted of it, in the server's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    account: AccountId,
+    chosen: Chosen,
     subject: Subject,
 }
 
-impl Scope {
-    /// The route to `subject` at `account`; `None` if the account is not in this scope.
-    pub fn route(&self, account: &AccountId, subject: Subject) -> Option<Route> {
-        self.accounts().contains(account).then(|| Route {
-            account: account.clone(),
+impl Chosen {
+    /// The route to `subject` there.
+    pub fn route(self, subject: Subject) -> Route {
+        Route {
+            chosen: self,
             subject,
-        })
+        }
     }
 }
 
 impl Route {
     /// The account it goes to.
     pub fn account(&self) -> &AccountId {
-        &self.account
+        self.chosen.account()
+    }
+
+    /// Which rule chose the account.
+    pub fn from(&self) -> ResolvedFrom {
+        self.chosen.from()
     }
 
     /// What is wanted.

@@ -89,6 +89,10 @@ pub(super) fn check(
     }
     Ok(Loaded {
         settings: Settings {
+            identity: crate::model::Identity::plain(servers.iter().map(|server| {
+                let accounts = server.accounts.iter().map(|one| one.name.clone());
+                (&server.name, accounts.collect())
+            })),
             file: None,
             listen,
             state_directory,
@@ -113,6 +117,7 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
         problems.add(&at.place, Mistake::BadValue { expected });
     }
     Listen {
+        control: control_socket(environment),
         http: listen
             .http
             .into_value()
@@ -140,6 +145,14 @@ fn refuse_remote(address: SocketAddr, place: &Place, allowed: bool, problems: &m
     };
     let help = "use 127.0.0.1 or [::1], and ssh -L from other machines";
     problems.add_with_help(place, Mistake::does_not_fit(why), help);
+}
+
+/// Beside the MCP socket's usual place. Which file is read must not change where the running daemon is found.
+fn control_socket(environment: &Environment) -> PathBuf {
+    let directory = environment.runtime_directory();
+    std::path::absolute(&directory)
+        .unwrap_or(directory)
+        .join("control.sock")
 }
 
 fn default_socket(environment: &Environment) -> PathBuf {
@@ -173,7 +186,8 @@ fn server(
     let tools = server.tools.or(file::Tools::default());
     Some(Server {
         name,
-        endpoint,
+        accounts: vec![crate::model::Account::only(endpoint)],
+        default: None,
         description: server.description.into_value().map(|text| text.0),
         timeout: server
             .timeout

@@ -39,7 +39,7 @@ fn server(server: &Server, enabled: bool) -> Value {
     let mut put = |key: &str, value: Value| {
         keys.insert(key.to_owned(), value);
     };
-    match &server.endpoint {
+    match &server.accounts[0].endpoint {
         Endpoint::Process(command) => {
             put("command", command.shown().into());
             put(

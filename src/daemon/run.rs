@@ -106,7 +106,7 @@ pub(super) fn compose(
         key.expose(),
         stopping.clone(),
     ));
-    let binding = Binding::new(settings.servers.iter().map(|server| &server.name));
+    let binding = Binding::new(&settings.identity, &settings.servers);
     let downstream = Downstream::new(
         gateway,
         binding,

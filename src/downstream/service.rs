@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 
 use crate::authn::{Caller, Transport};
-use crate::binding::Scope;
+use crate::binding::{Entry, Scope};
 use crate::protocol::{RpcError, code, header};
 
 use super::legacy::{KeptStream, Reading};
@@ -32,7 +32,12 @@ impl Downstream {
         if let Err(foreign) = guarded {
             return Ok(refused(StatusCode::FORBIDDEN, &foreign.to_string()));
         }
-        let scope = match self.binding.scope(caller, request.uri().path()) {
+        let entry = Entry {
+            caller: caller.clone(),
+            path: request.uri().path().into(),
+            profile: None,
+        };
+        let scope = match self.binding.scope(&entry) {
             Ok(scope) => Arc::new(scope),
             Err(unknown) => return Ok(refused(StatusCode::NOT_FOUND, &unknown.to_string())),
         };

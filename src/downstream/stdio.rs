@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authn::Caller;
-use crate::binding::{Scope, Unknown};
+use crate::authn;
+use crate::binding::{Entry, Refused, Scope};
 use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
 
 use super::adapt::{Response, ResponseBody, error_text};
@@ -43,12 +43,17 @@ struct Peer {
 
 impl Downstream {
     /// Serves one client until its input ends or Janus stops; what it still waits for is then cancelled.
-    pub async fn stdio<R, W>(self, path: &str, input: R, output: W) -> Result<(), Unknown>
+    pub async fn stdio<R, W>(self, path: &str, input: R, output: W) -> Result<(), Refused>
     where
         R: AsyncBufRead + Unpin,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let scope = Arc::new(self.binding.scope(&Caller::from_stdio(), path)?);
+        let entry = Entry {
+            caller: authn::Peer::from_stdio().caller(),
+            path: path.into(),
+            profile: None,
+        };
+        let scope = Arc::new(self.binding.scope(&entry)?);
         let (lines, queue) = mpsc::channel(LINES);
         let writer = self.tasks.spawn(write(queue, output));
         let stopping = self.stopping.clone();

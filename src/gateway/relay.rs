@@ -20,7 +20,7 @@ impl Gateway {
         request: Request,
         events: &Events,
     ) -> Outcome {
-        let Some(route) = scope.route(account, subject) else {
+        let Some(route) = scope.member(account).map(|chosen| chosen.route(subject)) else {
             return error::invalid_params("the account is not in reach here");
         };
         let (account, subject) = (route.account().clone(), route.subject().clone());

@@ -162,7 +162,10 @@ impl Gateway {
                 return;
             }
             let subject = Subject::Method(message.method().to_owned());
-            let Some(route) = scope.route(account, subject.clone()) else {
+            let Some(route) = scope
+                .member(account)
+                .map(|chosen| chosen.route(subject.clone()))
+            else {
                 continue;
             };
             if let Ok(permitted) = self.policy.permit(account, &subject, route) {

@@ -5,6 +5,7 @@
 //! - A type that holds a secret has neither `Display` nor `Serialize`, and its `Debug` prints `****`.
 
 mod hex;
+mod identity;
 mod name;
 mod secret;
 mod server;
@@ -12,8 +13,11 @@ mod settings;
 mod subject;
 
 pub use hex::hex;
-pub use name::{AccountId, AccountName, BadName, ProfileName, ServerName};
+pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Written};
+pub use name::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerName};
 pub use secret::{Secret, looks_secret};
-pub use server::{Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter};
+pub use server::{
+    Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter,
+};
 pub use settings::{Listen, ProxySettings, Settings};
 pub use subject::Subject;

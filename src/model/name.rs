@@ -1,4 +1,4 @@
-//! The names of servers, accounts and profiles.
+//! The names of servers, accounts, profiles and clients.
 //!
 //! A server's name becomes the head of every tool name (`SERVER__TOOL`), so it is short, made of the characters
 //! that every model provider accepts, and holds no double underscore.
@@ -66,6 +66,8 @@ names! {
     AccountName;
     /// The accounts that belong together; with no `profiles:` in the configuration there is one, `default`.
     ProfileName;
+    /// A program that connects, proved by an access key: `claude-code`.
+    ClientId;
 }
 
 /// One identity at one server, written `github/client_a`. Every cache, connection and log line is keyed by it.
@@ -85,7 +87,7 @@ impl AccountId {
     pub fn default_of(server: &ServerName) -> Self {
         Self {
             server: server.clone(),
-            account: AccountName("default".into()),
+            account: AccountName::default_account(),
         }
     }
 
@@ -97,6 +99,13 @@ impl AccountId {
     /// The account's own name.
     pub fn account(&self) -> &AccountName {
         &self.account
+    }
+}
+
+impl AccountName {
+    /// The one account of a server that lists none.
+    pub fn default_account() -> Self {
+        Self("default".into())
     }
 }
 

@@ -4,15 +4,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Secret, ServerName};
+use super::{AccountId, AccountName, Secret, ServerName, Written};
 
 /// Something Janus talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The head of its tools' names.
     pub name: ServerName,
-    /// Where it is and how to reach it.
-    pub endpoint: Endpoint,
+    /// In the order of the file; never empty. Without `accounts:` there is one, `default`.
+    pub accounts: Vec<Account>,
+    /// The account that is meant where nothing else decides.
+    pub default: Option<(AccountName, Written)>,
     /// Shown to the model before each of its tools.
     pub description: Option<String>,
     /// How long a request may go without any sign of progress.
@@ -25,6 +27,38 @@ pub struct Server {
     pub era: EraChoice,
     /// The tools people want to see of it.
     pub tools: ToolFilter,
+}
+
+/// One identity at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: AccountName,
+    /// Where the server is for this account and how to reach it: the server's keys with the account's own over them.
+    pub endpoint: Endpoint,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Shown beside its name, never instead of it.
+    pub color: Option<Colour>,
+    /// Where it is written.
+    pub written: Written,
+}
+
+/// The colour of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// `red`
+    Red,
+    /// `yellow`
+    Yellow,
+    /// `green`
+    Green,
+    /// `blue`
+    Blue,
+    /// `magenta`
+    Magenta,
+    /// `cyan`
+    Cyan,
 }
 
 /// Where a server is.
@@ -56,6 +90,33 @@ pub struct HttpEndpoint {
     pub headers: Vec<(http::HeaderName, Secret)>,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca: Option<PathBuf>,
+}
+
+impl Server {
+    /// Its accounts by their full names, in the order of the file.
+    pub fn account_ids(&self) -> impl Iterator<Item = AccountId> {
+        self.accounts
+            .iter()
+            .map(|account| AccountId::new(self.name.clone(), account.name.clone()))
+    }
+
+    /// One of its accounts.
+    pub fn account(&self, name: &AccountName) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.name == *name)
+    }
+}
+
+impl Account {
+    /// The account of a server that lists none.
+    pub fn only(endpoint: Endpoint) -> Self {
+        Self {
+            name: AccountName::default_account(),
+            endpoint,
+            label: None,
+            color: None,
+            written: Written::nowhere(),
+        }
+    }
 }
 
 impl Command {

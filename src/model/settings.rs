@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Secret, Server};
+use super::{Identity, Secret, Server};
 
 /// Everything `daemon::run` needs to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// The enabled servers, in the order of the file: the order clients see.
     pub servers: Vec<Arc<Server>>,
+    /// Who may reach what of them.
+    pub identity: Identity,
     /// The minimal environment of every child (PATH, HOME, …), in a fixed order.
     pub child_environment: Vec<(String, OsString)>,
     /// The proxy to remote servers.
@@ -32,6 +34,8 @@ pub struct Listen {
     pub http: SocketAddr,
     /// The unix socket; its directory is made 0700.
     pub socket: PathBuf,
+    /// The control socket, for `janus status` and the like; its directory is made 0700.
+    pub control: PathBuf,
     /// A session nobody used for this long ends.
     pub session_idle: Duration,
 }

@@ -104,18 +104,19 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Command, Endpoint, EraChoice, Sharing, ToolFilter};
+    use crate::model::{Account, Command, Endpoint, EraChoice, Sharing, ToolFilter};
 
     fn policy(include: &[&str], exclude: &[&str]) -> (Policy, AccountId) {
         let own = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
         let name = ServerName::new("s").unwrap();
         let server = Server {
             name: name.clone(),
-            endpoint: Endpoint::Process(Command {
+            accounts: vec![Account::only(Endpoint::Process(Command {
                 program: "x".into(),
                 args: vec![],
                 env: vec![],
-            }),
+            }))],
+            default: None,
             description: None,
             timeout: std::time::Duration::from_mins(1),
             idle: None,

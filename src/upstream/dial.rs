@@ -32,6 +32,7 @@ const INBOX: usize = 256;
 pub(super) struct Dial {
     pub(super) account: AccountId,
     pub(super) server: Arc<Server>,
+    endpoint: Endpoint,
     environment: Arc<[(String, OsString)]>,
     proxy: ProxySettings,
     /// Made when it is needed.
@@ -71,6 +72,7 @@ impl Dial {
     pub(super) fn new(
         account: AccountId,
         server: Arc<Server>,
+        endpoint: Endpoint,
         environment: &[(String, OsString)],
         proxy: &ProxySettings,
         tasks: TaskTracker,
@@ -78,6 +80,7 @@ impl Dial {
         Self {
             account,
             server,
+            endpoint,
             environment: environment.into(),
             proxy: proxy.clone(),
             client: Mutex::default(),
@@ -88,7 +91,7 @@ impl Dial {
 
     /// Whether it is a process.
     pub(super) fn is_pipe(&self) -> bool {
-        matches!(self.server.endpoint, Endpoint::Process(_))
+        matches!(self.endpoint, Endpoint::Process(_))
     }
 
     /// The era it is known or configured to speak.
@@ -107,7 +110,7 @@ impl Dial {
 
     /// Connects.
     pub(super) async fn connect(&self, key: &Key) -> Result<Dialled, Failure> {
-        let dialled = match &self.server.endpoint {
+        let dialled = match &self.endpoint {
             Endpoint::Process(_) => self.process(key).await?,
             Endpoint::Http(_) => self.http(key).await?,
         };
@@ -301,7 +304,7 @@ impl Dial {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (account, limit) = (self.account.clone(), self.server.timeout);
         let tasks = self.tasks.clone();
-        let leg = match &self.server.endpoint {
+        let leg = match &self.endpoint {
             Endpoint::Process(command) => {
                 let environment = &self.environment;
                 Leg::Stdio(stdio::Leg::start(
@@ -364,7 +367,7 @@ impl Dial {
 
     /// When the executable was changed, where it is named by its path. One look at an inode.
     fn executable(&self) -> Option<SystemTime> {
-        match &self.server.endpoint {
+        match &self.endpoint {
             Endpoint::Process(command) if command.program.contains('/') => {
                 std::fs::metadata(&command.program).ok()?.modified().ok()
             }

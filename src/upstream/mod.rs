@@ -51,7 +51,7 @@ pub use self::change::{Change, State};
 use self::dial::Dial;
 pub use self::failure::Failure;
 use crate::binding::Route;
-use crate::model::{AccountId, Settings};
+use crate::model::{AccountId, Server, Settings};
 use crate::policy::Permitted;
 use crate::protocol::{ClientFacts, Envelope, Events, Listing, Relayed, Request};
 
@@ -83,11 +83,12 @@ impl Upstream {
     /// `shutdown` ends what goes on in the background; connections that stand serve on until [`Upstream::shutdown`].
     pub fn new(settings: &Settings, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
-        let account = |server: &Arc<crate::model::Server>| {
-            let id = AccountId::default_of(&server.name);
+        let account = |(server, one): (&Arc<Server>, &crate::model::Account)| {
+            let id = AccountId::new(server.name.clone(), one.name.clone());
             let dial = Dial::new(
                 id.clone(),
                 Arc::clone(server),
+                one.endpoint.clone(),
                 &settings.child_environment,
                 &settings.proxy,
                 tasks.clone(),
@@ -95,8 +96,12 @@ impl Upstream {
             let account = Account::new(dial, changes.clone(), tasks.clone(), shutdown.clone());
             (id, Arc::new(account))
         };
+        let accounts = settings
+            .servers
+            .iter()
+            .flat_map(|server| server.accounts.iter().map(move |one| (server, one)));
         Self(Arc::new(Inner {
-            accounts: settings.servers.iter().map(account).collect(),
+            accounts: accounts.map(account).collect(),
             changes,
             tasks,
             shutdown,

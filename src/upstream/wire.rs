@@ -169,17 +169,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::authn::Caller;
     use crate::binding::Binding;
     use crate::model::{AccountId, ServerName};
     use crate::protocol::{ClientFacts, LogLevel};
 
     fn outgoing(message: &str, subject: Subject, client: Revision, server: Revision) -> Outgoing {
         let name = ServerName::new("s").unwrap();
-        let scope = Binding::new([&name])
-            .scope(&Caller::from_stdio(), "/mcp")
-            .unwrap();
-        let route = scope.route(&AccountId::default_of(&name), subject).unwrap();
+        let account = AccountId::default_of(&name);
+        let scope = Binding::everything([&name]);
+        let route = scope.member(&account).unwrap().route(subject);
         let request = Request {
             message: Envelope::parse(Bytes::copy_from_slice(message.as_bytes())).unwrap(),
             client: Arc::new(ClientFacts {

@@ -270,7 +270,7 @@ servers:
     let server = &loaded.settings.servers[0];
     assert_eq!(server.era, EraChoice::Legacy);
     assert_eq!(server.timeout.as_secs(), 60);
-    let Endpoint::Http(remote) = &server.endpoint else {
+    let Endpoint::Http(remote) = &server.accounts[0].endpoint else {
         panic!()
     };
     assert_eq!(remote.url, "https://h.example/mcp?k=CANARY-environment");
@@ -289,7 +289,7 @@ listen: { socket: ~/s }
         (server.timeout.as_secs(), server.idle.unwrap().as_secs()),
         (5, 600)
     );
-    let Endpoint::Process(process) = &server.endpoint else {
+    let Endpoint::Process(process) = &server.accounts[0].endpoint else {
         panic!()
     };
     assert_eq!(
@@ -486,7 +486,7 @@ proptest! {
         let value = serde_json::json!({ "servers": { "a": { "command": ["x"], "args": names } } });
         let text = serde_yaml::to_string(&value).unwrap().replace('$', "$$");
         let loaded = parse(&text).unwrap();
-        let Endpoint::Process(process) = &loaded.settings.servers[0].endpoint else { panic!() };
+        let Endpoint::Process(process) = &loaded.settings.servers[0].accounts[0].endpoint else { panic!() };
         prop_assert_eq!(&process.args, &names);
     }
 }

@@ -28,8 +28,8 @@ use super::serve::runtime;
 use super::{Context, Exit, Failure};
 use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
-    Command, Endpoint, EraChoice, HttpEndpoint, Listen, ProxySettings, Server, ServerName,
-    Settings, Sharing, ToolFilter,
+    Account, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, ProxySettings, Server,
+    ServerName, Settings, Sharing, ToolFilter,
 };
 
 use scratch::Scratch;
@@ -165,18 +165,27 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
         headers: Vec::new(),
         ca: None,
     };
+    let servers = vec![
+        server("notes", Endpoint::Process(notes))?,
+        server("dice", Endpoint::Http(dice))?,
+    ];
+    let accounts =
+        |server: &Arc<Server>| server.accounts.iter().map(|one| one.name.clone()).collect();
     Ok(Settings {
+        identity: Identity::plain(
+            servers
+                .iter()
+                .map(|server| (&server.name, accounts(server))),
+        ),
         file: None,
         listen: Listen {
             http: (Ipv4Addr::LOCALHOST, 0).into(),
             socket: scratch.path().join("mcp.sock"),
+            control: scratch.path().join("control.sock"),
             session_idle: Duration::from_hours(24),
         },
         state_directory: scratch.path().join("state"),
-        servers: vec![
-            server("notes", Endpoint::Process(notes))?,
-            server("dice", Endpoint::Http(dice))?,
-        ],
+        servers,
         child_environment: context.environment.child_environment(),
         proxy: ProxySettings::default(),
     })
@@ -185,7 +194,8 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
 fn server(name: &str, endpoint: Endpoint) -> Result<Arc<Server>, Failure> {
     Ok(Arc::new(Server {
         name: ServerName::new(name).map_err(anyhow::Error::from)?,
-        endpoint,
+        accounts: vec![Account::only(endpoint)],
+        default: None,
         description: None,
         timeout: SERVER_TIMEOUT,
         idle: None,

@@ -170,7 +170,7 @@ impl Sessions {
     /// The session of that id, for whoever reaches Janus in this scope. To anybody else it does not exist.
     pub(in crate::downstream) fn find(&self, id: &str, scope: &Scope) -> Option<Arc<Session>> {
         let session = self.by_id().get(id).cloned()?;
-        let same = session.scope.caller() == scope.caller()
+        let same = session.scope.client() == scope.client()
             && session.scope.profile() == scope.profile()
             && session.scope.view() == scope.view();
         same.then(|| {

@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Change, Failure, State, Upstream};
-use crate::authn::Caller;
+
 use crate::binding::Binding;
 use crate::model::{
-    AccountId, Command, Endpoint, EraChoice, HttpEndpoint, Listen, ProxySettings, Server,
+    AccountId, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, ProxySettings, Server,
     ServerName, Settings, Sharing, Subject, ToolFilter,
 };
 use crate::policy::Policy;
@@ -39,7 +39,8 @@ struct Rig {
 fn server(endpoint: Endpoint) -> Server {
     Server {
         name: ServerName::new("s").unwrap(),
-        endpoint,
+        accounts: vec![crate::model::Account::only(endpoint)],
+        default: None,
         description: None,
         timeout: PATIENT,
         idle: None,
@@ -66,10 +67,12 @@ impl Rig {
             listen: Listen {
                 http: ([127, 0, 0, 1], 0).into(),
                 socket: "/nowhere".into(),
+                control: "/nowhere".into(),
                 session_idle: PATIENT,
             },
             state_directory: "/nowhere".into(),
             servers: vec![Arc::new(server.clone())],
+            identity: Identity::plain([]),
             child_environment: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".into())],
             proxy: ProxySettings::default(),
         };
@@ -110,10 +113,8 @@ impl Rig {
             log_level: None,
         };
         let subject = Subject::Tool(tool.to_owned());
-        let scope = Binding::new([&self.server.name])
-            .scope(&Caller::from_stdio(), "/mcp")
-            .unwrap();
-        let route = scope.route(&self.account, subject.clone()).unwrap();
+        let scope = Binding::everything([&self.server.name]);
+        let route = scope.member(&self.account).unwrap().route(subject.clone());
         let permitted = Policy::new([&self.server])
             .permit(&self.account, &subject, route)
             .unwrap();

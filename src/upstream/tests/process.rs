@@ -231,7 +231,7 @@ async fn a_call_in_flight_outlives_the_word_to_stop() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told_at_once() {
     let server = process("plain", |server| {
-        let Endpoint::Process(command) = &mut server.endpoint else {
+        let Endpoint::Process(command) = &mut server.accounts[0].endpoint else {
             unreachable!()
         };
         "/nowhere/at-all".clone_into(&mut command.program);
