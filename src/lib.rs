@@ -46,6 +46,7 @@
 //!
 //! `tests/it/architecture.rs` holds which room may use which.
 
+pub mod account;
 pub mod authn;
 pub mod binding;
 pub mod catalog;

@@ -17,6 +17,8 @@ mod route;
 mod rules;
 mod scope;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use choice::{Chosen, NoChoice, ResolvedFrom, Wish};
 pub use explain::{Explanation, Step};

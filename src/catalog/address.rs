@@ -1,11 +1,12 @@
-//! Resource URIs: kept as they are, and told apart only where two accounts of a view use the same one.
+//! Resource URIs: kept as they are, and told apart where two accounts of a view use the same one, or where two accounts
+//! of their server are in scope.
 //!
 //! A URI that two accounts share is shown as `janus://SERVER/ACCOUNT/` followed by the original; a `ui:` one stays a
 //! `ui:` one, because hosts look at the scheme, and becomes `ui://janus/SERVER/ACCOUNT/` followed by the original.
 
 use std::collections::BTreeMap;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, ServerName};
 
 const HEAD: &str = "janus://";
 const UI_HEAD: &str = "ui://janus/";
@@ -13,7 +14,8 @@ const UI_HEAD: &str = "ui://janus/";
 /// The resources and templates of a view, by address.
 #[derive(Debug)]
 pub struct Addresses {
-    accounts: Vec<AccountId>,
+    /// And whether other accounts of the same server are in scope.
+    accounts: Vec<(AccountId, bool)>,
     known: Vec<Known>,
     /// Which accounts use a URI or template.
     users: BTreeMap<String, Vec<AccountId>>,
@@ -32,14 +34,17 @@ pub(super) struct Known {
 pub enum Found {
     /// To this account, under this URI of its own.
     At(AccountId, String),
-    /// To several accounts: the choices, as they can be asked for.
+    /// To a server with several accounts in scope, under this URI: whose it is follows from the choice, not from who
+    /// lists it.
+    Choice(ServerName, String),
+    /// To several servers: the choices, as they can be asked for.
     Ambiguous(Vec<String>),
     /// To none.
     Nowhere,
 }
 
 impl Addresses {
-    pub(super) fn of(accounts: Vec<AccountId>, known: Vec<Known>) -> Self {
+    pub(super) fn of(accounts: Vec<(AccountId, bool)>, known: Vec<Known>) -> Self {
         let mut users: BTreeMap<String, Vec<AccountId>> = BTreeMap::new();
         for one in &known {
             let users = users.entry(one.uri.clone()).or_default();
@@ -56,7 +61,8 @@ impl Addresses {
 
     /// How an account's URI (or template) is shown in this view.
     pub fn shown(&self, account: &AccountId, uri: &str) -> String {
-        let shared = self
+        let shared = self.is_one_of_several(account)
+            || self
             .users
             .get(uri)
             .is_some_and(|users| users.iter().any(|user| user != account));
@@ -65,6 +71,11 @@ impl Addresses {
         } else {
             uri.to_owned()
         }
+    }
+
+    fn is_one_of_several(&self, account: &AccountId) -> bool {
+        let mut accounts = self.accounts.iter();
+        accounts.any(|(known, several)| known == account && *several)
     }
 
     /// Where a URI that a client names leads. First what was told apart, then what is listed, then what a template
@@ -91,7 +102,7 @@ impl Addresses {
         let rest = uri
             .strip_prefix(HEAD)
             .or_else(|| uri.strip_prefix(UI_HEAD))?;
-        let account = self.accounts.iter().find_map(|account| {
+        let account = self.accounts.iter().find_map(|(account, _)| {
             let own = rest
                 .strip_prefix(account.server().as_str())?
                 .strip_prefix('/')?;
@@ -114,11 +125,13 @@ impl Addresses {
         accounts
     }
 
-    #[expect(clippy::unused_self, reason = "reads as a question to the addresses")]
     fn among(&self, accounts: &[AccountId], uri: &str) -> Found {
         match accounts {
             [] => Found::Nowhere,
-            [one] => Found::At(one.clone(), uri.to_owned()),
+            [one] if !self.is_one_of_several(one) => Found::At(one.clone(), uri.to_owned()),
+            [one, others @ ..] if others.iter().all(|other| other.server() == one.server()) => {
+                Found::Choice(one.server().clone(), uri.to_owned())
+            }
             several => Found::Ambiguous(
                 several
                     .iter()
@@ -129,7 +142,8 @@ impl Addresses {
     }
 }
 
-fn told_apart(account: &AccountId, uri: &str) -> String {
+/// A URI that names its account.
+pub fn told_apart(account: &AccountId, uri: &str) -> String {
     let head = if uri.starts_with("ui:") {
         UI_HEAD
     } else {
@@ -189,7 +203,8 @@ mod tests {
             uri: uri.into(),
             template,
         });
-        Addresses::of(vec![account("a"), account("b")], known.collect())
+        let accounts = vec![(account("a"), false), (account("b"), false)];
+        Addresses::of(accounts, known.collect())
     }
 
     #[test]
@@ -227,6 +242,26 @@ mod tests {
             "janus://b/default/file:///x".to_owned(),
         ];
         assert_eq!(view.find("file:///x"), Found::Ambiguous(choices));
+    }
+
+    #[test]
+    fn with_two_accounts_of_a_server_every_address_names_its_account() {
+        let server = ServerName::new("s").unwrap();
+        let account = |name| AccountId::new(server.clone(), crate::model::AccountName::new(name).unwrap());
+        let known = Known {
+            account: account("x"),
+            uri: "file:///n".into(),
+            template: false,
+        };
+        let accounts = vec![(account("x"), true), (account("y"), true)];
+        let view = Addresses::of(accounts, vec![known]);
+        assert_eq!(view.shown(&account("x"), "file:///n"), "janus://s/x/file:///n");
+        assert_eq!(
+            view.find("janus://s/y/file:///n"),
+            Found::At(account("y"), "file:///n".into())
+        );
+        // Whoever lists it: the account that was chosen is meant.
+        assert_eq!(view.find("file:///n"), Found::Choice(server.clone(), "file:///n".into()));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{AccountId, Subject};
+use crate::model::{AccountId, ServerName, Subject};
 use crate::protocol::{Edit, Era, Json, ListKind, Listing, Object};
 
 use super::address::{self, Addresses};
-use super::exposed_name;
+use super::{Argument, argument, exposed_name};
 
 /// One account's contribution to a view.
 #[derive(Debug, Clone)]
@@ -18,6 +18,10 @@ pub struct Source {
     pub description: Option<String>,
     /// What it offers.
     pub listing: Arc<Listing>,
+    /// How a call says which account of the server it means, where it may.
+    pub argument: Option<Arc<Argument>>,
+    /// Whether other accounts of the server are in scope: then a resource's address names its account.
+    pub several: bool,
 }
 
 /// A merged list: ready to send, and able to say where each name leads.
@@ -32,22 +36,27 @@ pub struct Merged {
 /// What a shown name stands for.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The account it belongs to.
-    pub account: AccountId,
+    /// The server it belongs to: one entry serves all of its accounts in scope.
+    pub server: ServerName,
     /// Its own name or URI.
     pub key: String,
+    /// The argument by which a call says which account it means, shown or not; `None` where every name for it is the
+    /// tool's own.
+    pub argument: Option<&'static str>,
 }
 
 impl Merged {
-    /// Merges one list. `denied` says which items the caller's rules hide; `era` is the client's.
+    /// Merges one list. `own` comes first: the tools of Janus itself. `denied` says which items the caller's rules
+    /// hide; `era` is the client's.
     pub fn new(
         kind: ListKind,
+        own: Vec<Json>,
         sources: &[Source],
         era: Era,
         denied: impl Fn(&AccountId, &Subject) -> bool,
     ) -> Self {
         let addresses = Addresses::new(sources);
-        let (mut entries, mut shown) = (BTreeMap::new(), Vec::new());
+        let (mut entries, mut shown) = (BTreeMap::new(), own);
         for source in sources {
             for item in source.listing.of(kind).iter() {
                 let subject = subject(kind, &item.key);
@@ -61,16 +70,18 @@ impl Merged {
                 };
                 let Some(json) = taken else { continue };
                 let name = shown_key(kind, &addresses, source, &item.key);
-                let json = arranged(kind, &addresses, source, json, &item.key, &name);
-                let entry = Entry {
-                    account: source.account.clone(),
-                    key: item.key.clone(),
+                // One copy of each, whatever the number of accounts; and a server that lists a name twice gets its
+                // first one shown: calls could reach only one.
+                let std::collections::btree_map::Entry::Vacant(free) = entries.entry(name) else {
+                    continue;
                 };
-                // A server that lists a name twice gets its first one shown: calls could reach only one.
-                if let std::collections::btree_map::Entry::Vacant(free) = entries.entry(name) {
-                    free.insert(entry);
-                    shown.push(json);
-                }
+                let argument = argument_of(kind, &json);
+                shown.push(arranged(kind, &addresses, source, json, &item.key, free.key(), argument));
+                free.insert(Entry {
+                    server: source.account.server().clone(),
+                    key: item.key.clone(),
+                    argument,
+                });
             }
         }
         Self {
@@ -136,6 +147,7 @@ fn arranged(
     item: Json,
     key: &str,
     name: &str,
+    argument: Option<&'static str>,
 ) -> Json {
     let Some(object) = item.object() else {
         return item;
@@ -148,10 +160,30 @@ fn arranged(
         edits.extend(described(&object, source).map(|text| Edit::Set("description", text)));
         edits.extend(ui_resource(&object, addresses, source).map(|meta| Edit::Set("_meta", meta)));
     }
+    if let (Some(choice), Some(argument)) = (&source.argument, argument) {
+        match kind {
+            ListKind::Tools => {
+                let schema = choice.in_schema(&object, argument);
+                edits.extend(schema.map(|schema| Edit::Set("inputSchema", schema)));
+            }
+            ListKind::Prompts => {
+                edits.push(Edit::Set("arguments", choice.in_arguments(&object, argument)));
+            }
+            ListKind::Resources | ListKind::Templates => {}
+        }
+    }
     if edits.is_empty() {
         item
     } else {
         object.edited(&edits)
+    }
+}
+
+fn argument_of(kind: ListKind, item: &Json) -> Option<&'static str> {
+    match kind {
+        ListKind::Tools => argument::of_tool(&item.object()?),
+        ListKind::Prompts => argument::of_prompt(&item.object()?),
+        ListKind::Resources | ListKind::Templates => None,
     }
 }
 
@@ -199,7 +231,10 @@ impl Addresses {
                     template,
                 })
         });
-        let accounts = sources.iter().map(|source| source.account.clone());
+        let accounts = sources.iter().map(|source| {
+            let account = source.account.clone();
+            (account, source.several)
+        });
         Self::of(accounts.collect(), known.collect())
     }
 }

@@ -6,9 +6,11 @@
 //! - Lists come in the order of the configuration, then in the server's own.
 
 mod address;
+mod argument;
 mod merge;
 mod name;
 
-pub use address::{Addresses, Found};
+pub use address::{Addresses, Found, told_apart};
+pub use argument::Argument;
 pub use merge::{Entry, Merged, Source, for_era};
 pub use name::{NAME_LIMIT, exposed_name};

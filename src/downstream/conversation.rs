@@ -12,13 +12,15 @@ use std::task::{Context, Poll};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::binding::Scope;
+use crate::downstream::reach::Reach;
 use crate::gateway::Gateway;
 use crate::protocol::{
-    Envelope, Event, EventQueue, Events, Json, LogLevel, Outcome, Request, meta,
+    Envelope, Event, EventQueue, Events, Json, LogLevel, Outcome, Request, RpcError, meta,
 };
 
 use super::adapt::{Asked, Response};
-use super::legacy::Questions;
+use super::legacy::{Questions, Session, Sessions};
+use super::refusal;
 
 /// One exchange under way.
 pub(super) struct Conversation {
@@ -40,6 +42,32 @@ pub(super) enum Edge {
     Modern(Option<LogLevel>),
 }
 
+/// As whom a request acts.
+pub(super) enum Acting {
+    /// As was found out already.
+    As(Arc<Scope>),
+    /// As its session does, which may have to ask its client first.
+    In(Arc<Session>, Arc<Reach>, Arc<Sessions>),
+}
+
+impl Acting {
+    async fn scope(self, gateway: &Gateway, events: &Events) -> Result<Arc<Scope>, RpcError> {
+        let (session, reach, sessions) = match self {
+            Self::As(scope) => return Ok(scope),
+            Self::In(session, reach, sessions) => (session, reach, sessions),
+        };
+        let settled = match session.settled(gateway, &reach) {
+            Some(settled) => settled,
+            None => {
+                let found = Box::pin(session.scope(gateway, &reach, events)).await;
+                sessions.keep(&session);
+                found
+            }
+        };
+        settled.map_err(|why| refusal::explained(&why, &reach))
+    }
+}
+
 /// What comes next.
 pub(super) enum Next {
     /// The answer will be a stream, of which nothing is there yet.
@@ -56,15 +84,20 @@ impl Conversation {
     /// Begins to serve a request.
     pub(super) fn begin(
         gateway: &Arc<Gateway>,
-        scope: &Arc<Scope>,
+        acting: Acting,
         request: Request,
         edge: Edge,
         cancel: CancellationToken,
     ) -> Self {
         let (sender, events) = Events::channel();
         let asked = Asked::of(&request);
-        let (gateway, scope) = (Arc::clone(gateway), Arc::clone(scope));
-        let running = async move { gateway.handle(&scope, request, &sender).await };
+        let gateway = Arc::clone(gateway);
+        let running = async move {
+            match acting.scope(&gateway, &sender).await {
+                Ok(scope) => gateway.handle(&scope, request, &sender).await,
+                Err(refused) => Outcome::Error(refused),
+            }
+        };
         Self {
             running: Some(Box::pin(running)),
             events,

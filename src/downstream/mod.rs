@@ -14,19 +14,24 @@ mod legacy;
 mod listener;
 mod modern;
 mod post;
+mod reach;
+mod refusal;
 mod reply;
 mod respond;
 mod service;
 mod stdio;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::authn::Authn;
 use crate::binding::Binding;
 use crate::gateway::Gateway;
+use crate::store::{SessionRecord, Store};
 
 pub use listener::Listener;
 
@@ -34,28 +39,54 @@ pub use listener::Listener;
 #[derive(Debug, Clone)]
 pub struct Downstream {
     gateway: Arc<Gateway>,
-    binding: Arc<Binding>,
+    authn: Arc<Authn>,
+    reach: Arc<reach::Reach>,
     sessions: Arc<legacy::Sessions>,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
 
+/// What it is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What it serves.
+    pub gateway: Arc<Gateway>,
+    /// Who may come in.
+    pub authn: Arc<Authn>,
+    /// What they reach.
+    pub binding: Binding,
+    /// The file that the rules come from.
+    pub file: Option<PathBuf>,
+    /// Where sessions are kept.
+    pub store: Store,
+    /// The sessions of an earlier life.
+    pub sessions: Vec<SessionRecord>,
+    /// A session nobody used for this long ends.
+    pub session_idle: Duration,
+}
+
 impl Downstream {
-    /// Serves this gateway. A session nobody used for `session_idle` ends.
-    pub fn new(
-        gateway: Arc<Gateway>,
-        binding: Binding,
-        session_idle: Duration,
-        tasks: TaskTracker,
-        stopping: CancellationToken,
-    ) -> Self {
+    /// Serves this gateway to whoever `authn` and `binding` let in.
+    pub fn new(parts: Parts, tasks: TaskTracker, stopping: CancellationToken) -> Self {
+        let sessions = legacy::Sessions::new(parts.store, parts.sessions, parts.session_idle);
         Self {
-            gateway,
-            binding: Arc::new(binding),
-            sessions: Arc::new(legacy::Sessions::new(session_idle)),
+            gateway: parts.gateway,
+            authn: parts.authn,
+            reach: Arc::new(reach::Reach::new(parts.binding, parts.file.as_deref())),
+            sessions: Arc::new(sessions),
             tasks,
             stopping,
+        }
+    }
+
+    /// Goes on with another configuration. Sessions stay; what they reach is looked at anew.
+    pub fn configure(&self, binding: Binding, file: Option<&Path>, session_idle: Duration) {
+        self.reach.configure(binding, file);
+        self.sessions.configure(session_idle);
+        for session in self.sessions.all() {
+            session.look_again();
+            session.tell_due(&self.gateway, &self.reach);
         }
     }
 
@@ -64,6 +95,7 @@ impl Downstream {
         legacy::run_hub(
             Arc::clone(&self.gateway),
             Arc::clone(&self.sessions),
+            Arc::clone(&self.reach),
             self.stopping.clone(),
         )
     }

@@ -13,18 +13,18 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
-use crate::binding::Scope;
+use crate::binding::Entry;
 use crate::protocol::{
     Envelope, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
 };
 
 use super::call::Call;
-use super::conversation::{Conversation, Edge, requested_level};
+use super::conversation::{Acting, Conversation, Edge, requested_level};
 use super::legacy::{Opened, Session};
 use super::reply::{EventStream, Reply};
 use super::respond::{Accepted, array, modern_or_bad, respond};
 use super::service::{
-    accepts, answer, event_stream, json, refused, rpc_error, session_id, session_unknown,
+    accepts, answer, event_stream, json, refused, rpc_error, session_id,
 };
 use super::{Downstream, modern};
 
@@ -37,10 +37,18 @@ const LONGEST_BATCH: usize = 100;
 impl Downstream {
     pub(super) async fn post(
         &self,
-        scope: &Arc<Scope>,
+        entry: Entry,
         request: http::Request<Incoming>,
     ) -> Response<Reply> {
         let (parts, body) = request.into_parts();
+        let session = session_id(&parts.headers).and_then(|id| self.sessions.find(id, &entry));
+        // A session may act as its client's roots say; whatever belongs to none is decided before it is read, unless
+        // it may open such a session.
+        if session.is_none() && !self.may_settle_later(&entry) {
+            if let Err(refusal) = self.scope(&entry) {
+                return refusal;
+            }
+        }
         let accepted = Accepted {
             json: accepts(&parts.headers, "application/json"),
             events: accepts(&parts.headers, "text/event-stream"),
@@ -61,22 +69,26 @@ impl Downstream {
             Ok(text) => text,
             Err(refusal) => return refusal,
         };
-        let session = session_id(&parts.headers).and_then(|id| self.sessions.find(id, scope));
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-            return self.batch(&parts.headers, session, text, accepted).await;
+            return self.batch(&entry, &parts.headers, session, text, accepted).await;
         }
         match Envelope::parse(text) {
             Ok(message) => {
-                self.message(scope, &parts.headers, session, message, accepted)
+                self.message(entry, &parts.headers, session, message, accepted)
                     .await
             }
             Err(refused) => rpc_error(StatusCode::BAD_REQUEST, refused.id.as_ref(), &refused.error),
         }
     }
 
+    /// Whether a session opened this way could be told its profile by its client's roots.
+    fn may_settle_later(&self, entry: &Entry) -> bool {
+        entry.caller.directory().is_none() && self.reach.binding().has_directory_rules()
+    }
+
     async fn message(
         &self,
-        scope: &Arc<Scope>,
+        entry: Entry,
         headers: &HeaderMap,
         session: Option<Arc<Session>>,
         message: Envelope,
@@ -84,29 +96,40 @@ impl Downstream {
     ) -> Response<Reply> {
         let version = modern::declared_version(&message);
         if message.kind() == Kind::Request && message.method() == "initialize" {
-            return self.initialize(scope, &message).await;
+            return self.initialize(entry, &message).await;
         }
         if let Some(version) = version
             && !modern::is_slip(&version, session.is_some())
         {
             return self
-                .modern(scope, headers, message, &version, accepted)
+                .modern(&entry, headers, message, &version, accepted)
                 .await;
         }
         match session {
             Some(session) => self.in_session(headers, &session, message, accepted).await,
-            None => without_session(headers, &message),
+            None if session_id(headers).is_some() => self.not_found(&entry),
+            None => match self.scope(&entry) {
+                Ok(_) => without_session(headers, &message),
+                Err(refusal) => refusal,
+            },
         }
     }
 
     /// `initialize` opens a session, whatever else the request says.
-    async fn initialize(&self, scope: &Arc<Scope>, message: &Envelope) -> Response<Reply> {
+    async fn initialize(&self, entry: Entry, message: &Envelope) -> Response<Reply> {
         let opened = match Opened::of_message(message) {
             Ok(opened) => opened,
             Err(error) => return rpc_error(modern_or_bad(error.code), message.id(), &error),
         };
-        let result = self.gateway.initialize(scope, opened.revision).await;
-        let session = self.sessions.open(&self.gateway, Arc::clone(scope), opened);
+        let later = opened.capabilities.has("roots") && self.may_settle_later(&entry);
+        let scope = match self.scope(&entry) {
+            // What it will be is not known yet, so nothing is said of it.
+            _ if later => None,
+            Ok(scope) => Some(scope),
+            Err(refusal) => return refusal,
+        };
+        let result = self.gateway.initialize(scope.as_deref(), opened.revision).await;
+        let session = self.sessions.open(&self.gateway, entry, opened).await;
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         let mut response = json(
             StatusCode::OK,
@@ -120,7 +143,7 @@ impl Downstream {
 
     async fn modern(
         &self,
-        scope: &Arc<Scope>,
+        entry: &Entry,
         headers: &HeaderMap,
         message: Envelope,
         version: &str,
@@ -136,6 +159,10 @@ impl Downstream {
             }
             Kind::Request => {}
         }
+        let scope = match self.scope(entry) {
+            Ok(scope) => scope,
+            Err(refusal) => return refusal,
+        };
         let id = message.id().cloned();
         let request = match modern::request(message, version, Some(headers)) {
             Ok(request) => request,
@@ -144,7 +171,7 @@ impl Downstream {
         let edge = Edge::Modern(requested_level(&request));
         let conversation = Conversation::begin(
             &self.gateway,
-            scope,
+            Acting::As(scope),
             request,
             edge,
             CancellationToken::new(),
@@ -186,6 +213,7 @@ impl Downstream {
     /// Several messages at once: a session of 2025-03-26 may send them.
     async fn batch(
         &self,
+        entry: &Entry,
         headers: &HeaderMap,
         session: Option<Arc<Session>>,
         text: Bytes,
@@ -199,7 +227,7 @@ impl Downstream {
                     "an array of messages belongs to revision 2025-03-26 only",
                 );
             }
-            None if session_id(headers).is_some() => return session_unknown(),
+            None if session_id(headers).is_some() => return self.not_found(entry),
             None => {
                 return refused(
                     StatusCode::BAD_REQUEST,
@@ -263,8 +291,14 @@ impl Downstream {
             Edge::Mute
         };
         let conversation =
-            Conversation::begin(&self.gateway, &session.scope, request, edge, cancel);
+            Conversation::begin(&self.gateway, self.acting(session), request, edge, cancel);
         Call::legacy(conversation, Arc::clone(session), id, self.tasks.clone())
+    }
+
+    /// As whom a request of a session acts.
+    pub(super) fn acting(&self, session: &Arc<Session>) -> Acting {
+        let (reach, sessions) = (Arc::clone(&self.reach), Arc::clone(&self.sessions));
+        Acting::In(Arc::clone(session), reach, sessions)
     }
 
     /// Takes a notification or a response of a session.
@@ -273,9 +307,11 @@ impl Downstream {
             (Kind::Notification, "notifications/cancelled") => session.cancel(message),
             (Kind::Notification, "notifications/initialized") => {}
             (Kind::Notification, _) => {
-                self.gateway
-                    .notified(&session.scope, &session.client, message)
-                    .await;
+                if let Some(Ok(scope)) = session.settled(&self.gateway, &self.reach) {
+                    self.gateway
+                        .notified(&scope, &session.client, message)
+                        .await;
+                }
             }
             _ => session.questions.answered(message),
         }
@@ -309,9 +345,6 @@ impl Session {
 
 /// A message that is of no session and does not say that it is modern.
 fn without_session(headers: &HeaderMap, message: &Envelope) -> Response<Reply> {
-    if session_id(headers).is_some() {
-        return session_unknown();
-    }
     let version = headers
         .get(header::PROTOCOL_VERSION)
         .and_then(|version| version.to_str().ok());

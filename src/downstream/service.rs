@@ -3,17 +3,17 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER};
+use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, SERVER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::authn::{Caller, Transport};
+use crate::authn::{Given, NotAuthenticated, Peer, Transport};
 use crate::binding::{Entry, Scope};
 use crate::protocol::{RpcError, code, header};
 
 use super::legacy::{KeptStream, Reading};
 use super::reply::{EventStream, Reply};
-use super::{Downstream, adapt, guard};
+use super::{Downstream, adapt, guard, refusal};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -22,40 +22,68 @@ impl Downstream {
     /// Serves one request.
     pub(super) async fn serve(
         &self,
-        caller: &Caller,
+        peer: &Result<Peer, NotAuthenticated>,
         request: Request<Incoming>,
     ) -> Result<Response<Reply>, Infallible> {
-        let guarded = match caller.transport() {
-            Transport::Unix => guard::check_unix(request.headers()),
-            Transport::Tcp | Transport::Stdio => guard::check_tcp(request.headers()),
+        let guarded = match peer.as_ref().map(Peer::transport) {
+            Ok(Transport::Unix) => guard::check_unix(request.headers()),
+            Ok(Transport::Tcp | Transport::Stdio) | Err(_) => guard::check_tcp(request.headers()),
         };
         if let Err(foreign) = guarded {
             return Ok(refused(StatusCode::FORBIDDEN, &foreign.to_string()));
         }
-        let entry = Entry {
-            caller: caller.clone(),
-            path: request.uri().path().into(),
-            profile: None,
-        };
-        let scope = match self.binding.scope(&entry) {
-            Ok(scope) => Arc::new(scope),
-            Err(unknown) => return Ok(refused(StatusCode::NOT_FOUND, &unknown.to_string())),
+        let entry = match self.entry(peer, &request) {
+            Ok(entry) => entry,
+            Err(refusal) => return Ok(refusal),
         };
         Ok(match *request.method() {
-            Method::POST => self.post(&scope, request).await,
-            Method::GET => self.get(&scope, request.headers()),
-            Method::DELETE => self.delete(&scope, request.headers()),
+            Method::POST => self.post(entry, request).await,
+            Method::GET => self.get(&entry, request.headers()),
+            Method::DELETE => self.delete(&entry, request.headers()),
             _ => not_allowed("GET, POST, DELETE"),
         })
     }
 
-    /// Opens the stream of a session's unsolicited messages, or takes a broken stream up again.
-    fn get(&self, scope: &Scope, headers: &HeaderMap) -> Response<Reply> {
-        let Some(id) = session_id(headers) else {
-            return not_allowed("POST");
+    /// Who sent a request, and where it wants to go.
+    pub(super) fn entry(
+        &self,
+        peer: &Result<Peer, NotAuthenticated>,
+        request: &Request<Incoming>,
+    ) -> Result<Entry, Response<Reply>> {
+        let headers = request.headers();
+        let stranger = |why: &NotAuthenticated| refusal::stranger(why);
+        let peer = peer.as_ref().map_err(stranger)?;
+        let authorization = single(headers, &AUTHORIZATION);
+        let directory = single(headers, &header::JANUS_DIRECTORY);
+        let caller = self.authn.caller(peer, authorization, directory);
+        let caller = caller.map_err(|why| stranger(&why))?;
+        let profile = match single(headers, &header::JANUS_PROFILE) {
+            Given::None => None,
+            Given::One(name) => Some(String::from_utf8_lossy(name).trim().into()),
+            Given::Several => {
+                return Err(refused(StatusCode::BAD_REQUEST, "the header Janus-Profile is there twice"));
+            }
         };
-        let Some(session) = self.sessions.find(id, scope) else {
-            return session_unknown();
+        Ok(Entry {
+            caller,
+            path: request.uri().path().into(),
+            profile,
+        })
+    }
+
+    /// The scope of a request that belongs to no session.
+    pub(super) fn scope(&self, entry: &Entry) -> Result<Arc<Scope>, Response<Reply>> {
+        let scope = self.reach.scope(entry);
+        scope.map_err(|why| refusal::outside(&why, &self.reach))
+    }
+
+    /// Opens the stream of a session's unsolicited messages, or takes a broken stream up again.
+    fn get(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
+        let Some(id) = session_id(headers) else {
+            return self.without_session(entry);
+        };
+        let Some(session) = self.sessions.find(id, entry) else {
+            return self.not_found(entry);
         };
         if !accepts(headers, "text/event-stream") {
             return refused(
@@ -68,7 +96,7 @@ impl Downstream {
             .and_then(|id| id.to_str().ok())
             .and_then(KeptStream::parse_id);
         let resumed = last.and_then(|(number, sequence)| {
-            Some((number, session.stream(number)?, sequence.saturating_add(1)))
+            Some((number, session.stream(number)?, sequence?.saturating_add(1)))
         });
         if last.is_some_and(|(number, _)| number != 0) && resumed.is_none() {
             return event_stream(EventStream::over());
@@ -90,15 +118,38 @@ impl Downstream {
         event_stream(events)
     }
 
-    fn delete(&self, scope: &Scope, headers: &HeaderMap) -> Response<Reply> {
+    fn delete(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
         let Some(id) = session_id(headers) else {
-            return not_allowed("POST");
+            return self.without_session(entry);
         };
-        let Some(session) = self.sessions.find(id, scope) else {
-            return session_unknown();
+        let Some(session) = self.sessions.find(id, entry) else {
+            return self.not_found(entry);
         };
-        self.sessions.close(&self.gateway, &session);
+        self.sessions.close(&self.gateway, &session.id);
         answer(StatusCode::OK, Reply::empty())
+    }
+
+    /// A path that leads nowhere says so, whatever else is missing.
+    fn without_session(&self, entry: &Entry) -> Response<Reply> {
+        match self.scope(entry) {
+            Err(refusal) if refusal.status() == StatusCode::NOT_FOUND => refusal,
+            _ => not_allowed("POST"),
+        }
+    }
+
+    /// A session that this caller does not have: first of all, because it reaches nothing here.
+    pub(super) fn not_found(&self, entry: &Entry) -> Response<Reply> {
+        self.scope(entry).err().unwrap_or_else(session_unknown)
+    }
+}
+
+/// The value of a header that may be there once.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Given<'h> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Given::None,
+        (Some(value), None) => Given::One(value.as_bytes()),
+        (Some(_), Some(_)) => Given::Several,
     }
 }
 

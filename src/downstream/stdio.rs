@@ -18,7 +18,7 @@ use crate::binding::{Entry, Refused, Scope};
 use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
 
 use super::adapt::{Response, ResponseBody, error_text};
-use super::conversation::{Conversation, Edge, Next, requested_level};
+use super::conversation::{Acting, Conversation, Edge, Next, requested_level};
 use super::legacy::{Follow, Opened, Reading, Session};
 use super::{Downstream, modern};
 
@@ -30,6 +30,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// The one client.
 struct Peer {
     downstream: Downstream,
+    entry: Entry,
     scope: Arc<Scope>,
     session: Mutex<Option<Arc<Session>>>,
     /// Modern requests under way, by id: `notifications/cancelled` names one.
@@ -53,12 +54,13 @@ impl Downstream {
             path: path.into(),
             profile: None,
         };
-        let scope = Arc::new(self.binding.scope(&entry)?);
+        let scope = self.reach.scope(&entry)?;
         let (lines, queue) = mpsc::channel(LINES);
         let writer = self.tasks.spawn(write(queue, output));
         let stopping = self.stopping.clone();
         let peer = Arc::new(Peer {
             downstream: self,
+            entry,
             scope,
             session: Mutex::default(),
             in_flight: Mutex::default(),
@@ -166,18 +168,16 @@ impl Peer {
             Err(error) => return self.write(error_text(message.id(), &error)).await,
         };
         let gateway = &self.downstream.gateway;
-        let result = gateway.initialize(&self.scope, opened.revision).await;
-        let session = self
-            .downstream
-            .sessions
-            .open(gateway, Arc::clone(&self.scope), opened);
+        let result = gateway.initialize(Some(&self.scope), opened.revision).await;
+        let sessions = &self.downstream.sessions;
+        let session = sessions.open(gateway, self.entry.clone(), opened).await;
         let before = self
             .session
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .replace(Arc::clone(&session));
         if let Some(before) = before {
-            self.downstream.sessions.close(gateway, &before);
+            self.downstream.sessions.close(gateway, &before.id);
         }
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         self.write(Envelope::result_text(&id, &result).into_bytes())
@@ -217,7 +217,7 @@ impl Peer {
         };
         let edge = Edge::Legacy(Arc::clone(&session.questions));
         let conversation =
-            Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
+            Conversation::begin(&self.downstream.gateway, self.downstream.acting(session), request, edge, cancel);
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
         self.spawn(async move {
             peer.run(&id, conversation).await;
@@ -242,7 +242,7 @@ impl Peer {
             .insert(id.as_str().to_owned(), cancel.clone());
         let edge = Edge::Modern(requested_level(&request));
         let conversation =
-            Conversation::begin(&self.downstream.gateway, &self.scope, request, edge, cancel);
+            Conversation::begin(&self.downstream.gateway, Acting::As(Arc::clone(&self.scope)), request, edge, cancel);
         let peer = Arc::clone(self);
         self.spawn(async move {
             peer.run(&id, conversation).await;
@@ -328,7 +328,7 @@ impl Peer {
         {
             self.downstream
                 .sessions
-                .close(&self.downstream.gateway, &session);
+                .close(&self.downstream.gateway, &session.id);
         }
         self.in_flight
             .lock()

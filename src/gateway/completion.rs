@@ -17,7 +17,7 @@ impl Gateway {
         let Some(reference) = request.params().object("ref") else {
             return error::invalid_params("`ref` is missing");
         };
-        let (account, subject) = match (
+        let (chosen, subject, request) = match (
             reference.text("type").as_deref(),
             reference.text("name"),
             reference.text("uri"),
@@ -29,15 +29,24 @@ impl Gateway {
                 let Some(entry) = merged.find(&name) else {
                     return error::unknown("prompt", &name, merged.names());
                 };
-                (
-                    entry.account.clone(),
-                    Subject::PromptCompletion(entry.key.clone()),
-                )
+                match self.choose(scope, &entry.server, None, request) {
+                    Ok((chosen, request)) => {
+                        (chosen, Subject::PromptCompletion(entry.key.clone()), request)
+                    }
+                    Err(refused) => return refused,
+                }
             }
             (Some("ref/resource"), _, Some(uri)) => {
                 self.settled(scope).await;
                 match self.addresses(scope).find(&uri) {
-                    Found::At(account, own) => (account, Subject::ResourceCompletion(own)),
+                    Found::At(account, own) => match scope.member(&account) {
+                        Some(chosen) => (chosen, Subject::ResourceCompletion(own), request),
+                        None => return error::invalid_params("no server here has this template"),
+                    },
+                    Found::Choice(server, own) => match self.choose(scope, &server, None, request) {
+                        Ok((chosen, request)) => (chosen, Subject::ResourceCompletion(own), request),
+                        Err(refused) => return refused,
+                    },
                     Found::Ambiguous(choices) => {
                         return error::invalid_params(format!(
                             "several servers have this template; name one of: {}",
@@ -55,6 +64,6 @@ impl Gateway {
                 );
             }
         };
-        self.relay(scope, &account, subject, request, events).await
+        self.relay(scope, chosen, subject, request, events).await
     }
 }

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::binding::{Scope, View};
+use crate::model::AccountName;
 use crate::protocol::{
     CacheHint, Edit, Era, Json, Object, Outcome, Request, Revision, ServerFacts, meta,
 };
@@ -18,6 +19,8 @@ const RELAYED_EXTENSIONS: [&str; 2] = ["io.modelcontextprotocol/ui", TASKS];
 pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// The model reads the instructions before every conversation.
 const LONGEST_INSTRUCTIONS: usize = 2000;
+/// Where a server has several accounts.
+const CHOOSING: &str = "\nWhere a server has several accounts, `janus_account` in a call says which one is meant; `janus_whoami` says as whom you act.";
 /// What a view is changes with the configuration only, but servers come and go behind it.
 const DISCOVER_TTL: CacheHint = CacheHint { ttl_ms: 60_000 };
 
@@ -33,8 +36,11 @@ pub(super) fn pong(request: &Request) -> Outcome {
 }
 
 impl Gateway {
-    pub(super) async fn initialized(&self, scope: &Scope, revision: Revision) -> Json {
-        let face = self.face(scope, Era::Legacy).await;
+    pub(super) async fn initialized(&self, scope: Option<&Scope>, revision: Revision) -> Json {
+        let face = match scope {
+            Some(scope) => self.face(scope, Era::Legacy).await,
+            None => unknown_face(Era::Legacy),
+        };
         let mut members = vec![
             Edit::Set("protocolVersion", Json::string(revision.as_str())),
             Edit::Set("capabilities", face.capabilities),
@@ -75,11 +81,7 @@ impl Gateway {
                 match &self.listing(account).server {
                     Some(server) => transparent_face(server, era),
                     // Not reached yet: everything it may turn out to offer.
-                    None => Face {
-                        capabilities: Json::of(&all_capabilities(era)),
-                        info: Json::of(&super::janus_info()),
-                        instructions: None,
-                    },
+                    None => unknown_face(era),
                 }
             }
         }
@@ -128,21 +130,31 @@ impl Gateway {
             return "Janus has no servers yet. A person adds them to its configuration: `janus config path` names the file.".to_owned();
         }
         let mut text = String::from("Tools and prompts are named SERVER__NAME.");
-        for account in scope.accounts() {
-            let server = account.server();
-            let known = self
-                .servers
-                .get(server)
-                .and_then(|server| server.description.clone());
-            let line = known.map_or_else(
-                || format!("\n{server}__*"),
-                |description| format!("\n{server}__*: {description}"),
-            );
+        let mut choosable = false;
+        let known = self.known();
+        for reachable in scope.servers() {
+            let server = reachable.server();
+            let mut line = format!("\n{server}__*");
+            let described = known.servers.get(server).and_then(|server| server.description.as_deref());
+            if let Some(description) = described {
+                line.push_str(": ");
+                line.push_str(description);
+            }
+            if scope.is_choosable(server) {
+                choosable = true;
+                let names = reachable.names();
+                let names: Vec<&str> = names.iter().map(AccountName::as_str).collect();
+                line.push_str("; accounts ");
+                line.push_str(&names.join(", "));
+            }
             if text.len() + line.len() > LONGEST_INSTRUCTIONS {
                 text.push_str("\n…");
                 break;
             }
             text.push_str(&line);
+        }
+        if choosable {
+            text.push_str(CHOOSING);
         }
         text
     }
@@ -152,6 +164,15 @@ struct Face {
     capabilities: Json,
     info: Json,
     instructions: Option<String>,
+}
+
+/// Everything it may turn out to be.
+fn unknown_face(era: Era) -> Face {
+    Face {
+        capabilities: Json::of(&all_capabilities(era)),
+        info: Json::of(&super::janus_info()),
+        instructions: None,
+    }
 }
 
 fn all_capabilities(era: Era) -> Value {

@@ -103,7 +103,7 @@ impl Gateway {
                 request.message = message;
             }
         }
-        self.relay(
+        self.relay_to(
             scope,
             account,
             Subject::Method("logging/setLevel".to_owned()),

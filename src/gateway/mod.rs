@@ -6,7 +6,9 @@
 //! - One place, `error`, turns failures into what a client reads.
 
 mod changes;
+mod choice;
 mod completion;
+mod control;
 mod error;
 mod lifecycle;
 mod listen;
@@ -20,13 +22,13 @@ mod tools;
 mod transparent;
 mod view;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::account::{Choices, Labels};
 use crate::binding::{Scope, View};
-use crate::model::{Server, ServerName};
+use crate::model::Server;
 use crate::policy::Policy;
 use crate::protocol::{
     ClientFacts, Envelope, Events, Json, ListKind, Outcome, Request, Revision, Sealer,
@@ -39,8 +41,8 @@ pub use changes::{COALESCE, Pending, until};
 #[derive(Debug)]
 pub struct Gateway {
     upstream: Upstream,
-    policy: Policy,
-    servers: BTreeMap<ServerName, Arc<Server>>,
+    known: RwLock<Arc<Known>>,
+    choices: Arc<Choices>,
     views: view::Cache,
     levels: logging::Levels,
     states: Sealer,
@@ -49,27 +51,67 @@ pub struct Gateway {
     stopping: CancellationToken,
 }
 
+/// What of the configuration a request is held to: replaced as a whole when it is read again.
+#[derive(Debug)]
+struct Known {
+    policy: Policy,
+    servers: Labels,
+}
+
+impl Known {
+    fn of(servers: &[Arc<Server>]) -> Arc<Self> {
+        let named = |server: &Arc<Server>| (server.name.clone(), Arc::clone(server));
+        Arc::new(Self {
+            policy: Policy::new(servers.iter().map(AsRef::as_ref)),
+            servers: servers.iter().map(named).collect(),
+        })
+    }
+}
+
 impl Gateway {
     /// A gateway to these servers. The installation key seals what clients hold for it.
     pub fn new(
         servers: &[Arc<Server>],
         upstream: Upstream,
+        choices: Arc<Choices>,
         installation_key: &[u8; 32],
         stopping: CancellationToken,
     ) -> Self {
         Self {
             upstream,
-            policy: Policy::new(servers.iter().map(AsRef::as_ref)),
-            servers: servers
-                .iter()
-                .map(|server| (server.name.clone(), Arc::clone(server)))
-                .collect(),
+            known: RwLock::new(Known::of(servers)),
+            choices,
             views: view::Cache::default(),
             levels: logging::Levels::default(),
             states: Sealer::new(installation_key, "request state"),
             tasks: Sealer::new(installation_key, "task id"),
             stopping,
         }
+    }
+
+    /// Goes on with another configuration. Requests under way end with the one they began with.
+    pub fn configure(&self, servers: &[Arc<Server>]) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
+        self.views.clear();
+    }
+
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What people call the accounts.
+    pub fn labels(&self) -> Labels {
+        self.known().servers.clone()
+    }
+
+    /// The connections behind it, for reports.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// What was chosen.
+    pub fn choices(&self) -> &Arc<Choices> {
+        &self.choices
     }
 
     /// Serves one request. Dropping the future cancels it.
@@ -103,8 +145,8 @@ impl Gateway {
         }
     }
 
-    /// The result of `initialize`: what this view is.
-    pub async fn initialize(&self, scope: &Scope, revision: Revision) -> Json {
+    /// The result of `initialize`: what this view is. `None`: what it will be is not known yet.
+    pub async fn initialize(&self, scope: Option<&Scope>, revision: Revision) -> Json {
         self.initialized(scope, revision).await
     }
 
@@ -121,6 +163,7 @@ impl Gateway {
     /// A session ended: what was held for it is let go.
     pub fn release(&self, session: &Arc<str>) {
         self.levels.forget(session);
+        self.choices.forget(session);
         self.upstream.release(session);
     }
 }

@@ -22,7 +22,12 @@ impl Gateway {
         let Some(entry) = merged.find(&name) else {
             return error::unknown("prompt", &name, merged.names());
         };
-        let (account, subject) = (entry.account.clone(), Subject::Prompt(entry.key.clone()));
-        self.relay(scope, &account, subject, request, events).await
+        match self.choose(scope, &entry.server, entry.argument, request) {
+            Ok((chosen, request)) => {
+                let subject = Subject::Prompt(entry.key.clone());
+                self.relay(scope, chosen, subject, request, events).await
+            }
+            Err(refused) => refused,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::binding::Scope;
+use crate::binding::{Chosen, Scope};
 use crate::model::{AccountId, Subject};
 use crate::protocol::{
     Body, Completion, Edit, Envelope, Era, Events, Json, Outcome, Relayed, Request,
@@ -11,8 +11,8 @@ use crate::protocol::{
 use super::{Gateway, error, sealed};
 
 impl Gateway {
-    /// Sends a request to `account` and gives back its answer.
-    pub(super) async fn relay(
+    /// Sends a request to an account that an address or a seal of ours names, or that is one of all that are meant.
+    pub(super) async fn relay_to(
         &self,
         scope: &Scope,
         account: &AccountId,
@@ -20,11 +20,24 @@ impl Gateway {
         request: Request,
         events: &Events,
     ) -> Outcome {
-        let Some(route) = scope.member(account).map(|chosen| chosen.route(subject)) else {
-            return error::invalid_params("the account is not in reach here");
-        };
+        match scope.member(account) {
+            Some(chosen) => self.relay(scope, chosen, subject, request, events).await,
+            None => error::invalid_params("the account is not in reach here"),
+        }
+    }
+
+    /// Sends a request to the account that was chosen and gives back its answer.
+    pub(super) async fn relay(
+        &self,
+        scope: &Scope,
+        chosen: Chosen,
+        subject: Subject,
+        request: Request,
+        events: &Events,
+    ) -> Outcome {
+        let route = chosen.route(subject);
         let (account, subject) = (route.account().clone(), route.subject().clone());
-        let permitted = match self.policy.permit(&account, &subject, route) {
+        let permitted = match self.known().policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
             Err(denied) => return error::denied(request.method(), &denied),
         };

@@ -1,8 +1,8 @@
 //! `resources/read`, `resources/subscribe`, `resources/unsubscribe` of a profile view.
 
-use crate::binding::Scope;
-use crate::catalog::Found;
-use crate::model::{AccountId, Subject};
+use crate::binding::{Chosen, Scope};
+use crate::catalog::{Found, told_apart};
+use crate::model::{ServerName, Subject};
 use crate::protocol::{Edit, Era, Events, Json, Object, Outcome, Request, RpcError, code};
 
 use super::{Gateway, error};
@@ -14,19 +14,15 @@ impl Gateway {
         request: Request,
         events: &Events,
     ) -> Outcome {
-        let (account, own, shown) = match self.resource(scope, &request).await {
+        let Some(shown) = request.params().text("uri") else {
+            return error::invalid_params("`uri` is missing");
+        };
+        let (chosen, own, request) = match self.addressed(scope, &shown, request).await {
             Ok(found) => found,
             Err(refused) => return refused,
         };
-        let outcome = self
-            .relay(
-                scope,
-                &account,
-                Subject::Resource(own.clone()),
-                request,
-                events,
-            )
-            .await;
+        let subject = Subject::Resource(own.clone());
+        let outcome = self.relay(scope, chosen, subject, request, events).await;
         match outcome {
             Outcome::Relayed(relayed) if own != shown => {
                 self.edited(relayed, |_, result| with_shown_uri(result, &own, &shown))
@@ -44,9 +40,15 @@ impl Gateway {
         if request.client.era() == Era::Modern {
             return Outcome::Error(error::method_not_found(request.method()));
         }
-        let (account, own, _) = match self.resource(scope, &request).await {
-            Ok(found) => found,
-            Err(refused) => return refused,
+        let Some(uri) = request.params().text("uri") else {
+            return error::invalid_params("`uri` is missing");
+        };
+        let (account, own) = match self.resource(scope, &uri).await {
+            Found::At(account, own) => (account, own),
+            // What is chosen may change before it is let go.
+            Found::Choice(server, own) => return several(scope, &server, &own),
+            Found::Ambiguous(choices) => return ambiguous(&choices),
+            Found::Nowhere => return nowhere(&request, &uri),
         };
         if self.era_of(&account) == Some(Era::Modern) {
             return error::not_translated(
@@ -55,36 +57,54 @@ impl Gateway {
                 "has subscriptions of its own kind",
             );
         }
-        self.relay(scope, &account, Subject::Resource(own), request, events)
+        self.relay_to(scope, &account, Subject::Resource(own), request, events)
             .await
     }
 
-    /// The account, its own URI, and the URI as the client wrote it.
-    async fn resource(
+    /// The account that a read goes to, its own URI, and the request without the word that chose the account.
+    async fn addressed(
         &self,
         scope: &Scope,
-        request: &Request,
-    ) -> Result<(AccountId, String, String), Outcome> {
-        let Some(uri) = request.params().text("uri") else {
-            return Err(error::invalid_params("`uri` is missing"));
-        };
-        let mut found = self.addresses(scope).find(&uri);
-        if found == Found::Nowhere {
-            self.settled(scope).await;
-            found = self.addresses(scope).find(&uri);
-        }
-        match found {
-            Found::At(account, own) => Ok((account, own, uri)),
-            Found::Ambiguous(choices) => Err(error::invalid_params(format!(
-                "several servers have this resource; read one of: {}",
-                choices.join(", ")
-            ))),
-            Found::Nowhere => Err(Outcome::Error(
-                RpcError::new(not_found_code(request), "no server here has this resource")
-                    .with_data(&serde_json::json!({"uri": uri})),
-            )),
+        uri: &str,
+        request: Request,
+    ) -> Result<(Chosen, String, Request), Outcome> {
+        match self.resource(scope, uri).await {
+            Found::At(account, own) => match scope.member(&account) {
+                Some(chosen) => Ok((chosen, own, request)),
+                None => Err(nowhere(&request, uri)),
+            },
+            Found::Choice(server, own) => {
+                let (chosen, request) = self.choose(scope, &server, None, request)?;
+                Ok((chosen, own, request))
+            }
+            Found::Ambiguous(choices) => Err(ambiguous(&choices)),
+            Found::Nowhere => Err(nowhere(&request, uri)),
         }
     }
+
+    async fn resource(&self, scope: &Scope, uri: &str) -> Found {
+        let found = self.addresses(scope).find(uri);
+        if found != Found::Nowhere {
+            return found;
+        }
+        self.settled(scope).await;
+        self.addresses(scope).find(uri)
+    }
+}
+
+fn several(scope: &Scope, server: &ServerName, uri: &str) -> Outcome {
+    let accounts = scope.accounts().iter().filter(|account| account.server() == server);
+    let choices: Vec<String> = accounts.map(|account| told_apart(account, uri)).collect();
+    ambiguous(&choices)
+}
+
+fn ambiguous(choices: &[String]) -> Outcome {
+    error::invalid_params(format!("several accounts have this resource; name one of: {}", choices.join(", ")))
+}
+
+fn nowhere(request: &Request, uri: &str) -> Outcome {
+    let error = RpcError::new(not_found_code(request), "no server here has this resource");
+    Outcome::Error(error.with_data(&serde_json::json!({"uri": uri})))
 }
 
 fn not_found_code(request: &Request) -> i64 {

@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::binding::{Scope, View};
-use crate::model::{AccountId, Subject};
+use crate::model::{AccountId, ClientId, Subject};
 use crate::protocol::{Edit, Envelope, Events, Json, Outcome, Request, RpcError, code};
 
 use super::lifecycle::TASKS;
@@ -49,7 +49,7 @@ pub(super) fn context(scope: &Scope, account: &AccountId, request: &Request) -> 
     }
     let mut context = format!(
         "{}\0{}\0{account}\0{}\0",
-        principal(),
+        principal(scope),
         place(scope),
         request.method()
     )
@@ -58,9 +58,9 @@ pub(super) fn context(scope: &Scope, account: &AccountId, request: &Request) -> 
     context
 }
 
-/// Until clients have keys, every caller that gets this far is the user the daemon runs as.
-fn principal() -> &'static str {
-    "local user"
+/// The client that its key proves, or a program of this user without one. No client is called like the latter.
+fn principal(scope: &Scope) -> &str {
+    scope.client().map_or("local user", ClientId::as_str)
 }
 
 fn place(scope: &Scope) -> String {
@@ -154,7 +154,7 @@ impl Gateway {
             return error::invalid_params("there is no such task here");
         };
         match self
-            .relay(scope, &account, Subject::Task(id), request, events)
+            .relay_to(scope, &account, Subject::Task(id), request, events)
             .await
         {
             Outcome::Relayed(relayed) => self.edited(relayed, |_, result| {
@@ -179,5 +179,5 @@ impl Gateway {
 }
 
 fn task_context(scope: &Scope) -> String {
-    format!("{}\0{}", principal(), place(scope))
+    format!("{}\0{}", principal(scope), place(scope))
 }

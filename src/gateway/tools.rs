@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::binding::Scope;
-use crate::catalog::{Merged, exposed_name};
+use crate::catalog::{Entry, Merged, exposed_name};
 use crate::model::{AccountId, Subject};
 use crate::protocol::{
     Era, Events, ListKind, Object, Outcome, Request, RpcError, code, param_header,
 };
 
+use super::control::Control;
 use super::{Gateway, error};
 
 impl Gateway {
@@ -21,20 +22,36 @@ impl Gateway {
         let Some(name) = request.params().text("name") else {
             return error::invalid_params("`name` is missing");
         };
+        if let Some(tool) = Control::named(&name).filter(|tool| tool.is_listed(scope)) {
+            return Box::pin(self.control(tool, scope, request, events)).await;
+        }
         let merged = self
             .list_with(scope, ListKind::Tools, &request, &name)
             .await;
-        let Some(entry) = merged.find(&name) else {
-            return self.not_listed(scope, &merged, &name, &request);
+        match merged.find(&name) {
+            Some(entry) => self.call(scope, entry, request, events).await,
+            None => self.not_listed(scope, &merged, &name, &request),
+        }
+    }
+
+    /// Calls a tool of a server at the account that is meant.
+    async fn call(&self, scope: &Scope, entry: &Entry, request: Request, events: &Events) -> Outcome {
+        let headers = request.over_http && request.client.era() == Era::Modern;
+        let original = headers.then(|| request.clone());
+        let (chosen, request) = match self.choose(scope, &entry.server, entry.argument, request) {
+            Ok(chosen) => chosen,
+            Err(refused) => return refused,
         };
-        if let Err(refused) = self
-            .param_headers(scope, &request, &entry.account, &entry.key)
-            .await
+        // What the headers repeat is what the client sent.
+        if let Some(original) = original
+            && let Err(refused) = self
+                .param_headers(scope, &original, chosen.account(), &entry.key)
+                .await
         {
             return refused;
         }
-        let (account, subject) = (entry.account.clone(), Subject::Tool(entry.key.clone()));
-        self.relay(scope, &account, subject, request, events).await
+        let subject = Subject::Tool(entry.key.clone());
+        self.relay(scope, chosen, subject, request, events).await
     }
 
     /// The list, waited for if the name is not in it yet: its server may be starting.
@@ -63,7 +80,7 @@ impl Gateway {
                 .find(|tool| exposed_name(account.server(), &tool.key) == name)
                 .cloned();
             if let Some(tool) = hidden
-                && let Err(denied) = self.policy.permit(account, &Subject::Tool(tool.key), ())
+                && let Err(denied) = self.known().policy.permit(account, &Subject::Tool(tool.key), ())
             {
                 return error::denied(request.method(), &denied);
             }

@@ -18,6 +18,10 @@ impl Gateway {
         request: Request,
         events: &Events,
     ) -> Outcome {
+        let (chosen, request) = match self.choose(scope, account.server(), None, request) {
+            Ok(chosen) => chosen,
+            Err(refused) => return refused,
+        };
         let params = request.params();
         let subject = match (request.method(), params.text("name"), params.text("uri")) {
             ("ping", ..) => return lifecycle::pong(&request),
@@ -49,7 +53,7 @@ impl Gateway {
         let kind = ListKind::of_method(request.method());
         let era = request.client.era();
         match (
-            self.relay(scope, account, subject, request, events).await,
+            self.relay(scope, chosen, subject, request, events).await,
             kind,
         ) {
             (Outcome::Relayed(relayed), Some(kind)) => {
@@ -80,12 +84,12 @@ impl Gateway {
         let Some(uri) = request.params().text("uri") else {
             return error::invalid_params("`uri` is missing");
         };
-        self.relay(scope, account, Subject::Resource(uri), request, events)
+        self.relay_to(scope, account, Subject::Resource(uri), request, events)
             .await
     }
 
     fn is_per_session(&self, account: &AccountId) -> bool {
-        let server = self.servers.get(account.server());
+        let server = self.known().servers.get(account.server());
         server.is_some_and(|server| server.sharing == Sharing::PerSession)
     }
 
@@ -107,7 +111,7 @@ impl Gateway {
         relayed: Relayed,
     ) -> Outcome {
         let other_era = relayed.era != era;
-        if kind != ListKind::Tools || (!other_era && !self.policy.hides_tools(account)) {
+        if kind != ListKind::Tools || (!other_era && !self.known().policy.hides_tools(account)) {
             return Outcome::Relayed(relayed);
         }
         if matches!(relayed.body, Body::Stream(_)) {
@@ -142,7 +146,7 @@ impl Gateway {
     fn tool_as_allowed(&self, account: &AccountId, era: Era, tool: Json) -> Option<Json> {
         let object = tool.object()?;
         let name = object.text("name")?;
-        if self.policy.against(account, &Subject::Tool(name)).is_some() {
+        if self.known().policy.against(account, &Subject::Tool(name)).is_some() {
             return None;
         }
         crate::catalog::for_era(tool, era)
@@ -168,7 +172,7 @@ impl Gateway {
             else {
                 continue;
             };
-            if let Ok(permitted) = self.policy.permit(account, &subject, route) {
+            if let Ok(permitted) = self.known().policy.permit(account, &subject, route) {
                 self.upstream.notify(permitted, message, client).await;
             }
         }

@@ -6,19 +6,30 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::binding::Scope;
-use crate::catalog::{Addresses, Merged, Source};
-use crate::model::{AccountId, ProfileName};
+use crate::binding::{Reachable, Scope, View};
+use crate::catalog::{Addresses, Argument, Merged, Source};
+use crate::model::{AccountId, ProfileName, Server};
 use crate::protocol::{Era, ListKind, Listing};
 
 use super::Gateway;
+use super::control::Control;
 
 /// A server never seen before is waited for this long, no longer: some clients give a list 5 s in all.
 const FIRST_LISTING: Duration = Duration::from_millis(2500);
 
 /// Merged lists, by what they depend on.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<BTreeMap<(ProfileName, ListKind, Era), Kept>>);
+pub(super) struct Cache(Mutex<BTreeMap<Key, Kept>>);
+
+/// What a list depends on beside the listings: whether the client has a key shows in Janus's own tools.
+type Key = (ProfileName, ListKind, Era, bool);
+
+impl Cache {
+    /// The configuration changed.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 #[derive(Debug, Clone)]
 struct Kept {
@@ -46,7 +57,8 @@ impl Gateway {
             .iter()
             .map(|account| self.listing(account))
             .collect();
-        let key = (scope.profile().clone(), kind, era);
+        let keyed = scope.client().is_some();
+        let key = (scope.profile().clone(), kind, era, keyed);
         let mut cache = self.views.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = cache.get(&key)
             && kept.made_of.len() == made_of.len()
@@ -58,9 +70,15 @@ impl Gateway {
         {
             return Arc::clone(&kept.merged);
         }
+        let known = self.known();
+        let own = if kind == ListKind::Tools && scope.view() == &View::Profile {
+            Control::listed(scope)
+        } else {
+            Vec::new()
+        };
         let sources = self.sources(scope);
-        let merged = Arc::new(Merged::new(kind, &sources, era, |account, subject| {
-            self.policy.against(account, subject).is_some()
+        let merged = Arc::new(Merged::new(kind, own, &sources, era, |account, subject| {
+            known.policy.against(account, subject).is_some()
         }));
         cache.insert(
             key,
@@ -78,14 +96,35 @@ impl Gateway {
     }
 
     fn sources(&self, scope: &Scope) -> Vec<Source> {
-        let source = |account: &AccountId| Source {
-            account: account.clone(),
-            description: self
-                .servers
-                .get(account.server())
-                .and_then(|server| server.description.clone()),
-            listing: self.listing(account),
-        };
-        scope.accounts().iter().map(source).collect()
+        let known = self.known();
+        let mut sources = Vec::with_capacity(scope.accounts().len());
+        for reachable in scope.servers() {
+            let server = known.servers.get(reachable.server());
+            let argument = server
+                .filter(|_| scope.is_choosable(reachable.server()))
+                .map(|server| Arc::new(argument(reachable, server)));
+            let mut accounts = scope.accounts().iter();
+            let accounts = accounts.by_ref().filter(|id| id.server() == reachable.server());
+            let accounts: Vec<&AccountId> = accounts.collect();
+            sources.extend(accounts.iter().map(|account| Source {
+                account: (*account).clone(),
+                description: server.and_then(|server| server.description.clone()),
+                listing: self.listing(account),
+                argument: argument.clone(),
+                several: accounts.len() > 1,
+            }));
+        }
+        sources
     }
+}
+
+/// What a call to a server may choose from, in the words of the configuration alone.
+fn argument(reachable: &Reachable, server: &Server) -> Argument {
+    let labelled = |id: &AccountId| {
+        let label = server.account(id.account()).and_then(|account| account.label.clone());
+        (id.account().clone(), label)
+    };
+    let accounts: Vec<_> = reachable.accounts().iter().map(labelled).collect();
+    let default = reachable.fixed().map(|(account, ..)| account.account());
+    Argument::new(reachable.server(), &accounts, default)
 }

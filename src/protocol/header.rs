@@ -17,6 +17,11 @@ pub const PARAM_PREFIX: &str = "mcp-param-";
 /// Legacy: where to take a broken stream up again.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// Narrows a request to a profile.
+pub const JANUS_PROFILE: HeaderName = HeaderName::from_static("janus-profile");
+/// The caller's working directory, signed.
+pub const JANUS_DIRECTORY: HeaderName = HeaderName::from_static("janus-directory");
+
 /// The value as a header can carry it: plain where it is visible ASCII without blanks at its ends, else
 /// `=?base64?…?=`.
 //= https://modelcontextprotocol.io/specification/2026-07-28/basic/transports#value-encoding

@@ -15,6 +15,11 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Both eras: what progress notifications of this request shall be marked with.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
+/// Both eras: which account a request means, as its `janus_account` argument says it.
+pub const ACCOUNT: &str = "dev.janus/account";
+/// Both eras: as whom a result was obtained.
+pub const IDENTITY: &str = "dev.janus/identity";
+
 /// The keys that exist in modern requests only and would confuse a legacy server. Nothing else under the
 /// prefix is removed: tasks of 2025-11-25 have keys there too.
 pub const MODERN_REQUEST_KEYS: [&str; 4] = [

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::{COALESCE, Gateway, until};
 
 use super::Sessions;
+use crate::downstream::reach::Reach;
 
 /// How often idle sessions are looked for; the limit is hours.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -18,6 +19,7 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub(in crate::downstream) async fn run(
     gateway: Arc<Gateway>,
     sessions: Arc<Sessions>,
+    reach: Arc<Reach>,
     stopping: CancellationToken,
 ) {
     let mut changes = gateway.changes();
@@ -26,18 +28,21 @@ pub(in crate::downstream) async fn run(
     let mut due: Option<Instant> = None;
     loop {
         tokio::select! {
-            () = stopping.cancelled() => return,
-            _ = sweep.tick() => sessions.expire(&gateway),
+            () = stopping.cancelled() => {
+                sessions.sweep(&gateway);
+                return;
+            }
+            _ = sweep.tick() => sessions.sweep(&gateway),
             () = until(due) => {
                 due = None;
                 for session in sessions.all() {
-                    session.tell_due(&gateway);
+                    session.tell_due(&gateway, &reach);
                 }
             }
             change = changes.recv() => {
                 let waits = match change {
                     Ok(change) => {
-                        let waiting = sessions.all().into_iter().filter(|session| session.changed(&gateway, &change));
+                        let waiting = sessions.all().into_iter().filter(|session| session.changed(&gateway, &reach, &change));
                         // Counted to the end: every session is told.
                         waiting.count() > 0
                     }

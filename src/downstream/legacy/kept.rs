@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -25,6 +25,12 @@ const ALL_BYTES: usize = 64 * LONGEST;
 const SHORT: usize = 1024;
 /// Clients take a broken stream up within seconds.
 const TAKEN_UP: Duration = Duration::from_mins(5);
+
+/// Streams end with this process, and event ids with them: those of an earlier one mean nothing here.
+static LIFE: LazyLock<String> = LazyLock::new(|| {
+    let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    format!("{:x}", began.unwrap_or_default().as_micros())
+});
 
 /// How much all streams keep.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
@@ -72,7 +78,7 @@ impl KeptStream {
 
     /// The id of the event with this sequence number.
     pub(in crate::downstream) fn id(&self, sequence: u64) -> String {
-        format!("{}-{sequence}", self.number)
+        format!("{}-{}-{sequence}", *LIFE, self.number)
     }
 
     /// Keeps a message and gives its sequence number. Short ones always have room, and so has what belongs to no call:
@@ -160,10 +166,12 @@ impl KeptStream {
         Poll::Pending
     }
 
-    /// The stream's number and the sequence number in an event id of ours.
-    pub(in crate::downstream) fn parse_id(id: &str) -> Option<(u64, u64)> {
+    /// The stream's number and the sequence number in an event id of ours; the latter only if this process gave it out.
+    pub(in crate::downstream) fn parse_id(id: &str) -> Option<(u64, Option<u64>)> {
+        let (life, id) = id.split_once('-')?;
         let (number, sequence) = id.split_once('-')?;
-        Some((number.parse().ok()?, sequence.parse().ok()?))
+        let sequence: u64 = sequence.parse().ok()?;
+        Some((number.parse().ok()?, (life == *LIFE).then_some(sequence)))
     }
 }
 

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::binding::Scope;
+use crate::binding::{Entry, Refused, Scope};
 use crate::downstream::modern::declared_version;
+use crate::downstream::reach::Reach;
 use crate::gateway::{Gateway, Pending};
-use crate::model::hex;
-use crate::protocol::{ClientFacts, Envelope, Era, Json, Object, Revision, RpcError, code};
+use crate::protocol::{
+    ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code,
+};
 use crate::upstream::Change;
 
+use super::record::Kept;
+use super::standing::Standing;
 use super::{KeptStream, Questions};
 
 /// Subscriptions of one session, and the length of what they name.
@@ -22,21 +26,11 @@ const LONGEST_URI: usize = 8 * 1024;
 /// Ended streams that can still be resumed, for each session.
 const ENDED_STREAMS: usize = 8;
 
-/// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
-const SESSIONS: usize = 10_000;
-
-/// All sessions, by id.
-#[derive(Debug)]
-pub(in crate::downstream) struct Sessions {
-    by_id: Mutex<BTreeMap<Arc<str>, Arc<Session>>>,
-    idle: Duration,
-}
-
 /// One session.
 #[derive(Debug)]
 pub(in crate::downstream) struct Session {
     pub(in crate::downstream) id: Arc<str>,
-    pub(in crate::downstream) scope: Arc<Scope>,
+    standing: Standing,
     pub(in crate::downstream) client: Arc<ClientFacts>,
     pub(in crate::downstream) questions: Arc<Questions>,
     /// Messages that belong to no call.
@@ -53,11 +47,14 @@ pub(in crate::downstream) struct Session {
 #[derive(Debug)]
 struct State {
     used: Instant,
+    /// The same for the store, which outlives this process's clock.
+    last: SystemTime,
     in_flight: BTreeMap<String, CancellationToken>,
     streams: BTreeMap<u64, Arc<KeptStream>>,
     next_stream: u64,
     subscriptions: BTreeSet<String>,
-    pending: Pending,
+    /// What was told of lists, once the session acts as somebody.
+    pending: Option<Pending>,
 }
 
 /// What `initialize` said.
@@ -130,95 +127,9 @@ impl Drop for Reading {
     }
 }
 
-impl Sessions {
-    /// No sessions; one nobody used for `idle` ends.
-    pub(in crate::downstream) fn new(idle: Duration) -> Self {
-        Self {
-            by_id: Mutex::default(),
-            idle,
-        }
-    }
-
-    fn by_id(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Session>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Opens a session.
-    pub(in crate::downstream) fn open(
-        &self,
-        gateway: &Gateway,
-        scope: Arc<Scope>,
-        opened: Opened,
-    ) -> Arc<Session> {
-        let session = Arc::new(Session::new(random_id(), gateway, scope, opened));
-        let crowded = {
-            let mut sessions = self.by_id();
-            sessions.insert(Arc::clone(&session.id), Arc::clone(&session));
-            (sessions.len() > SESSIONS).then(|| {
-                sessions
-                    .values()
-                    .max_by_key(|session| session.idle_for())
-                    .cloned()
-            })
-        };
-        if let Some(idlest) = crowded.flatten() {
-            self.close(gateway, &idlest);
-        }
-        session
-    }
-
-    /// The session of that id, for whoever reaches Janus in this scope. To anybody else it does not exist.
-    pub(in crate::downstream) fn find(&self, id: &str, scope: &Scope) -> Option<Arc<Session>> {
-        let session = self.by_id().get(id).cloned()?;
-        let same = session.scope.client() == scope.client()
-            && session.scope.profile() == scope.profile()
-            && session.scope.view() == scope.view();
-        same.then(|| {
-            session.touch();
-            session
-        })
-    }
-
-    /// Ends a session.
-    pub(in crate::downstream) fn close(&self, gateway: &Gateway, session: &Session) {
-        self.by_id().remove(&session.id);
-        session.end();
-        gateway.release(&session.id);
-    }
-
-    /// Ends the sessions that nobody used for too long.
-    pub(in crate::downstream) fn expire(&self, gateway: &Gateway) {
-        let expired: Vec<Arc<Session>> = self
-            .by_id()
-            .values()
-            .filter(|session| session.idle_for() > self.idle)
-            .cloned()
-            .collect();
-        for session in expired {
-            self.close(gateway, &session);
-        }
-        for session in self.all() {
-            session
-                .state()
-                .streams
-                .retain(|_, stream| !stream.is_stale());
-        }
-    }
-
-    /// Those there are now.
-    pub(in crate::downstream) fn all(&self) -> Vec<Arc<Session>> {
-        self.by_id().values().cloned().collect()
-    }
-}
-
 impl Session {
-    /// A session of its own, for a transport that is one: the process on standard input.
-    pub(in crate::downstream) fn new(
-        id: Arc<str>,
-        gateway: &Gateway,
-        scope: Arc<Scope>,
-        opened: Opened,
-    ) -> Self {
+    /// A session that begins, or goes on after a restart.
+    pub(super) fn new(id: Arc<str>, entry: Entry, opened: Opened, kept: Kept) -> Self {
         let client = ClientFacts {
             revision: opened.revision,
             capabilities: opened.capabilities,
@@ -227,20 +138,23 @@ impl Session {
         };
         let state = State {
             used: Instant::now(),
+            last: SystemTime::now(),
             in_flight: BTreeMap::new(),
             streams: BTreeMap::new(),
             next_stream: 1,
-            subscriptions: BTreeSet::new(),
-            pending: gateway.pending(&scope, Era::Legacy),
+            subscriptions: kept.subscriptions,
+            pending: None,
         };
         let standalone = KeptStream::new(0, None);
         // Something to resume after, before there is anything to read.
         let start = standalone.keep(&bytes::Bytes::new()) + 1;
+        let questions = Questions::new();
+        questions.set_level(kept.level);
         Self {
             id,
-            scope,
+            standing: Standing::new(entry, client.can("roots"), kept.roots),
             client: Arc::new(client),
-            questions: Arc::new(Questions::new()),
+            questions: Arc::new(questions),
             standalone: Arc::new(standalone),
             reader: Mutex::default(),
             read_to: AtomicU64::new(start),
@@ -249,12 +163,71 @@ impl Session {
         }
     }
 
+    /// How it was opened: whoever presents it must come the same way.
+    pub(super) fn entry(&self) -> &Entry {
+        self.standing.entry()
+    }
+
+    /// As whom it acts, as far as that needs no question.
+    pub(in crate::downstream) fn settled(
+        &self,
+        gateway: &Gateway,
+        reach: &Reach,
+    ) -> Option<Result<Arc<Scope>, Refused>> {
+        let settled = self.standing.settled(reach)?;
+        if let Ok(scope) = &settled {
+            self.listen_as(gateway, scope);
+        }
+        Some(settled)
+    }
+
+    /// As whom it acts. Asks the client for its roots where they decide.
+    pub(in crate::downstream) async fn scope(
+        &self,
+        gateway: &Gateway,
+        reach: &Reach,
+        events: &Events,
+    ) -> Result<Arc<Scope>, Refused> {
+        let scope = self.standing.scope(reach, events).await?;
+        self.listen_as(gateway, &scope);
+        Ok(scope)
+    }
+
+    /// Changes are told against the lists as they are when it first acts as somebody.
+    fn listen_as(&self, gateway: &Gateway, scope: &Scope) {
+        let mut state = self.state();
+        if state.pending.is_none() {
+            state.pending = Some(gateway.pending(scope, Era::Legacy));
+        }
+    }
+
+    /// What the store keeps of it.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            roots: self.standing.roots(),
+            level: self.questions.level(),
+            subscriptions: self.state().subscriptions.clone(),
+        }
+    }
+
+    /// When it was used last.
+    pub(super) fn last(&self) -> SystemTime {
+        self.state().last
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn touch(&self) {
-        self.state().used = Instant::now();
+    pub(super) fn touch(&self) {
+        let mut state = self.state();
+        state.used = Instant::now();
+        state.last = SystemTime::now();
+    }
+
+    /// Forgets the streams that nobody takes up any more.
+    pub(super) fn forget_stale(&self) {
+        self.state().streams.retain(|_, stream| !stream.is_stale());
     }
 
     /// Whether its streams begin with an event that says how to resume them (2025-11-25, basic/transports, "Sending
@@ -264,7 +237,7 @@ impl Session {
     }
 
     /// How long nobody used it. A call under way is a use, and so is somebody who listens.
-    fn idle_for(&self) -> Duration {
+    pub(super) fn idle_for(&self) -> Duration {
         let state = self.state();
         if state.in_flight.is_empty() && self.readers.load(Ordering::Relaxed) == 0 {
             state.used.elapsed()
@@ -273,7 +246,7 @@ impl Session {
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.standalone.end();
         self.reader
             .lock()
@@ -298,6 +271,7 @@ impl Session {
         let mut state = self.state();
         state.in_flight.remove(id.as_str());
         state.used = Instant::now();
+        state.last = SystemTime::now();
     }
 
     /// The client cancelled a request. One that has ended, or never was, is nobody's business any more: some clients
@@ -377,16 +351,27 @@ impl Session {
     }
 
     /// A change behind Janus. Returns whether changes of merged lists wait to be told.
-    pub(in crate::downstream) fn changed(&self, gateway: &Gateway, change: &Change) -> bool {
+    pub(in crate::downstream) fn changed(
+        &self,
+        gateway: &Gateway,
+        reach: &Reach,
+        change: &Change,
+    ) -> bool {
         // What comes from another session's own connection is not for this one.
         if matches!(change, Change::Notification { session: Some(of), .. } if *of != self.id) {
             return false;
         }
+        let Some(Ok(scope)) = self.settled(gateway, reach) else {
+            return false;
+        };
         let mut state = self.state();
-        let message = gateway.announce(&self.scope, &mut state.pending, change);
+        let Some(pending) = &mut state.pending else {
+            return false;
+        };
+        let message = gateway.announce(&scope, pending, change);
+        let due = Gateway::is_due(pending);
         let message =
             message.filter(|message| self.questions.wants(message) && concerns(&state, message));
-        let due = Gateway::is_due(&state.pending);
         drop(state);
         if let Some(message) = message {
             self.standalone
@@ -395,14 +380,24 @@ impl Session {
         due
     }
 
-    /// Some changes were missed: the lists are compared again.
+    /// Some changes were missed, or the configuration is another one: the lists are compared again.
     pub(in crate::downstream) fn look_again(&self) {
-        self.state().pending.look_again();
+        if let Some(pending) = &mut self.state().pending {
+            pending.look_again();
+        }
     }
 
     /// Tells the changes of merged lists.
-    pub(in crate::downstream) fn tell_due(&self, gateway: &Gateway) {
-        let messages = gateway.due(&self.scope, Era::Legacy, &mut self.state().pending);
+    pub(in crate::downstream) fn tell_due(&self, gateway: &Gateway, reach: &Reach) {
+        let Some(Ok(scope)) = self.settled(gateway, reach) else {
+            return;
+        };
+        let mut state = self.state();
+        let messages = match &mut state.pending {
+            Some(pending) => gateway.due(&scope, Era::Legacy, pending),
+            None => Vec::new(),
+        };
+        drop(state);
         for message in messages {
             self.standalone.keep(message.json().bytes());
         }
@@ -417,15 +412,4 @@ fn concerns(state: &State, message: &Envelope) -> bool {
         .params()
         .and_then(|params| params.text("uri"))
         .is_some_and(|uri| state.subscriptions.contains(&uri))
-}
-
-/// 128 random bits, visible ASCII (2025-11-25, basic/transports, "Session Management").
-#[expect(
-    clippy::expect_used,
-    reason = "the system's generator never fails once it has started"
-)]
-fn random_id() -> Arc<str> {
-    let mut bits = [0_u8; 16];
-    getrandom::fill(&mut bits).expect("the system has random numbers");
-    hex(&bits).into()
 }

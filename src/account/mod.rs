@@ -1,0 +1,13 @@
+//! The life of an account as people and models see it: which there are, how they stand, which one is chosen.
+//!
+//! Control tools, the control socket and the command line ask here, so that they cannot disagree.
+//!
+//! Invariants:
+//! - A choice is in the store before it is anywhere else, and an answer leaves after that.
+//! - A choice belongs to a profile: none reaches into another one.
+
+mod choices;
+mod report;
+
+pub use choices::{Choices, Holders, Switch, Switched};
+pub use report::{Labels, State, listed, state, who};

@@ -1,0 +1,114 @@
+//! How accounts stand, as JSON: the results of `janus_list_accounts` and `janus_whoami`, and what the command line shows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::binding::{Reachable, Scope};
+use crate::model::{AccountId, Server, ServerName, Switching};
+use crate::upstream::Upstream;
+
+use super::{Choices, Holders};
+
+pub use crate::upstream::State;
+
+/// What people call accounts.
+pub type Labels = BTreeMap<ServerName, Arc<Server>>;
+
+/// The word for how an account stands.
+pub fn state(state: &State) -> &'static str {
+    match state {
+        State::Idle => "idle",
+        State::Connecting => "connecting",
+        State::Ready { .. } => "ready",
+        State::Backoff { .. } => "backoff",
+        State::Failed { .. } => "failed",
+        State::NeedsLogin { .. } => "needs_login",
+    }
+}
+
+/// The accounts of a scope: which there are, which is active, how they stand.
+pub fn listed(
+    scope: &Scope,
+    choices: &Choices,
+    holders: Holders<'_>,
+    labels: &Labels,
+    upstream: &Upstream,
+) -> Value {
+    let mut accounts = Vec::new();
+    for reachable in scope.servers() {
+        let active = choices.choose(scope, reachable.server(), None, holders).ok();
+        for id in visible(scope, reachable) {
+            accounts.push(json!({
+                "id": id.to_string(),
+                "server": id.server().as_str(),
+                "label": label(labels, id),
+                "active": active.as_ref().is_some_and(|active| active.account() == id),
+                "state": state(&upstream.state(id).borrow()),
+                "verified_as": Value::Null,
+            }));
+        }
+    }
+    json!({
+        "profile": scope.profile().as_str(),
+        "switching": scope.switching().word(),
+        "accounts": accounts,
+    })
+}
+
+/// Who a request is, and as whom it acts at each server.
+pub fn who(
+    scope: &Scope,
+    choices: &Choices,
+    holders: Holders<'_>,
+    labels: &Labels,
+    upstream: &Upstream,
+) -> Value {
+    let mut accounts = Map::new();
+    for reachable in scope.servers() {
+        let server = reachable.server();
+        let chosen = choices.choose(scope, server, None, holders);
+        let account = chosen.as_ref().ok().map(|chosen| chosen.account());
+        let from = chosen.as_ref().map_or("none", |chosen| chosen.from().word());
+        let mut said = json!({
+            "account": account.map(|id| id.account().as_str()),
+            "label": account.and_then(|id| label(labels, id)),
+            "state": account.map(|id| state(&upstream.state(id).borrow())),
+            "resolved_from": from,
+            "verified_as": Value::Null,
+        });
+        let others = visible(scope, reachable).iter().filter(|id| Some(*id) != account);
+        let others: Vec<&str> = others.map(|id| id.account().as_str()).collect();
+        if let (Some(members), false) = (said.as_object_mut(), others.is_empty()) {
+            members.insert("may_become".to_owned(), others.into());
+        }
+        accounts.insert(server.to_string(), said);
+    }
+    json!({
+        "client": scope.client().map(|client| client.as_str()),
+        "profile": scope.profile().as_str(),
+        "switching": scope.switching().word(),
+        "session": holders.session.map(|session| short(session)),
+        "accounts": accounts,
+    })
+}
+
+/// The accounts of a server that can be used here: without switching the one that is fixed.
+fn visible<'a>(scope: &Scope, reachable: &'a Reachable) -> &'a [AccountId] {
+    match (scope.switching(), reachable.fixed()) {
+        (Switching::Off, Some((fixed, ..))) => std::slice::from_ref(fixed),
+        _ => reachable.accounts(),
+    }
+}
+
+fn label<'a>(labels: &'a Labels, id: &AccountId) -> Option<&'a str> {
+    let account = labels.get(id.server())?.account(id.account())?;
+    account.label.as_deref()
+}
+
+/// Enough of a session's id to tell it from others: all of it would let whoever reads it find the session.
+fn short(session: &str) -> String {
+    let head: String = session.chars().take(8).collect();
+    format!("s-{head}")
+}

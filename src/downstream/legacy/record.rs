@@ -1,0 +1,118 @@
+//! What the store keeps of a session, as JSON.
+//!
+//! Of who opened it only a digest is kept: a record can recognise the caller that comes back, and cannot make one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Opened;
+use crate::binding::Entry;
+use crate::model::hex;
+use crate::protocol::{Json, LogLevel, Object, Revision};
+
+/// What a session gathered since it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::downstream) struct Kept {
+    /// What the client answered to `roots/list`, if it was asked.
+    pub(in crate::downstream) roots: Option<Vec<PathBuf>>,
+    /// How much of the servers' logs it wants.
+    pub(in crate::downstream) level: LogLevel,
+    /// The resources whose changes it wants to be told.
+    pub(in crate::downstream) subscriptions: BTreeSet<String>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            roots: None,
+            // What counts until a client says otherwise.
+            level: LogLevel::Info,
+            subscriptions: BTreeSet::new(),
+        }
+    }
+}
+
+/// The record. Members are only added; a reader that does not know one leaves it out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The digest of how it was opened.
+    entry: String,
+    revision: String,
+    capabilities: serde_json::Value,
+    info: Option<serde_json::Value>,
+    #[serde(default)]
+    roots: Option<Vec<PathBuf>>,
+    #[serde(default)]
+    level: Option<String>,
+    #[serde(default)]
+    subscriptions: BTreeSet<String>,
+}
+
+impl Record {
+    pub(super) fn of(entry: &Entry, opened: &Opened, kept: &Kept) -> Self {
+        Self {
+            entry: digest(entry),
+            revision: opened.revision.as_str().to_owned(),
+            capabilities: opened.capabilities.json().read().unwrap_or_default(),
+            info: opened.info.as_ref().and_then(|info| info.read()),
+            // Paths that are no UTF-8 cannot come out of a URI.
+            roots: kept.roots.clone(),
+            level: Some(kept.level.as_str().to_owned()),
+            subscriptions: kept.subscriptions.clone(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        Json::of(self).as_str().to_owned()
+    }
+
+    /// Reads a record; `None` if it is none.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Whether this is how it was opened.
+    pub(super) fn is_of(&self, entry: &Entry) -> bool {
+        self.entry == digest(entry)
+    }
+
+    /// What `initialize` said, and what came after it.
+    pub(super) fn into_parts(self) -> Option<(Opened, Kept)> {
+        let opened = Opened {
+            revision: Revision::named(&self.revision)?,
+            capabilities: Json::of(&self.capabilities).object().unwrap_or_else(Object::empty),
+            info: self.info.as_ref().map(Json::of),
+        };
+        let level = self.level.as_deref().and_then(LogLevel::named);
+        let kept = Kept {
+            roots: self.roots,
+            level: level.unwrap_or(Kept::default().level),
+            subscriptions: self.subscriptions,
+        };
+        Some((opened, kept))
+    }
+}
+
+/// Everything that tells one way in from another, each part with its length.
+fn digest(entry: &Entry) -> String {
+    let mut digest = Sha256::new();
+    let mut part = |text: &[u8]| {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    };
+    let caller = &entry.caller;
+    part(caller.client().map_or("", |client| client.as_str()).as_bytes());
+    part(format!("{:?}", caller.transport()).as_bytes());
+    part(entry.path.as_bytes());
+    part(entry.profile.as_deref().unwrap_or_default().as_bytes());
+    if let Some(directory) = caller.directory() {
+        part(directory.proof().name().as_bytes());
+        for path in directory.paths() {
+            part(path.as_os_str().as_encoded_bytes());
+        }
+    }
+    hex(&digest.finalize())
+}

@@ -1,0 +1,217 @@
+//! All sessions: those in use, and those of an earlier life that nobody has taken up yet.
+//!
+//! A session is in the store before its client learns its id. What changes later (its last use, its subscriptions)
+//! follows within half a minute; to lose it costs nothing that was promised.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::record::{Kept, Record};
+use super::{Opened, Session};
+use crate::binding::Entry;
+use crate::gateway::Gateway;
+use crate::model::hex;
+use crate::store::{Change, SessionRecord, Store};
+
+/// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
+const SESSIONS: usize = 10_000;
+
+/// All sessions, by id.
+#[derive(Debug)]
+pub(in crate::downstream) struct Sessions {
+    known: Mutex<Known>,
+    store: Store,
+}
+
+#[derive(Debug)]
+struct Known {
+    by_id: BTreeMap<Arc<str>, Arc<Session>>,
+    /// Not used since this process began.
+    dormant: BTreeMap<Arc<str>, SessionRecord>,
+    idle: Duration,
+    /// When last uses were written.
+    swept: SystemTime,
+}
+
+impl Sessions {
+    /// Those of an earlier life. One that nobody used for `idle` ends.
+    pub(in crate::downstream) fn new(store: Store, kept: Vec<SessionRecord>, idle: Duration) -> Self {
+        let dormant = kept.into_iter().map(|record| (Arc::clone(&record.id), record));
+        Self {
+            known: Mutex::new(Known {
+                by_id: BTreeMap::new(),
+                dormant: dormant.collect(),
+                idle,
+                swept: SystemTime::now(),
+            }),
+            store,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another limit from now on.
+    pub(in crate::downstream) fn configure(&self, idle: Duration) {
+        self.known().idle = idle;
+    }
+
+    /// Opens a session. It is in the store when this returns.
+    pub(in crate::downstream) async fn open(
+        &self,
+        gateway: &Gateway,
+        entry: Entry,
+        opened: Opened,
+    ) -> Arc<Session> {
+        self.open_as(random_id(), gateway, entry, opened).await
+    }
+
+    /// Opens a session under an id that was given out for it.
+    pub(in crate::downstream) async fn open_as(
+        &self,
+        id: Arc<str>,
+        gateway: &Gateway,
+        entry: Entry,
+        opened: Opened,
+    ) -> Arc<Session> {
+        let kept = Kept::default();
+        let now = SystemTime::now();
+        let record = SessionRecord {
+            id: Arc::clone(&id),
+            client: entry.caller.client().cloned(),
+            facts: Record::of(&entry, &opened, &kept).text(),
+            opened: now,
+            used: now,
+        };
+        if let Err(not_saved) = self.store.write(Change::SessionOpened(record)).await {
+            // To refuse it would leave the client with nothing; so it only loses its session with this process.
+            tracing::warn!(%not_saved, "a session could not be saved and ends with this process");
+        }
+        let session = Arc::new(Session::new(id, entry, opened, kept));
+        let crowded = {
+            let mut known = self.known();
+            known.by_id.insert(Arc::clone(&session.id), Arc::clone(&session));
+            (known.by_id.len() > SESSIONS).then(|| {
+                let idlest = known.by_id.values().max_by_key(|session| session.idle_for());
+                idlest.cloned()
+            })
+        };
+        if let Some(idlest) = crowded.flatten() {
+            self.close(gateway, &idlest.id);
+        }
+        session
+    }
+
+    /// The session of that id, for whoever comes as it was opened. To anybody else it does not exist.
+    pub(in crate::downstream) fn find(&self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
+        let mut known = self.known();
+        let session = match known.by_id.get(id) {
+            Some(session) => Arc::clone(session),
+            None => known.revive(id, entry)?,
+        };
+        drop(known);
+        (session.entry() == entry).then(|| {
+            session.touch();
+            session
+        })
+    }
+
+    /// Ends a session; false if there is none.
+    pub(in crate::downstream) fn close(&self, gateway: &Gateway, id: &Arc<str>) -> bool {
+        let (live, dormant) = {
+            let mut known = self.known();
+            (known.by_id.remove(id), known.dormant.remove(id))
+        };
+        if live.is_none() && dormant.is_none() {
+            return false;
+        }
+        if let Some(session) = live {
+            session.end();
+        }
+        gateway.release(id);
+        self.store.note(Change::SessionEnded(Arc::clone(id)));
+        true
+    }
+
+    /// Ends the sessions that nobody used for too long, and writes down when the others were used.
+    pub(in crate::downstream) fn sweep(&self, gateway: &Gateway) {
+        let (expired, used) = self.known().swept();
+        for id in expired {
+            self.close(gateway, &id);
+        }
+        if !used.is_empty() {
+            self.store.note(Change::SessionsUsed(used));
+        }
+        for session in self.all() {
+            session.forget_stale();
+        }
+    }
+
+    /// Writes down what a session gathered since it was opened.
+    pub(in crate::downstream) fn keep(&self, session: &Session) {
+        let opened = Opened {
+            revision: session.client.revision,
+            capabilities: session.client.capabilities.clone(),
+            info: session.client.info.clone(),
+        };
+        let facts = Record::of(session.entry(), &opened, &session.kept()).text();
+        self.store.note(Change::SessionFacts {
+            id: Arc::clone(&session.id),
+            facts,
+        });
+    }
+
+    /// Those in use.
+    pub(in crate::downstream) fn all(&self) -> Vec<Arc<Session>> {
+        self.known().by_id.values().cloned().collect()
+    }
+
+    /// Those of an earlier life that nobody has taken up.
+    pub(in crate::downstream) fn dormant(&self) -> Vec<SessionRecord> {
+        self.known().dormant.values().cloned().collect()
+    }
+}
+
+impl Known {
+    /// Takes up a session of an earlier life, for whoever opened it.
+    fn revive(&mut self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
+        let record = Record::read(&self.dormant.get(id)?.facts)?;
+        if !record.is_of(entry) {
+            return None;
+        }
+        let (opened, kept) = record.into_parts()?;
+        let (id, _) = self.dormant.remove_entry(id)?;
+        let session = Arc::new(Session::new(Arc::clone(&id), entry.clone(), opened, kept));
+        self.by_id.insert(id, Arc::clone(&session));
+        Some(session)
+    }
+
+    /// The sessions that are over, and the last uses that are not written yet.
+    fn swept(&mut self) -> (Vec<Arc<str>>, Vec<(Arc<str>, SystemTime)>) {
+        let now = SystemTime::now();
+        let over = |used: SystemTime| now.duration_since(used).is_ok_and(|idle| idle > self.idle);
+        let live = self.by_id.values().filter(|session| session.idle_for() > self.idle);
+        let dormant = self.dormant.values().filter(|record| over(record.used));
+        let expired = live.map(|session| Arc::clone(&session.id));
+        let expired = expired.chain(dormant.map(|record| Arc::clone(&record.id))).collect();
+        let since = std::mem::replace(&mut self.swept, now);
+        let used = self.by_id.values().filter_map(|session| {
+            let last = if session.idle_for().is_zero() { now } else { session.last() };
+            (last >= since).then(|| (Arc::clone(&session.id), last))
+        });
+        (expired, used.collect())
+    }
+}
+
+/// 128 random bits, visible ASCII (2025-11-25, basic/transports, "Session Management").
+#[expect(
+    clippy::expect_used,
+    reason = "the system's generator never fails once it has started"
+)]
+pub(in crate::downstream) fn random_id() -> Arc<str> {
+    let mut bits = [0_u8; 16];
+    getrandom::fill(&mut bits).expect("the system has random numbers");
+    hex(&bits).into()
+}
