@@ -1,0 +1,120 @@
+//! Keys and headers: what a client needs to be known, for `janus client`, `janus headers` and `janus connect`.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Problem, seconds};
+use crate::authn::Peer;
+use crate::downstream::Downstream;
+use crate::model::ClientId;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    #[serde(default)]
+    client: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    client: String,
+    /// Whether the keys it has end.
+    #[serde(default)]
+    rotate: bool,
+}
+
+impl Downstream {
+    /// The headers that prove the asker's directory and, where keys are in use, its client.
+    pub(super) async fn headers(&self, peer: &Peer, of: &Of) -> Answer {
+        let mut headers = Map::new();
+        match peer.directory().and_then(|directory| directory.paths().next()) {
+            Some(path) => {
+                headers.insert("Janus-Directory".to_owned(), self.authn.sign(path).into());
+            }
+            None => {
+                return Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    "directory_unknown",
+                    "the working directory of the asking process is not known",
+                ));
+            }
+        }
+        if self.authn.requires_key() {
+            let key = self.mint(of).await?;
+            headers.insert("Authorization".to_owned(), format!("Bearer {key}").into());
+        }
+        Ok(json!({"headers": headers}))
+    }
+
+    /// A key for one connection of the shim, or of the command line.
+    pub(super) async fn connection_key(&self, of: &Of) -> Answer {
+        if !self.authn.requires_key() {
+            // Whoever names a client that does not exist is told so all the same.
+            self.client_named(of.client.as_deref())?;
+            return Ok(json!({"key": Value::Null}));
+        }
+        let key = self.mint(of).await?;
+        Ok(json!({"key": key}))
+    }
+
+    async fn mint(&self, of: &Of) -> Result<String, Problem> {
+        let client = self.client_named(of.client.as_deref())?;
+        let key = self.authn.connection_key(client.as_ref()).await?;
+        Ok(key.show().to_owned())
+    }
+
+    pub(super) fn client_list(&self) -> Value {
+        let binding = self.reach.binding();
+        let keys = self.authn.keys();
+        let clients = binding.identity().clients.iter().flatten().map(|client| {
+            let of_client = keys.iter().filter(|key| key.client.as_ref() == Some(&client.id));
+            let of_client: Vec<Value> = of_client
+                .map(|key| {
+                    json!({
+                        "id": key.id,
+                        "kind": key.kind.word(),
+                        "made": seconds(key.made),
+                        "used": key.used.map(seconds),
+                    })
+                })
+                .collect();
+            let profiles: Vec<&str> = client.profiles.iter().map(|name| name.as_str()).collect();
+            json!({
+                "client": client.id.as_str(),
+                "profiles": profiles,
+                "expires": client.expires.map(seconds),
+                "keys": of_client,
+                "where": self.whereabouts(&client.written),
+            })
+        });
+        let clients: Vec<Value> = clients.collect();
+        json!({"keys_required": self.authn.requires_key(), "clients": clients})
+    }
+
+    /// A key that lasts. This is the one time it is shown.
+    pub(super) async fn new_key(&self, wanted: &NewKey) -> Answer {
+        let client = self.must_be_client(&wanted.client)?;
+        let key = if wanted.rotate {
+            self.authn.rotate_keys(&client).await?
+        } else {
+            self.authn.add_key(&client).await?
+        };
+        Ok(json!({"client": client.as_str(), "key": key.show()}))
+    }
+
+    /// Ends every key of a client, also of one that the configuration does not have any more.
+    pub(super) async fn end_keys(&self, of: &Of) -> Answer {
+        let named = of.client.as_deref().unwrap_or_default();
+        let client = ClientId::new(named)
+            .map_err(|bad| Problem::new(StatusCode::BAD_REQUEST, "usage", bad.to_string()))?;
+        let ended = self.authn.end_keys(&client).await?;
+        Ok(json!({"client": client.as_str(), "ended": ended}))
+    }
+
+    fn must_be_client(&self, name: &str) -> Result<ClientId, Problem> {
+        let client = self.client_named(Some(name))?;
+        client.ok_or_else(|| Problem::unknown("unknown_client", format!("there is no client `{name}`")))
+    }
+}

@@ -1,0 +1,96 @@
+//! `janus status`: one look at everything.
+
+use serde_json::{Value, json};
+
+use super::{seconds, who};
+use crate::account;
+use crate::authn::Peer;
+use crate::binding::Given;
+use crate::downstream::Downstream;
+use crate::model::AccountId;
+use crate::upstream::State;
+
+impl Downstream {
+    pub(super) fn status(&self, peer: &Peer) -> Value {
+        let supposed = who::Supposed::default();
+        let directory = who::directory(peer, &supposed);
+        let given = Given {
+            client: None,
+            directory: directory.as_ref(),
+            path: "/mcp",
+            profile: None,
+        };
+        let here = match self.reach.binding().explain(&given).outcome {
+            Ok(scope) => json!({"profile": scope.profile().as_str()}),
+            Err(refused) => json!({"refused": refused.to_string()}),
+        };
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "started": seconds(self.about.started),
+            "config": self.reach.file().map(|file| file.display().to_string()),
+            "listening": self.about.listening,
+            "keys_required": self.authn.requires_key(),
+            "directory": directory.map(|directory| directory.to_string()),
+            "here": here,
+            "accounts": self.account_rows(),
+            "sessions": self.sessions.all().len() + self.sessions.dormant().len(),
+        })
+    }
+
+    /// `janus account list`
+    pub(super) fn accounts(&self) -> Value {
+        json!({"accounts": self.account_rows()})
+    }
+
+    fn account_rows(&self) -> Vec<Value> {
+        let labels = self.gateway.labels();
+        let binding = self.reach.binding();
+        let profiles: Vec<_> = binding.profiles().collect();
+        let mut rows = Vec::new();
+        // In the order of the configuration, which `labels` has not.
+        for server in binding.servers() {
+            for id in server.account_ids() {
+                let used_by = profiles.iter().filter(|scope| {
+                    let reachable = scope.server(id.server());
+                    reachable.is_some_and(|reachable| reachable.accounts().contains(&id))
+                });
+                let used_by: Vec<&str> = used_by.map(|scope| scope.profile().as_str()).collect();
+                let account = labels.get(id.server()).and_then(|server| server.account(id.account()));
+                let is_default = server.default.as_ref().is_some_and(|(name, _)| name == id.account());
+                rows.push(json!({
+                    "id": id.to_string(),
+                    "server": id.server().as_str(),
+                    "account": id.account().as_str(),
+                    "label": account.and_then(|account| account.label.as_deref()),
+                    "color": account.and_then(|account| account.color).map(account_colour),
+                    "default": is_default,
+                    "profiles": used_by,
+                    "tools": self.tool_count(&id),
+                    "verified_as": Value::Null,
+                    "state": self.state_of(&id),
+                }));
+            }
+        }
+        rows
+    }
+
+    fn tool_count(&self, id: &AccountId) -> usize {
+        self.gateway.upstream().listing(id).tools.len()
+    }
+
+    fn state_of(&self, id: &AccountId) -> Value {
+        let state = self.gateway.upstream().state(id);
+        let state = state.borrow();
+        let detail = match &*state {
+            State::Backoff { reason, .. } | State::Failed { reason } => Some(reason.clone()),
+            State::NeedsLogin { status } => Some(format!("the server refused the credential (HTTP {status})")),
+            State::Idle | State::Connecting | State::Ready { .. } => None,
+        };
+        json!({"word": account::state(&state), "because": detail})
+    }
+}
+
+fn account_colour(colour: crate::model::Colour) -> &'static str {
+    colour.word()
+}
