@@ -34,6 +34,34 @@ pub enum Unusable {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A person must start a Janus that is at least as new, or give this one a directory of its own.
+    #[error("`{}` was written by a later Janus (format {version}; this one knows {known})", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The version of its format.
+        version: i64,
+        /// The latest version this Janus knows.
+        known: usize,
+    },
+    /// A person must restore a copy, or move the file away and begin anew.
+    #[error("`{}` is damaged; restore it from a copy, or move it away to begin anew", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The database cannot be opened or read.
+    #[error("`{}` cannot be used", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The system refused.
     #[error("`{}` cannot be used", path.display())]
     Io {

@@ -1,0 +1,153 @@
+//! Everything that is kept, read once at the start.
+//!
+//! Invariant: a row that makes no sense costs itself and a warning, never the start. Pages that cannot be read do.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Result, Row};
+
+use super::record::{
+    ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SessionRecord,
+    StoredEra,
+};
+use crate::model::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerName};
+
+/// Why a row is skipped.
+#[derive(Debug, thiserror::Error)]
+enum Odd {
+    #[error("{0}")]
+    Name(#[from] BadName),
+    #[error("a column holds something unexpected")]
+    Column(#[from] rusqlite::Error),
+    #[error("a word is not known")]
+    Word,
+}
+
+pub(super) fn kept(database: &Connection) -> Result<Kept> {
+    Ok(Kept {
+        sessions: rows(
+            database,
+            "session",
+            "SELECT id, client, facts, opened, used FROM session ORDER BY id",
+            session,
+        )?,
+        choices: rows(
+            database,
+            "choice",
+            "SELECT session, client, profile, server, account FROM choice
+                ORDER BY session, client, profile, server",
+            choice,
+        )?,
+        keys: rows(
+            database,
+            "access_key",
+            "SELECT hash, id, client, kind, made, used FROM access_key ORDER BY made, hash",
+            key,
+        )?,
+        listings: rows(
+            database,
+            "listing",
+            "SELECT server, account, fingerprint, facts FROM listing ORDER BY server, account",
+            listing,
+        )?,
+        eras: rows(
+            database,
+            "era",
+            "SELECT server, account, fingerprint, era, since FROM era ORDER BY server, account",
+            era,
+        )?,
+    })
+}
+
+fn rows<T>(
+    database: &Connection,
+    table: &'static str,
+    sql: &str,
+    read: fn(&Row<'_>) -> std::result::Result<T, Odd>,
+) -> Result<Vec<T>> {
+    let mut statement = database.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(record) => records.push(record),
+            Err(odd) => tracing::warn!(table, "a row of the state database is skipped: {odd}"),
+        }
+    }
+    Ok(records)
+}
+
+fn session(row: &Row<'_>) -> std::result::Result<SessionRecord, Odd> {
+    Ok(SessionRecord {
+        id: row.get(0)?,
+        client: client(row, 1)?,
+        facts: row.get(2)?,
+        opened: time(row.get(3)?),
+        used: time(row.get(4)?),
+    })
+}
+
+fn choice(row: &Row<'_>) -> std::result::Result<ChoiceRecord, Odd> {
+    let session: Option<Arc<str>> = row.get(0)?;
+    let holder = match (session, client(row, 1)?) {
+        (Some(id), _) => Holder::Session(id),
+        (None, Some(client)) => Holder::Client(client),
+        (None, None) => Holder::Everybody,
+    };
+    Ok(ChoiceRecord {
+        holder,
+        profile: ProfileName::new(&text(row, 2)?)?,
+        server: ServerName::new(&text(row, 3)?)?,
+        account: AccountName::new(&text(row, 4)?)?,
+    })
+}
+
+fn key(row: &Row<'_>) -> std::result::Result<KeyRecord, Odd> {
+    let used: Option<i64> = row.get(5)?;
+    Ok(KeyRecord {
+        hash: row.get(0)?,
+        id: row.get(1)?,
+        client: client(row, 2)?,
+        kind: KeyKind::of_word(&text(row, 3)?).ok_or(Odd::Word)?,
+        made: time(row.get(4)?),
+        used: used.map(time),
+    })
+}
+
+fn listing(row: &Row<'_>) -> std::result::Result<ListingRecord, Odd> {
+    Ok(ListingRecord {
+        account: account(row)?,
+        fingerprint: row.get(2)?,
+        facts: row.get(3)?,
+    })
+}
+
+fn era(row: &Row<'_>) -> std::result::Result<EraRecord, Odd> {
+    Ok(EraRecord {
+        account: account(row)?,
+        fingerprint: row.get(2)?,
+        era: StoredEra::of_word(&text(row, 3)?).ok_or(Odd::Word)?,
+        since: time(row.get(4)?),
+    })
+}
+
+fn account(row: &Row<'_>) -> std::result::Result<AccountId, Odd> {
+    Ok(AccountId::new(
+        ServerName::new(&text(row, 0)?)?,
+        AccountName::new(&text(row, 1)?)?,
+    ))
+}
+
+fn client(row: &Row<'_>, column: usize) -> std::result::Result<Option<ClientId>, Odd> {
+    let name: Option<String> = row.get(column)?;
+    Ok(name.as_deref().map(ClientId::new).transpose()?)
+}
+
+fn text(row: &Row<'_>, column: usize) -> Result<String> {
+    row.get(column)
+}
+
+fn time(nanoseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}

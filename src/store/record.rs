@@ -1,0 +1,218 @@
+//! What is kept, and how it changes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
+
+/// A session of a legacy client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The client that opened it, where it proved who it is.
+    pub client: Option<ClientId>,
+    /// What the edge wants to know of it after a restart: JSON, and the edge's own.
+    pub facts: String,
+    /// When it was opened.
+    pub opened: SystemTime,
+    /// When it was last used, as far as that was noted.
+    pub used: SystemTime,
+}
+
+/// Who a choice counts for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// One session. Its choices end with it.
+    Session(Arc<str>),
+    /// Everything one client does.
+    Client(ClientId),
+    /// Everybody in the profile.
+    Everybody,
+}
+
+/// The account somebody chose for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoiceRecord {
+    /// Who it counts for.
+    pub holder: Holder,
+    /// The profile it was made in.
+    pub profile: ProfileName,
+    /// The server it is about.
+    pub server: ServerName,
+    /// The chosen account.
+    pub account: AccountName,
+}
+
+/// An access key, of which only the digest is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The digest of the key.
+    pub hash: [u8; 32],
+    /// What people call it by; no secret.
+    pub id: String,
+    /// The client it proves; `None` where it belongs to nobody in particular.
+    pub client: Option<ClientId>,
+    /// What it is good for.
+    pub kind: KeyKind,
+    /// When it was made.
+    pub made: SystemTime,
+    /// When it was last used, as far as that was noted.
+    pub used: Option<SystemTime>,
+}
+
+/// What a key is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// It proves a client.
+    Access,
+    /// It proves a connection.
+    Connection,
+}
+
+/// What an account offered when it was last listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingRecord {
+    /// The account.
+    pub account: AccountId,
+    /// The digest of what was talked to: a listing of something else says nothing.
+    pub fingerprint: [u8; 32],
+    /// The listing: JSON, and `upstream`'s own.
+    pub facts: String,
+}
+
+/// The era a server turned out to speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EraRecord {
+    /// The account through which it was found.
+    pub account: AccountId,
+    /// The digest of what was talked to: a verdict on something else says nothing.
+    pub fingerprint: [u8; 32],
+    /// The verdict.
+    pub era: StoredEra,
+    /// When it was found: a verdict may age.
+    pub since: SystemTime,
+}
+
+/// An era of the protocol, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredEra {
+    /// `initialize` and sessions.
+    Legacy,
+    /// `server/discover`, stateless.
+    Modern,
+}
+
+/// Everything that was there when the store was opened, in a fixed order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// By id.
+    pub sessions: Vec<SessionRecord>,
+    /// By holder, profile and server.
+    pub choices: Vec<ChoiceRecord>,
+    /// Oldest first.
+    pub keys: Vec<KeyRecord>,
+    /// By account.
+    pub listings: Vec<ListingRecord>,
+    /// By account.
+    pub eras: Vec<EraRecord>,
+}
+
+/// One change to what is kept. It happens whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A session began, or is told anew; its choices stay.
+    SessionOpened(SessionRecord),
+    /// Sessions were used, at these times.
+    SessionsUsed(Vec<(Arc<str>, SystemTime)>),
+    /// What the edge knows of a session changed.
+    SessionFacts {
+        /// The session.
+        id: Arc<str>,
+        /// All of it, instead of what was there.
+        facts: String,
+    },
+    /// A session ended, and its choices with it.
+    SessionEnded(Arc<str>),
+    /// Somebody chose an account.
+    Chosen {
+        /// Who it counts for. A session must be known.
+        holder: Holder,
+        /// The profile it was made in.
+        profile: ProfileName,
+        /// The server it is about.
+        server: ServerName,
+        /// The chosen account.
+        account: AccountName,
+    },
+    /// Somebody took a choice back.
+    Unchosen {
+        /// Who it counted for.
+        holder: Holder,
+        /// The profile it was made in.
+        profile: ProfileName,
+        /// The server it was about.
+        server: ServerName,
+    },
+    /// There is one more key.
+    KeyMade(KeyRecord),
+    /// All keys of a client end, and this one begins.
+    KeysReplaced {
+        /// The client.
+        client: ClientId,
+        /// Its key from now on.
+        key: KeyRecord,
+    },
+    /// All keys of a client end.
+    KeysEnded {
+        /// The client.
+        client: ClientId,
+    },
+    /// One key ends.
+    KeyEnded {
+        /// Its digest.
+        hash: [u8; 32],
+    },
+    /// Keys were used, at these times.
+    KeysUsed(Vec<([u8; 32], SystemTime)>),
+    /// An account was listed; what was listed before is forgotten.
+    Listed(ListingRecord),
+    /// The era of a server was found; what was found before is forgotten.
+    EraFound(EraRecord),
+    /// The era of a server is unknown again.
+    EraForgotten(AccountId),
+    /// An account is no longer configured: its listing and era are forgotten.
+    AccountGone(AccountId),
+}
+
+impl KeyKind {
+    /// The word in the database.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Connection => "connection",
+        }
+    }
+
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        [Self::Access, Self::Connection]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
+}
+
+impl StoredEra {
+    /// The word in the database.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        [Self::Legacy, Self::Modern]
+            .into_iter()
+            .find(|era| era.word() == word)
+    }
+}

@@ -1,0 +1,220 @@
+//! The thread that owns the connection, and the handle on it.
+//!
+//! A sync takes milliseconds on a laptop's disk and stops the thread that asked for it, so it happens on a thread of
+//! its own. What came in meanwhile shares the next one: a hundred sessions opened at once cost two syncs.
+//!
+//! Invariants:
+//! - Changes are applied in the order they came in.
+//! - Nobody is answered before the commit. If it fails, everybody in the group is told, and nothing of it stays.
+//! - A change that contradicts what is there (a choice of a session that ended) fails alone.
+//! - The thread ends with [`Store::close`], or with the last handle.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::apply::apply;
+use super::database;
+use super::directory::{StateDirectory, Unusable};
+use super::read;
+use super::record::{Change, Kept};
+use super::schema::Stuck;
+use super::unsaved::NotSaved;
+
+/// Changes that wait for the disk. Those who must be answered wait for a place; notes go without.
+const QUEUE: usize = 256;
+/// Changes in one commit: what waits in a full queue.
+const GROUP: usize = QUEUE;
+
+/// The state database. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    queue: mpsc::Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Answer = oneshot::Sender<Result<(), NotSaved>>;
+
+enum Message {
+    /// A note has nobody to answer.
+    Save(Change, Option<Answer>),
+    Close(oneshot::Sender<()>),
+}
+
+impl Store {
+    /// Opens the database of a state directory, or makes it, and reads what is there.
+    ///
+    /// # Errors
+    /// It is not ours, newer than this Janus, damaged, or the system refuses.
+    pub fn open(directory: &StateDirectory) -> Result<(Self, Kept), Unusable> {
+        database::open(directory).and_then(Self::over)
+    }
+
+    /// A store that ends with the process.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn in_memory() -> Result<(Self, Kept), Unusable> {
+        database::in_memory().and_then(Self::over)
+    }
+
+    pub(super) fn over(
+        (database, path): (Connection, std::path::PathBuf),
+    ) -> Result<(Self, Kept), Unusable> {
+        let kept = read::kept(&database)
+            .map_err(|error| database::unusable(path.clone(), Stuck::Sqlite(error)))?;
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let name = format!("`{}`", path.display()).into();
+        let writer = Writer {
+            database,
+            name,
+            failing: false,
+        };
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(Unusable::io(&path))?;
+        let thread = Mutex::new(Some(thread));
+        Ok((Self(Arc::new(Inner { queue, thread })), kept))
+    }
+
+    /// Saves a change. It is committed when this returns, also when the future is dropped after it had a place.
+    ///
+    /// # Errors
+    /// Why nothing of it was kept.
+    pub async fn write(&self, change: Change) -> Result<(), NotSaved> {
+        let (answer, saved) = oneshot::channel();
+        let message = Message::Save(change, Some(answer));
+        let queued = self.0.queue.send(message).await;
+        queued.map_err(|_| NotSaved::Stopping)?;
+        saved.await.unwrap_or(Err(NotSaved::Stopping))
+    }
+
+    /// Saves a change if there is room, for what costs little when it is lost. Never waits.
+    pub fn note(&self, change: Change) {
+        if let Err(error) = self.0.queue.try_send(Message::Save(change, None)) {
+            tracing::debug!("a note is not saved: {error}");
+        }
+    }
+
+    /// Saves what waits, and ends the thread. What comes later is refused.
+    pub async fn close(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.0.queue.send(Message::Close(done)).await.is_ok() {
+            // A thread that is gone without an answer has nothing left to save.
+            ended.await.ok();
+        }
+        let thread = self.0.thread.lock();
+        let thread = thread.unwrap_or_else(PoisonError::into_inner).take();
+        // It has done everything but end, so this does not stop the caller's thread.
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the state database panicked");
+        }
+    }
+}
+
+struct Writer {
+    database: Connection,
+    /// For messages.
+    name: Arc<str>,
+    /// Whether the last group was lost: said once, not for each.
+    failing: bool,
+}
+
+impl Writer {
+    fn run(mut self, mut waiting: mpsc::Receiver<Message>) {
+        let mut closers = Vec::new();
+        while let Some(first) = waiting.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Save(change, answer) => group.push((change, answer)),
+                    Message::Close(done) => {
+                        closers.push(done);
+                        // What is in the queue already is saved; nothing comes in any more.
+                        waiting.close();
+                    }
+                }
+                next = (group.len() < GROUP)
+                    .then(|| waiting.try_recv().ok())
+                    .flatten();
+            }
+            self.save(group);
+        }
+        // The log is copied into the database here, so that the next start finds one file.
+        if let Err((_, error)) = self.database.close() {
+            tracing::warn!("{} is not closed in order: {error}", self.name);
+        }
+        for closer in closers {
+            // Whoever asked may have stopped waiting.
+            closer.send(()).ok();
+        }
+    }
+
+    fn save(&mut self, group: Vec<(Change, Option<Answer>)>) {
+        if group.is_empty() {
+            return;
+        }
+        let (changes, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let outcomes = match commit(&mut self.database, &changes) {
+            Ok(outcomes) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("{} can be written again", self.name);
+                }
+                outcomes
+            }
+            Err(error) => {
+                let unsaved = NotSaved::of(&error, &self.name);
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!("{unsaved}");
+                }
+                vec![Err(unsaved); answers.len()]
+            }
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            match (answer, outcome) {
+                // Whoever asked may have stopped waiting.
+                (Some(answer), outcome) => drop(answer.send(outcome)),
+                (None, Err(unsaved)) => tracing::debug!("a note is not saved: {unsaved}"),
+                (None, Ok(())) => {}
+            }
+        }
+    }
+}
+
+/// All changes in one transaction, or none; but a contradiction fails alone.
+fn commit(
+    database: &mut Connection,
+    changes: &[Change],
+) -> rusqlite::Result<Vec<Result<(), NotSaved>>> {
+    let mut transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        let savepoint = transaction.savepoint()?;
+        let outcome = match apply(&savepoint, change) {
+            Ok(()) => {
+                savepoint.commit()?;
+                Ok(())
+            }
+            Err(error) if contradicts(&error) => {
+                // Dropping it undoes what the change did so far.
+                savepoint.finish()?;
+                Err(NotSaved::Contradiction)
+            }
+            Err(error) => return Err(error),
+        };
+        outcomes.push(outcome);
+    }
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+fn contradicts(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
