@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio_util::task::TaskTracker;
+
 use crate::binding::{Chosen, NoChoice, Scope, Wish};
 use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
 use crate::store::{Change, ChoiceRecord, Holder, NotSaved, Store};
@@ -14,6 +16,7 @@ pub struct Choices {
     store: Store,
     /// One change at a time: what is in memory follows the order of the store.
     changing: tokio::sync::Mutex<()>,
+    changes: TaskTracker,
 }
 
 type Made = BTreeMap<(ProfileName, ServerName), AccountName>;
@@ -59,6 +62,7 @@ impl Choices {
             made: Mutex::new(made),
             store,
             changing: tokio::sync::Mutex::default(),
+            changes: TaskTracker::new(),
         }
     }
 
@@ -97,38 +101,31 @@ impl Choices {
     }
 
     /// Makes a choice in the scope's profile, or takes one back. It holds, here and after a restart, when this returns.
+    /// A caller that goes away leaves it whole: in the store and in memory, or in neither.
     ///
     /// # Errors
     /// It could not be saved; nothing changed.
     pub async fn switch(
-        &self,
+        self: &Arc<Self>,
         scope: &Scope,
         switch: Switch,
         holders: Holders<'_>,
     ) -> Result<Switched, NotSaved> {
-        let _one_at_a_time = self.changing.lock().await;
+        let server = switch.server.clone();
         let active = || {
-            let chosen = self.choose(scope, &switch.server, None, holders).ok()?;
+            let chosen = self.choose(scope, &server, None, holders).ok()?;
             Some(chosen.account().clone())
         };
+        let (choices, profile) = (Arc::clone(self), scope.profile().clone());
         let was = active();
-        let (profile, server) = (scope.profile().clone(), switch.server.clone());
-        let holder = switch.holder.clone();
-        let change = match switch.account.clone() {
-            Some(account) => Change::Chosen {
-                holder,
-                profile,
-                server,
-                account,
-            },
-            None => Change::Unchosen {
-                holder,
-                profile,
-                server,
-            },
-        };
-        self.store.write(change).await?;
-        self.remember(scope.profile(), &switch);
+        let changing = self.changes.spawn(async move {
+            let _one_at_a_time = choices.changing.lock().await;
+            choices.store.write(change(&profile, &switch)).await?;
+            choices.remember(&profile, &switch);
+            Ok(())
+        });
+        // It is cut off only where the runtime ends.
+        changing.await.unwrap_or(Err(NotSaved::Stopping))?;
         Ok(Switched {
             was,
             active: active(),
@@ -166,5 +163,22 @@ impl Choices {
 
     fn made(&self) -> MutexGuard<'_, BTreeMap<Holder, Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn change(profile: &ProfileName, switch: &Switch) -> Change {
+    let (holder, profile, server) = (switch.holder.clone(), profile.clone(), switch.server.clone());
+    match switch.account.clone() {
+        Some(account) => Change::Chosen {
+            holder,
+            profile,
+            server,
+            account,
+        },
+        None => Change::Unchosen {
+            holder,
+            profile,
+            server,
+        },
     }
 }

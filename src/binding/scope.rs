@@ -91,7 +91,12 @@ impl Binding {
         Explanation { steps, outcome }
     }
 
-    /// The profiles, in the order of the file.
+    /// The servers, in the order of the file.
+    pub fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// What people wrote.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -295,7 +300,7 @@ impl Binding {
         let one = |server| (server, vec![AccountName::default_account()]);
         let binding = Self::new(&Identity::plain(servers.into_iter().map(one)), &[]);
         let entry = Entry {
-            caller: crate::authn::Peer::from_stdio().caller(),
+            caller: crate::authn::Peer::from_stdio(None).caller(),
             path: "/mcp".into(),
             profile: None,
         };

@@ -6,9 +6,10 @@
 //!   `TaskTracker` and is waited for within a limit.
 
 mod bind;
+mod compose;
 mod run;
 mod standalone;
 
 pub use bind::NotBound;
-pub use run::{Ready, Stopped, run};
+pub use run::{Read, Ready, Stopped, run};
 pub use standalone::standalone;

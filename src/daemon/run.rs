@@ -2,23 +2,22 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::binding::Binding;
-use crate::downstream::{Downstream, Listener};
-use crate::gateway::Gateway;
+use crate::downstream::Listener;
+use crate::downstream::control::{About, Reload};
 use crate::model::Settings;
-use crate::store::{InstallationKey, StateDirectory};
-use crate::upstream::Upstream;
+use crate::store::{InstallationKey, StateDirectory, Store};
 
 use super::bind;
+use super::compose::Composed;
 
 /// Where Janus can be reached.
 #[derive(Debug, Clone)]
@@ -27,6 +26,8 @@ pub struct Ready {
     pub http: SocketAddr,
     /// The unix socket.
     pub socket: PathBuf,
+    /// The control socket.
+    pub control: PathBuf,
 }
 
 /// Why the daemon ended.
@@ -42,79 +43,92 @@ pub enum Stopped {
 /// itself. The listeners' own limit is within it.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// Reads the configuration again; what is wrong with it, a line for each mistake.
+pub type Read = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send>;
+
+/// Reloads that wait: one runs, and whoever asks meanwhile is served by the next.
+const RELOADS: usize = 4;
+
 /// Serves until `stop` ends, a signal asks for it, or a vital task ends.
 ///
 /// # Errors
 /// The state directory is not usable or another Janus has it; a socket is taken.
 pub async fn run(
     settings: Settings,
+    read: Option<Read>,
     on_ready: impl FnOnce(&Ready),
     stop: CancellationToken,
 ) -> anyhow::Result<Stopped> {
     raise_descriptor_limit();
     let state = StateDirectory::open(&settings.state_directory)?;
     let key = InstallationKey::of(&state)?;
+    let (store, kept) = Store::open(&state)?;
     let http = bind::tcp(settings.listen.http).await?;
     let unix = bind::unix(&settings.listen.socket)?;
+    let control = bind::unix(&settings.listen.control)?;
     let ready = Ready {
         http: http.local_addr().context("the listener has no address")?,
         socket: settings.listen.socket.clone(),
+        control: settings.listen.control.clone(),
     };
 
+    let (reload, mut reloads) = mpsc::channel(RELOADS);
+    let about = About {
+        started: SystemTime::now(),
+        listening: vec![
+            format!("http://{}/mcp", ready.http),
+            format!("unix:{}", ready.socket.display()),
+        ],
+        reload: read.is_some().then_some(reload),
+    };
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (upstream, downstream) = compose(&settings, &key, &tasks, &stopping);
+    let mut composed = Composed::new(settings, &key, (store, kept), about, (&tasks, &stopping));
+    let downstream = &composed.downstream;
     let mut vital = JoinSet::new();
     vital.spawn(downstream.hub());
-    vital.spawn(downstream.clone().listen(Listener::Tcp(http)));
-    vital.spawn(downstream.listen(Listener::Unix(unix)));
-    upstream.start();
+    for listener in [
+        Listener::Tcp(http),
+        Listener::Unix(unix),
+        Listener::Control(control),
+    ] {
+        vital.spawn(downstream.clone().listen(listener));
+    }
+    composed.upstream.start();
     on_ready(&ready);
 
-    let stopped = tokio::select! {
-        () = stop.cancelled() => Stopped::Asked,
-        asked = asked_to_stop() => asked.map(|()| Stopped::Asked)?,
-        _ = vital.join_next() => Stopped::VitalTask,
+    let mut asked = std::pin::pin!(asked_to_stop());
+    let stopped = loop {
+        tokio::select! {
+            () = stop.cancelled() => break Stopped::Asked,
+            asked = &mut asked => break asked.map(|()| Stopped::Asked)?,
+            _ = vital.join_next() => break Stopped::VitalTask,
+            Some(Reload(answer)) = reloads.recv() => {
+                let reloaded = match &read {
+                    Some(read) => read().map(|settings| composed.reload(settings)),
+                    None => Err(Vec::new()),
+                };
+                // Whoever asked may not wait any more.
+                drop(answer.send(reloaded));
+            }
+        }
     };
     tracing::info!("stopping");
     // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
     stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
         while vital.join_next().await.is_some() {}
-        upstream.shutdown().await;
+        composed.upstream.shutdown().await;
         tasks.close();
         tasks.wait().await;
     });
     if drained.await.is_err() {
         tracing::warn!("what still ran after {} s was cut off", GRACE.as_secs());
     }
-    // A socket that nobody listens on would only make clients wait; if it is gone already, so much the better.
+    composed.store.close().await;
+    // Sockets that nobody listens on would only make clients wait; if they are gone already, so much the better.
     drop(std::fs::remove_file(&ready.socket));
+    drop(std::fs::remove_file(&ready.control));
     Ok(stopped)
-}
-
-/// Everything between the sockets and the servers.
-pub(super) fn compose(
-    settings: &Settings,
-    key: &InstallationKey,
-    tasks: &TaskTracker,
-    stopping: &CancellationToken,
-) -> (Upstream, Downstream) {
-    let upstream = Upstream::new(settings, tasks.clone(), stopping.clone());
-    let gateway = Arc::new(Gateway::new(
-        &settings.servers,
-        upstream.clone(),
-        key.expose(),
-        stopping.clone(),
-    ));
-    let binding = Binding::new(&settings.identity, &settings.servers);
-    let downstream = Downstream::new(
-        gateway,
-        binding,
-        settings.listen.session_idle,
-        tasks.clone(),
-        stopping.clone(),
-    );
-    (upstream, downstream)
 }
 
 pub(super) async fn asked_to_stop() -> anyhow::Result<()> {

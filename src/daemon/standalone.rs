@@ -7,10 +7,12 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::downstream::control::About;
 use crate::model::Settings;
-use crate::store::InstallationKey;
+use crate::store::{InstallationKey, Store};
 
-use super::run::{asked_to_stop, compose};
+use super::compose::Composed;
+use super::run::asked_to_stop;
 
 /// Children get this long to end after the client is gone.
 const GRACE: Duration = Duration::from_secs(8);
@@ -21,11 +23,12 @@ const GRACE: Duration = Duration::from_secs(8);
 /// `path` names no view.
 pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (upstream, downstream) =
-        compose(&settings, &InstallationKey::ephemeral(), &tasks, &stopping);
-    tasks.spawn(downstream.hub());
-    upstream.start();
-    let mut serving = std::pin::pin!(downstream.stdio(
+    let opened = Store::in_memory()?;
+    let key = InstallationKey::ephemeral();
+    let composed = Composed::new(settings, &key, opened, About::default(), (&tasks, &stopping));
+    tasks.spawn(composed.downstream.hub());
+    composed.upstream.start();
+    let mut serving = std::pin::pin!(composed.downstream.clone().stdio(
         path,
         BufReader::new(tokio::io::stdin()),
         tokio::io::stdout()
@@ -41,12 +44,13 @@ pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
     };
     stopping.cancel();
     let ended = tokio::time::timeout(GRACE, async {
-        upstream.shutdown().await;
+        composed.upstream.shutdown().await;
         tasks.close();
         tasks.wait().await;
     });
     if ended.await.is_err() {
         tracing::warn!("what still ran after {} s was cut off", GRACE.as_secs());
     }
+    composed.store.close().await;
     Ok(served?)
 }

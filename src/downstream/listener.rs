@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::authn::Peer;
+use crate::authn::{NotAuthenticated, Peer};
 
 use super::Downstream;
 use super::reply::Reply;
@@ -39,6 +39,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// The unix socket.
     Unix(UnixListener),
+    /// The control socket.
+    Control(UnixListener),
 }
 
 impl Listener {
@@ -46,7 +48,7 @@ impl Listener {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Control(_) => None,
         }
     }
 }
@@ -64,7 +66,7 @@ impl Downstream {
                 () = self.stopping.cancelled() => break,
                 accepted = accept(&listener) => accepted,
             };
-            let (stream, caller) = match accepted {
+            let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -79,9 +81,14 @@ impl Downstream {
                     Err(_) => continue,
                 },
             };
+            let serves = match &listener {
+                Listener::Control(_) => Serves::Control,
+                Listener::Tcp(_) | Listener::Unix(_) => Serves::Clients,
+            };
+            let serves = if full { Serves::Nobody } else { serves };
             match stream {
-                Stream::Tcp(stream) => self.connection(stream, caller, full, permit, &graceful),
-                Stream::Unix(stream) => self.connection(stream, caller, full, permit, &graceful),
+                Stream::Tcp(stream) => self.connection(stream, peer, serves, permit, &graceful),
+                Stream::Unix(stream) => self.connection(stream, peer, serves, permit, &graceful),
             }
         }
         drop(listener);
@@ -99,21 +106,21 @@ impl Downstream {
     fn connection<S>(
         &self,
         stream: S,
-        caller: Peer,
-        full: bool,
+        peer: Result<Peer, NotAuthenticated>,
+        serves: Serves,
         permit: OwnedSemaphorePermit,
         graceful: &GracefulShutdown,
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let downstream = self.clone();
+        let (downstream, peer) = (self.clone(), Arc::new(peer));
         let service = service_fn(move |request| {
-            let (downstream, caller) = (downstream.clone(), caller.clone());
+            let (downstream, peer) = (downstream.clone(), Arc::clone(&peer));
             async move {
-                if full {
-                    Ok(overloaded())
-                } else {
-                    downstream.serve(&caller.caller(), request).await
+                match serves {
+                    Serves::Nobody => Ok(overloaded()),
+                    Serves::Clients => downstream.serve(&peer, request).await,
+                    Serves::Control => downstream.serve_control(&peer, request).await,
                 }
             }
         });
@@ -139,22 +146,37 @@ enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
-async fn accept(listener: &Listener) -> std::io::Result<(Stream, Peer)> {
-    match listener {
+/// What a connection is served.
+#[derive(Debug, Clone, Copy)]
+enum Serves {
+    /// MCP.
+    Clients,
+    /// The control API.
+    Control,
+    /// Nothing: there are too many.
+    Nobody,
+}
+
+/// The next connection, and who it is. A stranger is told so with each of its requests.
+async fn accept(listener: &Listener) -> std::io::Result<(Stream, Result<Peer, NotAuthenticated>)> {
+    let (stream, peer) = match listener {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             // Without it a relay's median was 44 ms instead of half a millisecond.
             stream.set_nodelay(true)?;
-            Ok((Stream::Tcp(stream), Peer::from_tcp()))
+            let peer = Peer::from_tcp(&stream);
+            (Stream::Tcp(stream), peer)
         }
-        Listener::Unix(listener) => loop {
+        Listener::Unix(listener) | Listener::Control(listener) => {
             let (stream, _) = listener.accept().await?;
-            match Peer::from_unix(&stream) {
-                Ok(caller) => return Ok((Stream::Unix(stream), caller)),
-                Err(error) => tracing::warn!(%error, "a connection to the unix socket was refused"),
-            }
-        },
+            let peer = Peer::from_unix(&stream);
+            (Stream::Unix(stream), peer)
+        }
+    };
+    if let Err(error) = &peer {
+        tracing::warn!(%error, "a connection is refused");
     }
+    Ok((stream, peer))
 }
 
 fn overloaded() -> http::Response<Reply> {

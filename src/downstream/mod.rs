@@ -8,6 +8,7 @@
 
 mod adapt;
 mod call;
+pub mod control;
 mod conversation;
 mod guard;
 mod legacy;
@@ -42,6 +43,7 @@ pub struct Downstream {
     authn: Arc<Authn>,
     reach: Arc<reach::Reach>,
     sessions: Arc<legacy::Sessions>,
+    about: Arc<control::About>,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -64,6 +66,8 @@ pub struct Parts {
     pub sessions: Vec<SessionRecord>,
     /// A session nobody used for this long ends.
     pub session_idle: Duration,
+    /// What the daemon knows of itself.
+    pub about: control::About,
 }
 
 impl Downstream {
@@ -75,6 +79,7 @@ impl Downstream {
             authn: parts.authn,
             reach: Arc::new(reach::Reach::new(parts.binding, parts.file.as_deref())),
             sessions: Arc::new(sessions),
+            about: Arc::new(parts.about),
             tasks,
             stopping,
         }

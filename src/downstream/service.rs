@@ -7,7 +7,7 @@ use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, SE
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::authn::{Given, NotAuthenticated, Peer, Transport};
+use crate::authn::{Header, NotAuthenticated, Peer, Transport};
 use crate::binding::{Entry, Scope};
 use crate::protocol::{RpcError, code, header};
 
@@ -53,14 +53,14 @@ impl Downstream {
         let headers = request.headers();
         let stranger = |why: &NotAuthenticated| refusal::stranger(why);
         let peer = peer.as_ref().map_err(stranger)?;
-        let authorization = single(headers, &AUTHORIZATION);
-        let directory = single(headers, &header::JANUS_DIRECTORY);
+        let authorization = header_of(headers, &AUTHORIZATION);
+        let directory = header_of(headers, &header::JANUS_DIRECTORY);
         let caller = self.authn.caller(peer, authorization, directory);
         let caller = caller.map_err(|why| stranger(&why))?;
-        let profile = match single(headers, &header::JANUS_PROFILE) {
-            Given::None => None,
-            Given::One(name) => Some(String::from_utf8_lossy(name).trim().into()),
-            Given::Several => {
+        let profile = match header_of(headers, &header::JANUS_PROFILE) {
+            Header::Missing => None,
+            Header::Once(name) => Some(String::from_utf8_lossy(name).trim().into()),
+            Header::Repeated => {
                 return Err(refused(StatusCode::BAD_REQUEST, "the header Janus-Profile is there twice"));
             }
         };
@@ -143,14 +143,9 @@ impl Downstream {
     }
 }
 
-/// The value of a header that may be there once.
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Given<'h> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Given::None,
-        (Some(value), None) => Given::One(value.as_bytes()),
-        (Some(_), Some(_)) => Given::Several,
-    }
+/// A header that may be there once.
+fn header_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Header<'h> {
+    Header::of(headers.get_all(name).iter().map(HeaderValue::as_bytes))
 }
 
 /// The session a request names. Anything that is not visible ASCII is no id of ours, and so unknown.

@@ -50,7 +50,7 @@ impl Downstream {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let entry = Entry {
-            caller: authn::Peer::from_stdio().caller(),
+            caller: authn::Peer::from_stdio(std::env::current_dir().ok()).caller(),
             path: path.into(),
             profile: None,
         };

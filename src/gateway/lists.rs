@@ -2,7 +2,7 @@
 //! snapshots, at once.
 
 use crate::binding::Scope;
-use crate::protocol::{CacheHint, Edit, ListKind, Object, Outcome, Request};
+use crate::protocol::{CacheHint, Edit, Era, ListKind, Object, Outcome, Request};
 
 use super::{Gateway, error};
 
@@ -26,5 +26,14 @@ impl Gateway {
             result,
             cache: Some(LIST_TTL),
         }
+    }
+
+    /// The names in one list, for people.
+    pub async fn names(&self, scope: &Scope, kind: ListKind, era: Era) -> Vec<String> {
+        self.settled(scope).await;
+        let merged = self.merged(scope, kind, era);
+        let shown = merged.array.elements().unwrap_or_default();
+        let named = shown.iter().filter_map(|item| item.object()?.text(kind.key()));
+        named.collect()
     }
 }

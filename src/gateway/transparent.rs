@@ -89,7 +89,8 @@ impl Gateway {
     }
 
     fn is_per_session(&self, account: &AccountId) -> bool {
-        let server = self.known().servers.get(account.server());
+        let known = self.known();
+        let server = known.servers.get(account.server());
         server.is_some_and(|server| server.sharing == Sharing::PerSession)
     }
 

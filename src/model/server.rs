@@ -106,6 +106,20 @@ impl Server {
     }
 }
 
+impl Colour {
+    /// As the configuration writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Yellow => "yellow",
+            Self::Green => "green",
+            Self::Blue => "blue",
+            Self::Magenta => "magenta",
+            Self::Cyan => "cyan",
+        }
+    }
+}
+
 impl Account {
     /// The account of a server that lists none.
     pub fn only(endpoint: Endpoint) -> Self {

@@ -8,6 +8,7 @@ use super::{Answer, Problem, seconds};
 use crate::authn::Peer;
 use crate::downstream::Downstream;
 use crate::model::ClientId;
+use crate::store::KeyKind;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +63,7 @@ impl Downstream {
     async fn mint(&self, of: &Of) -> Result<String, Problem> {
         let client = self.client_named(of.client.as_deref())?;
         let key = self.authn.connection_key(client.as_ref()).await?;
-        Ok(key.show().to_owned())
+        Ok(key.into_text())
     }
 
     pub(super) fn client_list(&self) -> Value {
@@ -74,7 +75,7 @@ impl Downstream {
                 .map(|key| {
                     json!({
                         "id": key.id,
-                        "kind": key.kind.word(),
+                        "kind": kind(key.kind),
                         "made": seconds(key.made),
                         "used": key.used.map(seconds),
                     })
@@ -101,7 +102,7 @@ impl Downstream {
         } else {
             self.authn.add_key(&client).await?
         };
-        Ok(json!({"client": client.as_str(), "key": key.show()}))
+        Ok(json!({"client": client.as_str(), "key": key.into_text()}))
     }
 
     /// Ends every key of a client, also of one that the configuration does not have any more.
@@ -116,5 +117,12 @@ impl Downstream {
     fn must_be_client(&self, name: &str) -> Result<ClientId, Problem> {
         let client = self.client_named(Some(name))?;
         client.ok_or_else(|| Problem::unknown("unknown_client", format!("there is no client `{name}`")))
+    }
+}
+
+fn kind(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Access => "access",
+        KeyKind::Connection => "connection",
     }
 }

@@ -7,7 +7,7 @@ use crate::account;
 use crate::authn::Peer;
 use crate::binding::Given;
 use crate::downstream::Downstream;
-use crate::model::AccountId;
+use crate::model::{AccountId, Colour};
 use crate::upstream::State;
 
 impl Downstream {
@@ -63,7 +63,7 @@ impl Downstream {
                     "server": id.server().as_str(),
                     "account": id.account().as_str(),
                     "label": account.and_then(|account| account.label.as_deref()),
-                    "color": account.and_then(|account| account.color).map(account_colour),
+                    "color": account.and_then(|account| account.color).map(Colour::word),
                     "default": is_default,
                     "profiles": used_by,
                     "tools": self.tool_count(&id),
@@ -89,8 +89,4 @@ impl Downstream {
         };
         json!({"word": account::state(&state), "because": detail})
     }
-}
-
-fn account_colour(colour: crate::model::Colour) -> &'static str {
-    colour.word()
 }

@@ -210,6 +210,25 @@ impl Session {
         }
     }
 
+    /// The client that its key proved.
+    pub(in crate::downstream) fn client_id(&self) -> Option<String> {
+        self.entry().caller.client().map(ToString::to_string)
+    }
+
+    /// Where its client works, as far as that is proved.
+    pub(in crate::downstream) fn directory(&self) -> Option<String> {
+        self.entry().caller.directory().map(ToString::to_string)
+    }
+
+    /// When it was used last; now where it is in use.
+    pub(in crate::downstream) fn used(&self) -> SystemTime {
+        if self.idle_for().is_zero() {
+            SystemTime::now()
+        } else {
+            self.last()
+        }
+    }
+
     /// When it was used last.
     pub(super) fn last(&self) -> SystemTime {
         self.state().last

@@ -198,7 +198,7 @@ impl Known {
         let expired = expired.chain(dormant.map(|record| Arc::clone(&record.id))).collect();
         let since = std::mem::replace(&mut self.swept, now);
         let used = self.by_id.values().filter_map(|session| {
-            let last = if session.idle_for().is_zero() { now } else { session.last() };
+            let last = session.used();
             (last >= since).then(|| (Arc::clone(&session.id), last))
         });
         (expired, used.collect())

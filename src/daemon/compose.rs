@@ -1,0 +1,91 @@
+//! Everything between the sockets and the servers: built once, and brought in line with another configuration.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::account::Choices;
+use crate::authn::Authn;
+use crate::binding::Binding;
+use crate::downstream::control::{About, Reloaded};
+use crate::downstream::{Downstream, Parts};
+use crate::gateway::Gateway;
+use crate::model::Settings;
+use crate::store::{InstallationKey, Kept, Store};
+use crate::upstream::Upstream;
+
+/// The parts that live as long as the process.
+#[derive(Debug)]
+pub(super) struct Composed {
+    pub(super) upstream: Upstream,
+    pub(super) downstream: Downstream,
+    pub(super) store: Store,
+    gateway: Arc<Gateway>,
+    authn: Arc<Authn>,
+    settings: Settings,
+}
+
+impl Composed {
+    /// Builds them; nothing is contacted yet.
+    pub(super) fn new(
+        settings: Settings,
+        key: &InstallationKey,
+        (store, kept): (Store, Kept),
+        about: About,
+        (tasks, stopping): (&TaskTracker, &CancellationToken),
+    ) -> Self {
+        let upstream = Upstream::new(&settings, tasks.clone(), stopping.clone());
+        let gateway = Arc::new(Gateway::new(
+            &settings.servers,
+            upstream.clone(),
+            Arc::new(Choices::new(store.clone(), kept.choices)),
+            key.expose(),
+            stopping.clone(),
+        ));
+        let authn = Arc::new(Authn::new(
+            key.expose(),
+            store.clone(),
+            kept.keys,
+            &settings.identity,
+            settings.listen.session_idle,
+        ));
+        let parts = Parts {
+            gateway: Arc::clone(&gateway),
+            authn: Arc::clone(&authn),
+            binding: Binding::new(&settings.identity, &settings.servers),
+            file: settings.file.clone(),
+            store: store.clone(),
+            sessions: kept.sessions,
+            session_idle: settings.listen.session_idle,
+            about,
+        };
+        Self {
+            downstream: Downstream::new(parts, tasks.clone(), stopping.clone()),
+            upstream,
+            store,
+            gateway,
+            authn,
+            settings,
+        }
+    }
+
+    /// Goes on with another configuration: what is the same in both is not touched.
+    pub(super) fn reload(&mut self, settings: Settings) -> Reloaded {
+        let mut notes = Vec::new();
+        if settings.listen.http != self.settings.listen.http
+            || settings.listen.socket != self.settings.listen.socket
+        {
+            notes.push("`listen` changed: the addresses change with the next start".to_owned());
+        }
+        notes.extend(self.upstream.configure(&settings));
+        self.gateway.configure(&settings.servers);
+        let idle = settings.listen.session_idle;
+        self.authn.configure(&settings.identity, idle);
+        let binding = Binding::new(&settings.identity, &settings.servers);
+        self.downstream.configure(binding, settings.file.as_deref(), idle);
+        self.settings = settings;
+        tracing::info!("the configuration was read again");
+        Reloaded { notes }
+    }
+}
