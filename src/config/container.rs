@@ -39,6 +39,19 @@ impl<T> Field<T> {
     pub(super) fn into_value(self) -> Option<T> {
         self.value.map(|at| at.value)
     }
+
+    /// The value, or its default.
+    pub(super) fn or_default(self) -> T
+    where
+        T: Default,
+    {
+        self.into_value().unwrap_or_default()
+    }
+
+    /// Whether it is there and wrong, which was noted.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.key.is_some() && self.value.is_none()
+    }
 }
 
 impl<T: JsonSchema> JsonSchema for Field<T> {
@@ -65,6 +78,13 @@ pub(super) struct List<T>(pub(super) Vec<At<T>>);
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+impl<T> List<T> {
+    /// The values without their places.
+    pub(super) fn into_values(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().map(|at| at.value)
     }
 }
 
@@ -117,11 +137,19 @@ impl<T: JsonSchema> JsonSchema for List<T> {
 }
 
 /// A map whose keys are names, in the order of the file.
-pub(super) struct Map<K, V>(pub(super) Vec<(At<K>, At<V>)>);
+pub(super) struct Map<K, V> {
+    /// The entries that are right.
+    pub(super) entries: Vec<(At<K>, At<V>)>,
+    /// Whether these are all: a name that was left out is no unknown one.
+    pub(super) complete: bool,
+}
 
 impl<K, V> Default for Map<K, V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            entries: Vec::new(),
+            complete: true,
+        }
     }
 }
 
@@ -132,7 +160,11 @@ impl<K: Name, V: Read> Read for Map<K, V> {
         let read = entries
             .iter()
             .filter_map(|(key, node)| entry(key, node, path, reader));
-        Some(Self(read.collect()))
+        let read: Vec<_> = read.collect();
+        Some(Self {
+            complete: read.len() == entries.len(),
+            entries: read,
+        })
     }
 }
 

@@ -3,17 +3,18 @@
 //! These are not the types the rest of Janus uses: `settings` checks how the keys fit together and fills in defaults.
 //! The comments on the keys are what `janus config schema` says about them.
 
-use serde_json::{Value, json};
-
-use super::container::{List, Map, Name};
-use super::expand::is_variable_name;
+use super::container::{List, Map};
+use super::date::Date;
+use super::name::{Accounts, HeaderName, ReachedServer, VariableName};
 use super::node::Node;
 use super::problem::Path;
 use super::read::{Form, Read, Reader, section};
-use super::schema::one_kind;
+use super::schema::{bound, one_kind, tied};
 use super::settings::defaults;
 use super::value::{Address, FilePath, Switch, Text, Url, Version, Wait, WaitOrNever, spelled};
-use crate::model::{EraChoice, ServerName, Sharing};
+use crate::model::{
+    AccountName, ClientId, Colour, EraChoice, ProfileName, ServerName, Sharing, Switching,
+};
 
 section! {
     /// The configuration of Janus.
@@ -24,6 +25,16 @@ section! {
         version: Version,
         /// What Janus talks to. A name is the head of its tools' names: `SERVER__TOOL`.
         servers: Map<ServerName, Server>,
+        /// Accounts that belong together. Nothing leaks from one profile to another. Without this there is one profile, `default`, with everything.
+        profiles: Map<ProfileName, Profile>,
+        /// The profile of a request that nothing else gives one.
+        default_profile: ProfileName,
+        /// Which profile a request gets: the longest matching directory wins, then the first rule.
+        bindings: List<Binding>,
+        /// Whether and how accounts may be chosen.
+        identity: Identity,
+        /// The programs that connect. With this section each of them needs a key; without it any program of this user may connect.
+        clients: Map<ClientId, Client>,
         /// Where Janus listens.
         listen: Listen,
     }
@@ -43,6 +54,10 @@ section! {
         env: Map<VariableName, Text>,
         /// Fixed headers, sent to this server only.
         headers: Map<HeaderName, Text>,
+        /// Identities at this server. What stands at an account wins over the same key at its server.
+        accounts: Map<AccountName, Account>,
+        /// The account that is meant where nothing else decides.
+        default: AccountName,
         /// Shown to the model before each tool of this server.
         description: Text,
         /// How long a request may go without any sign of progress.
@@ -68,6 +83,22 @@ section! {
 }
 
 section! {
+    /// One identity at a server. Without a value it has nothing of its own.
+    Account {
+        /// Further arguments of the program, instead of the server's `args`.
+        args: List<Text>,
+        /// Variables of the process, beside the server's; these win.
+        env: Map<VariableName, Text>,
+        /// Fixed headers, beside the server's; these win.
+        headers: Map<HeaderName, Text>,
+        /// What people call it.
+        label: Text,
+        /// Shown beside its name.
+        color: Colour,
+    }
+}
+
+section! {
     /// How to trust a remote server.
     Tls {
         /// A PEM file of certificate authorities, trusted beside the system's.
@@ -87,6 +118,56 @@ section! {
 }
 
 section! {
+    /// Accounts that belong together; what it does not list is out of its reach.
+    Profile {
+        /// Of each server one account, a list of them (the first is used unless something else decides), or "*" for all.
+        accounts: Map<ReachedServer, Accounts>,
+        /// Whole servers, with all of their accounts.
+        servers: List<ServerName>,
+        /// Whether only a key or a binding leads here, and no name in a URL or header.
+        #[schemars(extend("default" = false))]
+        guarded: Switch,
+        /// Instead of `identity.switching`.
+        switching: Switching,
+    }
+}
+
+section! {
+    /// A rule that gives requests their profile: those from a directory, from a client, or from both.
+    #[schemars(transform = bound)]
+    Binding {
+        /// It and everything below it. Symbolic links are followed.
+        directory: FilePath,
+        /// A client of `clients`.
+        client: ClientId,
+        /// The profile they get.
+        profile: ProfileName,
+    }
+}
+
+section! {
+    /// Whether and how accounts may be chosen.
+    Identity {
+        /// `off`: people alone decide; `session`: calls, sessions and clients choose; `global`: also for everybody.
+        #[schemars(extend("default" = "session"))]
+        switching: Switching,
+    }
+}
+
+section! {
+    /// A program that connects with a key. Without a value its key is tied to no profile.
+    #[schemars(transform = tied)]
+    Client {
+        /// The one profile its key is tied to.
+        profile: ProfileName,
+        /// Or several: path or header name one of them.
+        profiles: List<ProfileName>,
+        /// Its keys are refused from here on: the beginning of a day (UTC), or a time in UTC.
+        expires: Date,
+    }
+}
+
+section! {
     /// Where Janus listens.
     Listen {
         /// The address of the HTTP endpoint, loopback.
@@ -100,54 +181,5 @@ section! {
         /// Reserved for addresses that are not loopback: they are refused until there are client keys and TLS.
         #[schemars(extend("default" = false))]
         allow_remote: Switch,
-    }
-}
-
-impl Name for ServerName {
-    const EXPECTED: &'static str = "a map from names to servers";
-    const RULE: &'static str = "a name of 1 to 32 characters: a-z, 0-9, `-` and single `_`, with a letter or a digit at both ends";
-    const HIDES: bool = false;
-
-    fn of(text: &str) -> Option<Self> {
-        Self::new(text).ok()
-    }
-
-    fn schema() -> Value {
-        // No `_` beside another, a letter or digit at both ends.
-        json!({ "pattern": "^[a-z0-9]((_?[a-z0-9-])*_?[a-z0-9])?$", "maxLength": 32 })
-    }
-}
-
-/// The name of an environment variable.
-pub(super) struct VariableName(pub(super) String);
-
-impl Name for VariableName {
-    const EXPECTED: &'static str = "a map from variables to text";
-    const RULE: &'static str = "the name of a variable: letters, digits and `_`";
-    const HIDES: bool = true;
-
-    fn of(text: &str) -> Option<Self> {
-        is_variable_name(text).then(|| Self(text.to_owned()))
-    }
-
-    fn schema() -> Value {
-        json!({ "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
-    }
-}
-
-/// The name of an HTTP header.
-pub(super) struct HeaderName(pub(super) http::HeaderName);
-
-impl Name for HeaderName {
-    const EXPECTED: &'static str = "a map from header names to text";
-    const RULE: &'static str = "the name of an HTTP header, such as `X-Team`";
-    const HIDES: bool = true;
-
-    fn of(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
-    }
-
-    fn schema() -> Value {
-        json!({ "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" })
     }
 }

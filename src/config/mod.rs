@@ -2,7 +2,7 @@
 //!
 //! Three steps, each with its own types: `node` is what the text says, with positions; `file` is what the
 //! configuration may say, the one definition of reader and JSON Schema; [`model::Settings`](crate::model::Settings)
-//! is what the rest of Janus wants, checked in `settings`.
+//! is what the rest of Janus wants, checked in `settings`, `server` and `identity`.
 //!
 //! Invariants:
 //! - Nothing else reads the environment, and the environment is read once.
@@ -11,19 +11,28 @@
 //! - No message holds a value of the file. It names keys, types and what was expected.
 
 mod container;
+mod date;
+mod directory;
+mod endpoint;
 mod environment;
 mod expand;
 mod file;
+mod identity;
 mod locate;
+mod name;
+mod names;
 mod node;
 mod problem;
+mod profile;
 mod read;
 mod schema;
+mod server;
 mod settings;
 mod show;
 mod text;
 mod tree;
 mod value;
+mod warning;
 mod words;
 
 use std::path::Path;
@@ -35,6 +44,7 @@ pub use schema::schema;
 pub use settings::Loaded;
 pub use show::effective;
 pub use value::{BadDuration, duration};
+pub use warning::Warning;
 
 use problem::Problems;
 

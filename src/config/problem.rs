@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Named;
+use super::warning::Warning;
 use crate::model::looks_secret;
 
 /// Enough to repair a file by; a file that is wrong throughout does not fill the terminal.
@@ -129,6 +130,12 @@ pub enum Mistake {
         /// Why not.
         why: String,
     },
+    /// A name that nothing has.
+    #[error("no {what} has this name")]
+    UnknownName {
+        /// What should have it: `server`, `account of …`.
+        what: String,
+    },
     /// A variable that is not in the environment.
     #[error("the environment variable `{name}` is not set")]
     UnsetVariable {
@@ -157,6 +164,7 @@ impl Mistake {
             Self::BadValue { .. } => "bad_value",
             Self::Missing { .. } => "missing_key",
             Self::DoesNotFit { .. } => "does_not_fit",
+            Self::UnknownName { .. } => "unknown_name",
             Self::UnsetVariable { .. } | Self::VariableNotText { .. } => "unset_variable",
             Self::BadReference => "bad_reference",
         }
@@ -238,10 +246,11 @@ pub enum ConfigError {
     },
 }
 
-/// Collects what is wrong while the reading goes on.
+/// Collects what is wrong, and what is strange, while the reading goes on.
 #[derive(Default)]
 pub(super) struct Problems {
     list: Vec<Problem>,
+    warnings: Vec<Warning>,
 }
 
 impl Problems {
@@ -256,6 +265,15 @@ impl Problems {
         help: impl Into<String>,
     ) {
         self.push(place, mistake, Some(help.into()));
+    }
+
+    /// Notes what is allowed and probably not meant.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
     fn push(&mut self, place: &Place, mistake: Mistake, help: Option<String>) {

@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::file::Document;
-use super::settings::{PROCESS_KEYS, REMOTE_KEYS};
+use super::server::{OWN_PROCESS_KEYS, OWN_REMOTE_KEYS, PROCESS_KEYS, REMOTE_KEYS};
 
 /// The schema of the whole file, JSON Schema 2020-12.
 pub fn schema() -> Value {
@@ -20,15 +20,39 @@ pub(super) fn or_nothing(schema: &mut Schema) {
     schema.insert("type".to_owned(), json!(["object", "null"]));
 }
 
-/// A server is of one kind, with the keys of that kind.
+/// A server is of one kind, with the keys of that kind, and so are its accounts. A default is one of several.
 pub(super) fn one_kind(schema: &mut Schema) {
-    let kind = |key: &str, others: &[&str]| {
-        let others: serde_json::Map<String, Value> = others
-            .iter()
-            .map(|other| ((*other).to_owned(), json!(false)))
-            .collect();
-        json!({ "required": [key], "properties": others })
+    let without = |keys: &[&str]| -> serde_json::Map<String, Value> {
+        let pairs = keys.iter().map(|key| ((*key).to_owned(), json!(false)));
+        pairs.collect()
     };
-    let kinds = json!([kind("url", &PROCESS_KEYS), kind("command", &REMOTE_KEYS)]);
+    let kind = |key: &str, others: &[&str], own: &[&str]| {
+        let mut properties = without(others);
+        let accounts = json!({ "additionalProperties": { "properties": without(own) } });
+        properties.insert("accounts".to_owned(), accounts);
+        json!({ "required": [key], "properties": properties })
+    };
+    let kinds = json!([
+        kind("url", &PROCESS_KEYS, &OWN_PROCESS_KEYS),
+        kind("command", &REMOTE_KEYS, &OWN_REMOTE_KEYS),
+    ]);
     schema.insert("oneOf".to_owned(), kinds);
+    let with = json!({ "default": ["accounts"] });
+    schema.insert("dependentRequired".to_owned(), with);
+}
+
+/// A rule says whom it binds, and to what.
+pub(super) fn bound(schema: &mut Schema) {
+    schema.insert("type".to_owned(), json!("object"));
+    schema.insert("required".to_owned(), json!(["profile"]));
+    let whom = json!([{ "required": ["directory"] }, { "required": ["client"] }]);
+    schema.insert("anyOf".to_owned(), whom);
+}
+
+/// A key is tied in one of two ways, or not at all.
+pub(super) fn tied(schema: &mut Schema) {
+    let both = json!({ "required": ["profile", "profiles"] });
+    schema.insert("not".to_owned(), both);
+    let some = json!({ "profiles": { "type": "array", "minItems": 1, "uniqueItems": true } });
+    schema.insert("allOf".to_owned(), json!([{ "properties": some }]));
 }

@@ -68,8 +68,11 @@ fn refuse_control_characters(text: &str) -> Result<(), Broken> {
 }
 
 fn unreadable(error: &ScanError) -> Broken {
-    let tab = error.info().contains("tab");
-    let help = tab.then_some("indent with spaces");
+    let help = match error.info() {
+        info if info.contains("tab") => Some("indent with spaces"),
+        info if info.contains("anchor or alias") => Some("put a `*` or `&` in quotes: `\"*\"`"),
+        _ => None,
+    };
     broken(
         position(*error.marker()),
         &format!("this is not YAML: {}", error.info()),

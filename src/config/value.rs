@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::node::Node;
 use super::problem::{Mistake, Path};
 use super::read::{Form, Read, Reader};
-use crate::model::{EraChoice, Sharing};
+use crate::model::{Colour, EraChoice, Sharing, Switching};
 
 /// Deadlines are added to the clock, which must not overflow; nobody waits longer than a year.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
@@ -60,7 +60,7 @@ pub(super) fn spelled(duration: Duration) -> String {
 }
 
 /// A pattern that also allows a variable, whose value the schema cannot know.
-fn or_variable(pattern: &str) -> String {
+pub(super) fn or_variable(pattern: &str) -> String {
     format!(r"^({pattern}|.*\$\{{[A-Za-z_][A-Za-z0-9_]*\}}.*)$")
 }
 
@@ -294,7 +294,35 @@ choices! {
         "legacy" => Legacy,
         "modern" => Modern,
     }
+    Colour {
+        "red" => Red,
+        "yellow" => Yellow,
+        "green" => Green,
+        "blue" => Blue,
+        "magenta" => Magenta,
+        "cyan" => Cyan,
+    }
 }
+
+impl Read for Switching {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        // Other dialects of YAML take `off` for a boolean, so people write one.
+        let help = match node.plain() {
+            Some("false" | "False" | "FALSE") => "write `off`, which is a word here",
+            Some("true" | "True" | "TRUE") => "write `session` or `global`",
+            _ => {
+                let words = [Self::Off, Self::Session, Self::Global].map(|one| (one.word(), one));
+                return reader.choice(node, path, &words);
+            }
+        };
+        let mistake = Mistake::wrong_type("`off`, `session` or `global`", "a boolean");
+        reader
+            .problems
+            .add_with_help(&path.at(node.at), mistake, help);
+        None
+    }
+}
+inline_schema!(Switching, "Switching", { "type": "string", "enum": ["off", "session", "global"] });
 
 #[cfg(test)]
 mod tests {

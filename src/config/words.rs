@@ -1,5 +1,7 @@
 //! Lists of words in messages, and the word somebody probably meant.
 
+use super::problem::shown;
+
 /// The words of a message: `a`, `b` or `c`.
 pub(super) fn one_of(words: &[&str]) -> String {
     list(words, "or")
@@ -13,6 +15,22 @@ pub(super) fn list(words: &[&str], last: &str) -> String {
         [first @ .., word] => {
             let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
             format!("{} {last} `{word}`", first.join(", "))
+        }
+    }
+}
+
+/// More names than this are a list to look up, and no help.
+const MOST_NAMES: usize = 8;
+
+/// What to write instead of a name that nothing has.
+pub(super) fn instead(text: &str, kind: &str, names: &[&str]) -> String {
+    match (nearest(text, names), names) {
+        (Some(name), _) => format!("did you mean `{}`?", shown(name)),
+        (None, []) => format!("there are no {kind}"),
+        (None, names) if names.len() > MOST_NAMES => format!("there are {} {kind}", names.len()),
+        (None, names) => {
+            let names: Vec<&str> = names.iter().map(|name| shown(name)).collect();
+            format!("the {kind} are {}", list(&names, "and"))
         }
     }
 }
