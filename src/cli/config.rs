@@ -14,6 +14,8 @@ pub(super) enum Verb {
     Schema,
     /// Print which file is read.
     Path,
+    /// Tell the daemon that runs to read the configuration again.
+    Reload,
     /// Print the settings in force: defaults filled in, values masked.
     #[command(alias = "get")]
     Show,
@@ -24,6 +26,7 @@ pub(super) fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Validate => validate(context)?,
         Verb::Schema => context.output.data(&format!("{:#}", config::schema()))?,
         Verb::Path => path(context)?,
+        Verb::Reload => reload(context)?,
         Verb::Show => show(context)?,
     }
     Ok(Exit::Done)
@@ -49,6 +52,15 @@ fn validate(context: &Context) -> Result<(), Failure> {
             String::new()
         };
         format!("ok: {file}\nok: {enabled} {noun}{off}")
+    })
+}
+
+fn reload(context: &Context) -> Result<(), Failure> {
+    let reloaded = super::control::Control::new(context).post("/reload", &json!({}))?;
+    let notes = super::table::texts(&reloaded["notes"]);
+    context.output.document("config-reload", reloaded, || {
+        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        format!("ok: the configuration was read again\n{notes}")
     })
 }
 

@@ -4,18 +4,28 @@
 //! - Data goes to standard output, everything else to standard error, and only `output` writes to either.
 //! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
 
+mod account;
+mod choose;
 mod client;
 mod config;
 mod connect;
+mod control;
 mod demo;
 mod exit;
 mod failure;
+mod headers;
 mod help;
+mod keys;
 mod log;
 mod output;
+mod profile;
 mod serve;
+mod session;
+mod status;
+mod table;
 mod tool;
 mod version;
+mod whoami;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,6 +70,9 @@ pub struct Global {
     /// The directory of `mcp.sock`, where the configuration names no socket.
     #[arg(long, global = true, value_name = "DIR")]
     pub runtime_dir: Option<PathBuf>,
+    /// The profile to act in, as far as keys and bindings leave a choice.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub json: bool,
@@ -94,9 +107,29 @@ enum Command {
     Serve,
     /// Speak MCP on standard input and output.
     Connect(connect::Arguments),
+    /// Show the daemon, its accounts, and what this directory gets.
+    Status,
+    /// Show as whom a request from here acts, and why.
+    Whoami(whoami::Arguments),
+    /// Choose an account for a session, a client or everybody.
+    Use(choose::Arguments),
     /// List and call the tools of the daemon that runs.
     #[command(subcommand)]
     Tool(tool::Verb),
+    /// The identities at the servers.
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// The accounts that belong together.
+    #[command(subcommand)]
+    Profile(profile::Verb),
+    /// The programs that connect, and their access keys.
+    #[command(subcommand)]
+    Client(keys::Verb),
+    /// The sessions of clients.
+    #[command(subcommand)]
+    Session(session::Verb),
+    /// Print the request headers that prove this directory.
+    Headers(headers::Arguments),
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -121,6 +154,13 @@ impl Context {
     /// The checked configuration, for a command that works with it.
     pub fn settings(&self) -> Result<Settings, Failure> {
         Ok(self.loaded()?.settings)
+    }
+
+    /// The profile that `--profile` or `JANUS_PROFILE` names.
+    pub fn profile(&self) -> Option<String> {
+        let flag = self.global.profile.clone();
+        flag.filter(|name| !name.is_empty())
+            .or_else(|| self.environment.profile())
     }
 
     fn loaded(&self) -> Result<crate::config::Loaded, Failure> {
@@ -160,7 +200,15 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::DemoServer => demo::serve_notes(),
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
+        Command::Status => status::run(context),
+        Command::Whoami(arguments) => whoami::run(&arguments, context),
+        Command::Use(arguments) => choose::run(&arguments, context),
         Command::Tool(verb) => tool::run(&verb, context),
+        Command::Account(verb) => account::run(verb, context),
+        Command::Profile(verb) => profile::run(&verb, context),
+        Command::Client(verb) => keys::run(&verb, context),
+        Command::Session(verb) => session::run(&verb, context),
+        Command::Headers(arguments) => headers::run(&arguments, context),
         Command::Config(verb) => config::run(verb, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

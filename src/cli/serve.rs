@@ -3,7 +3,8 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Exit, Failure, start_logging};
-use crate::daemon::{NotBound, Stopped, run as run_daemon};
+use crate::config::{ConfigError, Problem};
+use crate::daemon::{NotBound, Read, Stopped, run as run_daemon};
 use crate::store::Unusable;
 
 /// Runs until it is asked to stop.
@@ -23,13 +24,31 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
             ready.socket.display()
         ));
     };
+    let read = reader(context)?;
     let stopped = runtime()?
-        .block_on(run_daemon(settings, on_ready, CancellationToken::new()))
+        .block_on(run_daemon(settings, Some(read), on_ready, CancellationToken::new()))
         .map_err(not_started)?;
     Ok(match stopped {
         Stopped::Asked => Exit::Done,
         Stopped::VitalTask => Exit::Failed,
     })
+}
+
+/// Reads the same file again, in the environment that the daemon was started with.
+fn reader(context: &Context) -> Result<Read, Failure> {
+    let (location, environment) = (context.location()?, context.environment.clone());
+    Ok(Box::new(move || {
+        let loaded = crate::config::load(&location, &environment);
+        loaded.map(|loaded| loaded.settings).map_err(|error| match error {
+            ConfigError::Wrong { problems, file, .. } => {
+                let line = |problem: &Problem| {
+                    format!("{}:{}: {}", file.display(), problem.place.position, problem.mistake)
+                };
+                problems.iter().map(line).collect()
+            }
+            other => vec![other.to_string()],
+        })
+    }))
 }
 
 /// One thread for the data path: cheaper for each call than several, at the same throughput on small machines.

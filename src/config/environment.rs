@@ -111,6 +111,16 @@ impl Environment {
             })
     }
 
+    /// `JANUS_PROFILE`: the profile that a client of ours asks for.
+    pub fn profile(&self) -> Option<String> {
+        self.text("JANUS_PROFILE")
+    }
+
+    /// `JANUS_KEY`: the access key of a client of ours.
+    pub fn access_key(&self) -> Option<Secret> {
+        self.text("JANUS_KEY").map(Secret::new)
+    }
+
     /// `JANUS_LOG`: what to log, in the form of `tracing-subscriber`.
     pub fn log_filter(&self) -> Option<String> {
         self.text("JANUS_LOG")

@@ -78,7 +78,6 @@ impl Composed {
         {
             notes.push("`listen` changed: the addresses change with the next start".to_owned());
         }
-        notes.extend(self.upstream.configure(&settings));
         self.gateway.configure(&settings.servers);
         let idle = settings.listen.session_idle;
         self.authn.configure(&settings.identity, idle);

@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -27,6 +27,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{Context, Exit, Failure, Output};
+use crate::model::Secret;
 use crate::protocol::{Edit, Envelope, Json, Kind, Object, Revision, header, meta};
 
 use message::{Messages, said};
@@ -52,9 +53,21 @@ pub(super) enum Address {
 pub(super) struct Client {
     address: Address,
     path: String,
+    identity: Identity,
     timeout: Option<Duration>,
     /// Where notifications of a call are shown, and the level they are asked for at.
     shown: Option<(Output, &'static str)>,
+}
+
+/// As whom a client asks.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    /// Its access key.
+    pub(super) key: Option<Secret>,
+    /// The profile it names.
+    pub(super) profile: Option<String>,
+    /// The account that its calls name.
+    pub(super) account: Option<String>,
 }
 
 /// One request.
@@ -94,6 +107,7 @@ impl Client {
         Self {
             address,
             path: "/mcp".to_owned(),
+            identity: Identity::default(),
             timeout: context.global.timeout,
             shown: level.map(|level| (context.output, level)),
         }
@@ -103,6 +117,11 @@ impl Client {
     pub(super) fn at(self, path: impl Into<String>) -> Self {
         let path = path.into();
         Self { path, ..self }
+    }
+
+    /// The same, as somebody.
+    pub(super) fn acting(self, identity: Identity) -> Self {
+        Self { identity, ..self }
     }
 
     /// Sends a request and waits for its answer.
@@ -142,6 +161,9 @@ impl Client {
         if let (Some((_, level)), Some(members)) = (&self.shown, said.as_object_mut()) {
             members.insert(meta::LOG_LEVEL.to_owned(), (*level).into());
         }
+        if let (Some(account), Some(members)) = (&self.identity.account, said.as_object_mut()) {
+            members.insert(meta::ACCOUNT.to_owned(), account.as_str().into());
+        }
         let mut edits = ask.params;
         edits.push(Edit::Set("_meta", Json::of(&said)));
         let params = Object::empty().edited(&edits);
@@ -154,6 +176,13 @@ impl Client {
             .header(header::METHOD, ask.method);
         if let Some(name) = ask.name {
             request = request.header(header::NAME, header::encode(name));
+        }
+        if let Some(key) = &self.identity.key {
+            let bearer = format!("Bearer {}", key.expose());
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        if let Some(profile) = &self.identity.profile {
+            request = request.header(header::JANUS_PROFILE, profile);
         }
         for (name, value) in ask.headers {
             request = request.header(name, value);

@@ -70,7 +70,7 @@ async fn demonstrate(check: bool, context: &Context) -> Result<Exit, Failure> {
         // Nobody waits for it any more only if the demo is over.
         drop(announce.send(ready.clone()));
     };
-    let daemon = run_daemon(settings, on_ready, stop.clone());
+    let daemon = run_daemon(settings, None, on_ready, stop.clone());
     let shown = async {
         let shown = tokio::select! {
             biased;

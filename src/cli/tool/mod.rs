@@ -6,10 +6,11 @@ mod arguments;
 
 use clap::{Args, Subcommand};
 
-use super::client::{Address, Answer, Ask, Client};
+use super::client::{Address, Answer, Ask, Client, Identity};
+use super::control::Control;
 use super::serve::runtime;
 use super::{Context, Exit, Failure, Output};
-use crate::model::Settings;
+use crate::model::{Secret, Settings};
 use crate::protocol::{Edit, Json, Object, param_header};
 
 pub(super) use answer::{blocks, failed, refused};
@@ -50,6 +51,9 @@ pub(super) struct Call {
     /// Arguments: KEY=TEXT, or KEY:=JSON.
     #[arg(value_name = "KEY=TEXT")]
     arguments: Vec<String>,
+    /// The account to call it as, where several are in scope: NAME or SERVER/NAME.
+    #[arg(short, long, value_name = "ACCOUNT")]
+    account: Option<String>,
     /// All arguments as one JSON object, the file that holds it, or - for standard input.
     #[arg(long, value_name = "JSON")]
     args: Option<String>,
@@ -57,13 +61,35 @@ pub(super) struct Call {
 
 pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     let settings = context.settings()?;
+    let account = match verb {
+        Verb::List(_) => None,
+        Verb::Call(call) => call.account.clone(),
+    };
     let client = Client::new(Address::Unix(settings.listen.socket.clone()), context);
     runtime()?.block_on(async {
+        let identity = Identity {
+            key: key(context).await,
+            profile: context.profile(),
+            account,
+        };
+        let client = client.acting(identity);
         match verb {
             Verb::List(list) => list.run(&client, &settings, context.output).await,
             Verb::Call(call) => call.run(&client, context.output).await,
         }
     })
+}
+
+/// `JANUS_KEY`, else a key for this command alone, where the daemon asks for one.
+async fn key(context: &Context) -> Option<Secret> {
+    if let Some(key) = context.environment.access_key() {
+        return Some(key);
+    }
+    let asked = Control::new(context);
+    let empty = serde_json::json!({});
+    // Without an answer the request itself says what is wrong.
+    let answer = asked.ask(http::Method::POST, "/connection", Some(&empty)).await.ok()?;
+    answer["key"].as_str().map(Secret::new)
 }
 
 impl List {

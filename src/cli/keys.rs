@@ -1,0 +1,209 @@
+//! `janus client`: the programs that connect, and their access keys.
+//!
+//! A key is shown once. What a client may reach is written in `clients:` of the configuration; `add` and `remove` edit
+//! that section, keep everything else of the file as it is, and show the lines first.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::control::Control;
+use super::table::{ago, table, text, texts};
+use super::{Context, Exit, Failure};
+use crate::config::edit;
+use crate::model::{ClientId, ProfileName};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the clients, their keys and when those were used.
+    #[command(alias = "ls")]
+    List,
+    /// Make an access key for a client; one that is new is added to the configuration.
+    Add(Add),
+    /// Make a new key for a client and end the ones it has.
+    Rotate {
+        /// The client.
+        name: String,
+    },
+    /// End the keys of a client.
+    Revoke {
+        /// The client.
+        name: String,
+    },
+    /// End the keys of a client and take it out of the configuration.
+    #[command(aliases = ["rm", "delete"])]
+    Remove(Remove),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// What to call it: a-z, 0-9, - and _.
+    name: String,
+    /// Tie its key to this profile; again for several.
+    #[arg(long = "tie", value_name = "PROFILE")]
+    profiles: Vec<String>,
+    /// Refuse its keys from this day on: 2027-03-01.
+    #[arg(long, value_name = "DATE")]
+    expires: Option<String>,
+    /// Change the configuration without asking.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// The client.
+    name: String,
+    /// Change the configuration without asking.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    let control = Control::new(context);
+    match verb {
+        Verb::List => {
+            let listed = control.get("/clients")?;
+            let shown = listed.clone();
+            context.output.document("client-list", listed, || list(&shown))?;
+        }
+        Verb::Add(add) => add.run(&control, context)?,
+        Verb::Rotate { name } => {
+            let made = control.post("/client/key", &json!({"client": name, "rotate": true}))?;
+            show_key(&made, context)?;
+        }
+        Verb::Revoke { name } => {
+            let ended = control.post("/client/end", &json!({"client": name}))?;
+            said(&ended, context)?;
+        }
+        Verb::Remove(remove) => remove.run(&control, context)?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Add {
+    fn run(&self, control: &Control, context: &Context) -> Result<(), Failure> {
+        let name = legal(&self.name)?;
+        // Nothing is written for a daemon that could not take it over.
+        let before = control.get("/clients")?;
+        let known = before["clients"].as_array().into_iter().flatten();
+        if !known.into_iter().any(|client| client["client"] == self.name.as_str()) {
+            let profiles: Result<Vec<ProfileName>, Failure> =
+                self.profiles.iter().map(|profile| ProfileName::new(profile).map_err(bad_name)).collect();
+            let profiles = profiles?;
+            let change = |text: &str| edit::add_client(text, &name, &profiles, self.expires.as_deref());
+            if before["keys_required"] != true {
+                context.output.note("note: from now on every client needs a key, also those that work without one today");
+            }
+            rewrite(context, self.yes, change)?;
+            control.post("/reload", &json!({}))?;
+        } else if !self.profiles.is_empty() || self.expires.is_some() {
+            let said = format!("`{}` is in the configuration already; what it is tied to is changed there", self.name);
+            return Err(Failure::new(Exit::Usage, "usage", said).help("janus config path"));
+        }
+        let made = control.post("/client/key", &json!({"client": self.name}))?;
+        show_key(&made, context)
+    }
+}
+
+impl Remove {
+    fn run(&self, control: &Control, context: &Context) -> Result<(), Failure> {
+        let name = legal(&self.name)?;
+        control.get("/clients")?;
+        rewrite(context, self.yes, |text| edit::remove_client(text, &name))?;
+        control.post("/reload", &json!({}))?;
+        let ended = control.post("/client/end", &json!({"client": self.name}))?;
+        said(&ended, context)
+    }
+}
+
+/// Changes the configuration, after showing how.
+fn rewrite(
+    context: &Context,
+    yes: bool,
+    change: impl FnOnce(&str) -> Result<String, edit::NotEdited>,
+) -> Result<(), Failure> {
+    let path = context.location()?.path;
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::from(anyhow::Error::from(error)).place(path.display().to_string())),
+    };
+    let after = change(&before).map_err(|not_edited| {
+        let failure = Failure::new(Exit::Failed, "not_edited", not_edited.to_string());
+        let failure = failure.place(path.display().to_string());
+        not_edited.lines().iter().fold(failure, |failure, line| failure.help(line.clone()))
+    })?;
+    context.output.note(&format!("changes in {}:", path.display()));
+    for line in edit::changed(&before, &after) {
+        context.output.note(&line);
+    }
+    if !yes && !agreed(context)? {
+        return Err(Failure::new(Exit::Refused, "declined", "nothing was changed"));
+    }
+    edit::write_whole(&path, &after)
+        .map_err(|error| Failure::from(anyhow::Error::from(error)).place(path.display().to_string()))
+}
+
+fn agreed(context: &Context) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() || context.output.is_json() {
+        return Err(Failure::new(Exit::Usage, "usage", "there is nobody to ask").help("agree in advance:  --yes"));
+    }
+    context.output.note("change it? [y/N]");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn legal(name: &str) -> Result<ClientId, Failure> {
+    ClientId::new(name).map_err(bad_name)
+}
+
+fn bad_name(bad: crate::model::BadName) -> Failure {
+    Failure::new(Exit::Usage, "usage", bad.to_string())
+}
+
+/// The one time the key is seen.
+fn show_key(made: &Value, context: &Context) -> Result<(), Failure> {
+    let key = text(made, "key");
+    let client = text(made, "client");
+    context.output.document("client-key", made.clone(), || key)?;
+    context.output.note(&format!(
+        "the access key of `{client}`; it is not shown again. Send it as `Authorization: Bearer KEY`, or set JANUS_KEY"
+    ));
+    Ok(())
+}
+
+fn said(ended: &Value, context: &Context) -> Result<(), Failure> {
+    let text = format!("{} keys of `{}` ended", ended["ended"], text(ended, "client"));
+    context.output.document("client-end", ended.clone(), || text)
+}
+
+fn list(listed: &Value) -> String {
+    if listed["keys_required"] != true {
+        return "no `clients:` in the configuration: any program of this user may connect, without a key\n".to_owned();
+    }
+    let head = ["CLIENT", "TIED TO", "KEY", "KIND", "MADE", "USED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for client in listed["clients"].as_array().into_iter().flatten() {
+        let tied = texts(&client["profiles"]);
+        let tied = if tied.is_empty() { "-".to_owned() } else { tied.join(" ") };
+        let keys = client["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if keys.is_empty() {
+            rows.push(vec![text(client, "client"), tied.clone(), "none".to_owned()]);
+        }
+        for key in keys {
+            let used = key["used"].as_u64().map_or_else(|| "never".to_owned(), ago);
+            rows.push(vec![
+                text(client, "client"),
+                tied.clone(),
+                text(key, "id"),
+                text(key, "kind"),
+                ago(key["made"].as_u64().unwrap_or_default()),
+                used,
+            ]);
+        }
+    }
+    table(&rows)
+}

@@ -1,0 +1,53 @@
+//! Rows of text under each other.
+
+/// Pads the columns of these rows; the first row is the head.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        let line: String = cells.collect();
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// How long ago a time in seconds since 1970 is, in the largest unit.
+pub(super) fn ago(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let passed = now.unwrap_or_default().as_secs().saturating_sub(seconds);
+    let (number, unit) = match passed {
+        0..60 => (passed, "s"),
+        60..3600 => (passed / 60, "min"),
+        3600..86_400 => (passed / 3600, "h"),
+        _ => (passed / 86_400, "d"),
+    };
+    format!("{number} {unit} ago")
+}
+
+/// The text of a member; empty where there is none.
+pub(super) fn text(value: &serde_json::Value, member: &str) -> String {
+    value[member].as_str().unwrap_or_default().to_owned()
+}
+
+/// The texts of an array.
+pub(super) fn texts(value: &serde_json::Value) -> Vec<String> {
+    let listed = value.as_array().into_iter().flatten();
+    listed.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other_and_lines_end_with_text() {
+        let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect();
+        let rows = [row(&["A", "LONG"]), row(&["émile", "x"]), row(&["b", "", "c"])];
+        assert_eq!(table(&rows), "A      LONG\némile  x\nb            c\n");
+    }
+}
