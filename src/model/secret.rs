@@ -27,7 +27,9 @@ impl fmt::Debug for Secret {
 }
 
 /// How the tokens of well-known services begin.
-const TOKEN_PREFIXES: [&str; 14] = [
+const TOKEN_PREFIXES: [&str; 15] = [
+    // Our own access keys.
+    "janus_k_",
     "ghp_",
     "gho_",
     "ghs_",
@@ -67,6 +69,7 @@ mod tests {
     #[test]
     fn tokens_look_secret_and_names_do_not() {
         for token in [
+            "janus_k_x",
             "ghp_x",
             "sk-ant-1",
             "AKIAIOSFODNN7EXAMPLE",
