@@ -10,6 +10,8 @@
 //! - A key is known by its digest alone; its text is shown once, when it is made.
 
 mod directory;
+mod key;
+mod keys;
 mod peer;
 mod proc_net;
 mod refused;
@@ -18,10 +20,15 @@ mod sock_diag;
 mod tcp;
 mod working_directory;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 
 pub use directory::{Directory, Proof};
+pub use key::{KeyInfo, NewKey};
+pub use keys::Authn;
 pub use peer::{Peer, Transport};
 pub use refused::{DirectoryRefused, NotAuthenticated};
 
@@ -95,35 +102,5 @@ impl fmt::Display for Caller {
             Some(client) => write!(f, "{client} {how}"),
             None => write!(f, "a local program {how}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roots_count_only_where_no_directory_is_known() {
-        let roots = |path: &str| vec![PathBuf::from(path), PathBuf::from("relative")];
-        let known = Peer::from_stdio(Some("/home/ana/a".into())).caller();
-        assert_eq!(known.with_roots(roots("/home/ana/b")), known);
-        let unknown = Peer::from_stdio(None).caller();
-        assert_eq!(unknown.with_roots(vec!["relative".into()]), unknown);
-        let first = unknown.with_roots(roots("/home/ana/b"));
-        let directory = first.directory().unwrap();
-        assert_eq!(directory.proof(), Proof::Roots);
-        assert_eq!(
-            directory.paths().collect::<Vec<_>>(),
-            [std::path::Path::new("/home/ana/b")]
-        );
-        // They change as the client says, for whoever asks the first caller again.
-        assert_eq!(first.with_roots(roots("/home/ana/c")), first);
-    }
-
-    #[test]
-    fn a_header_is_there_once_or_does_not_count() {
-        assert_eq!(Header::of([]), Header::Missing);
-        assert_eq!(Header::of([&b"a"[..]]), Header::Once(b"a"));
-        assert_eq!(Header::of([&b"a"[..], b"a"]), Header::Repeated);
     }
 }

@@ -89,6 +89,16 @@ impl Peer {
         self.pid
     }
 
+    /// A peer without a connection.
+    #[cfg(test)]
+    pub(super) fn over(transport: Transport, directory: Option<Directory>) -> Self {
+        Self {
+            transport,
+            directory,
+            pid: None,
+        }
+    }
+
     /// The caller of a request without a key.
     pub fn caller(&self) -> Caller {
         Caller {

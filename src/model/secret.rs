@@ -26,10 +26,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How Janus's own access keys begin, so that people, scanners and [`looks_secret`] know one.
+pub const ACCESS_KEY_PREFIX: &str = "janus_k_";
+
 /// How the tokens of well-known services begin.
 const TOKEN_PREFIXES: [&str; 15] = [
-    // Our own access keys.
-    "janus_k_",
+    ACCESS_KEY_PREFIX,
     "ghp_",
     "gho_",
     "ghs_",
