@@ -36,8 +36,9 @@
 //!
 //! # Why
 //!
-//! *Loopback only.* Without keys, whoever reaches the port acts as this user. Host and Origin are checked on every
-//! request, because a web page can make a browser send requests to loopback.
+//! *Loopback only, and one user.* Without keys, any program of this user acts as this user; the kernel says whose a
+//! connection is, and nobody else's is served. Host and Origin are checked on every request, because a web page can
+//! make this user's browser send requests to loopback.
 //!
 //! *One thread for the data path.* A call costs a few ten thousand instructions; handing it between threads costs
 //! more than a second core brings.

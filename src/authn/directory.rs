@@ -29,6 +29,15 @@ impl Directory {
         }
     }
 
+    /// What a client says of itself; `None` where it names no absolute path.
+    pub(super) fn roots(mut paths: Vec<PathBuf>) -> Option<Self> {
+        paths.retain(|path| path.is_absolute());
+        (!paths.is_empty()).then_some(Self {
+            paths,
+            proof: Proof::Roots,
+        })
+    }
+
     /// A directory somebody asks about, for an answer to a person: it reaches no caller.
     pub fn supposed(path: PathBuf) -> Self {
         Self::one(path, Proof::Peer)

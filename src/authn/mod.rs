@@ -7,21 +7,32 @@
 //! - A [`Caller`] is made here and nowhere else.
 //! - A session id, `clientInfo` or an address is never a caller.
 //! - A directory has a proof, and a weaker one never replaces a stronger one.
+//! - A key is known by its digest alone; its text is shown once, when it is made.
 
 mod directory;
+mod key;
+mod keys;
+mod peer;
+mod proc_net;
+mod refused;
+mod signature;
+mod sock_diag;
+mod tcp;
+mod working_directory;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 
 pub use directory::{Directory, Proof};
+pub use key::{KeyInfo, NewKey};
+pub use keys::Authn;
+pub use peer::{Peer, Transport};
+pub use refused::{DirectoryRefused, NotAuthenticated};
 
 use crate::model::ClientId;
-
-/// The process on the other end of a connection. It belongs to this user.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Peer {
-    transport: Transport,
-    directory: Option<Directory>,
-}
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,69 +42,25 @@ pub struct Caller {
     directory: Option<Directory>,
 }
 
-/// How the caller reached Janus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// Loopback TCP.
-    Tcp,
-    /// The unix socket, whose peer is a process of this user.
-    Unix,
-    /// The process that started Janus and speaks on its standard input.
-    Stdio,
+/// How often a request has a header, and what it says. Two of one kind would let two readers see two callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// It is not there.
+    Missing,
+    /// It is there once.
+    Once(&'a [u8]),
+    /// It is there more than once.
+    Repeated,
 }
 
-/// Why somebody on the unix socket is nobody to us.
-#[derive(Debug, thiserror::Error)]
-pub enum NotAuthenticated {
-    /// Another user's process got hold of the socket.
-    #[error("the process on the unix socket belongs to user {0}, not to this one")]
-    OtherUser(u32),
-    /// The kernel would not say.
-    #[error("the user of the unix socket's peer is not known: {0}")]
-    Unknown(#[source] std::io::Error),
-}
-
-impl Peer {
-    /// A program that connected to the loopback address.
-    pub fn from_tcp() -> Self {
-        Self {
-            transport: Transport::Tcp,
-            directory: None,
-        }
-    }
-
-    /// The process on the other end of the unix socket: it must belong to this user. The socket's directory is 0700
-    /// already; this holds when somebody passed a descriptor on.
-    pub fn from_unix(stream: &tokio::net::UnixStream) -> Result<Self, NotAuthenticated> {
-        let peer = stream.peer_cred().map_err(NotAuthenticated::Unknown)?;
-        if peer.uid() != rustix::process::geteuid().as_raw() {
-            return Err(NotAuthenticated::OtherUser(peer.uid()));
-        }
-        Ok(Self {
-            transport: Transport::Unix,
-            directory: None,
-        })
-    }
-
-    /// The parent process.
-    pub fn from_stdio() -> Self {
-        Self {
-            transport: Transport::Stdio,
-            directory: None,
-        }
-    }
-
-    /// How it reached Janus.
-    pub fn transport(&self) -> Transport {
-        self.transport
-    }
-
-    /// The caller of a request without a key.
-    pub fn caller(&self) -> Caller {
-        Caller {
-            client: None,
-            transport: self.transport,
-            directory: self.directory.clone(),
+impl<'a> Header<'a> {
+    /// The header with these values.
+    pub fn of(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Missing,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
         }
     }
 }
@@ -112,6 +79,15 @@ impl Caller {
     /// Its working directory, as far as it is proved.
     pub fn directory(&self) -> Option<&Directory> {
         self.directory.as_ref()
+    }
+
+    /// The same caller with the roots that the client names, where nothing better says where it works.
+    #[must_use]
+    pub fn with_roots(&self, roots: Vec<PathBuf>) -> Self {
+        Self {
+            directory: self.directory.clone().or_else(|| Directory::roots(roots)),
+            ..self.clone()
+        }
     }
 }
 

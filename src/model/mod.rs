@@ -15,7 +15,7 @@ mod subject;
 pub use hex::hex;
 pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Written};
 pub use name::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerName};
-pub use secret::{Secret, looks_secret};
+pub use secret::{ACCESS_KEY_PREFIX, Secret, looks_secret};
 pub use server::{
     Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter,
 };

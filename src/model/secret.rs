@@ -26,8 +26,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How Janus's own access keys begin, so that people, scanners and [`looks_secret`] know one.
+pub const ACCESS_KEY_PREFIX: &str = "janus_k_";
+
 /// How the tokens of well-known services begin.
-const TOKEN_PREFIXES: [&str; 14] = [
+const TOKEN_PREFIXES: [&str; 15] = [
+    ACCESS_KEY_PREFIX,
     "ghp_",
     "gho_",
     "ghs_",
@@ -67,6 +71,7 @@ mod tests {
     #[test]
     fn tokens_look_secret_and_names_do_not() {
         for token in [
+            "janus_k_x",
             "ghp_x",
             "sk-ant-1",
             "AKIAIOSFODNN7EXAMPLE",

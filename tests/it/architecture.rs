@@ -38,7 +38,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("upstream", &["binding", "model", "policy", "protocol"]),
     // One arrow for a type alone: a scope is made for a `Caller`.
     ("binding", &["authn", "model"]),
-    ("authn", &["model"]),
+    // What it knows of access keys is kept.
+    ("authn", &["model", "store"]),
     ("catalog", &["model", "protocol"]),
     ("policy", &["model"]),
     ("store", &["model"]),

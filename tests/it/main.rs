@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails, and support functions are not `#[test]`s"
 )]
 
+mod another_user;
 mod architecture;
 mod cli;
 mod clients;
