@@ -1,10 +1,10 @@
 //! `janus config`: look at the configuration and check it. Nothing here needs a daemon.
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, Exit, Failure};
-use crate::config;
+use crate::config::{self, Warning};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Verb {
@@ -37,8 +37,18 @@ fn validate(context: &Context) -> Result<(), Failure> {
     let loaded = context.loaded()?;
     let (enabled, disabled) = (loaded.settings.servers.len(), loaded.disabled.len());
     let exists = loaded.settings.file.is_some();
-    let fields =
-        json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled });
+    let warnings: Vec<Value> = loaded
+        .warnings
+        .iter()
+        .map(|warning| {
+            json!({
+                "message": warning.message,
+                "where": warned_at(warning, &place),
+                "help": warning.help,
+            })
+        })
+        .collect();
+    let fields = json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled, "warnings": warnings });
     context.output.document("config-validate", fields, || {
         let file = if exists {
             place.clone()
@@ -51,7 +61,12 @@ fn validate(context: &Context) -> Result<(), Failure> {
         } else {
             String::new()
         };
-        format!("ok: {file}\nok: {enabled} {noun}{off}")
+        let warnings: String = loaded
+            .warnings
+            .iter()
+            .map(|one| warned(one, &place))
+            .collect();
+        format!("{warnings}ok: {file}\nok: {enabled} {noun}{off}")
     })
 }
 
@@ -62,6 +77,23 @@ fn reload(context: &Context) -> Result<(), Failure> {
         let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
         format!("ok: the configuration was read again\n{notes}")
     })
+}
+
+/// A warning as people read it, in the form of an error.
+fn warned(warning: &Warning, file: &str) -> String {
+    let help = warning.help.iter().map(|help| format!("  help:  {help}\n"));
+    let head = format!(
+        "warning: {}\n  where: {}\n",
+        warning.message,
+        warned_at(warning, file)
+    );
+    std::iter::once(head).chain(help).collect()
+}
+
+/// The place of a warning: file, line, column and key.
+pub(super) fn warned_at(warning: &Warning, file: &str) -> String {
+    let place = &warning.place;
+    format!("{file}:{} ({})", place.position, place.path)
 }
 
 fn path(context: &Context) -> Result<(), Failure> {

@@ -86,7 +86,7 @@ Janus reads one file, the first of these that is named:
 The working directory never counts. Without a file Janus runs with nothing behind it;
 a file that --config or JANUS_CONFIG names must exist.
 
-  janus config validate    all mistakes at once, with line and column
+  janus config validate    all mistakes and warnings at once, with line and column
   janus config show        the settings in force, values masked
   janus config schema      JSON Schema, for editors
   janus config path        which file
@@ -123,8 +123,8 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
 
   janus/version/1          version
   janus/config-path/1      path, named_by, exists
-  janus/config-validate/1  file (null without one), servers, disabled
-  janus/config-show/1      version, servers, listen: the keys of the file
+  janus/config-validate/1  file (null without one), servers, disabled, warnings
+  janus/config-show/1      the keys of the file: version, servers, profiles, …
   janus/help/1             topic, text
   janus/tool-list/1        tools: each as its server wrote it, under the name that clients see
   janus/tool-call/1        result: as it came; also where it says isError

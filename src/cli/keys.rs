@@ -133,10 +133,13 @@ fn rewrite(
     let after = change(&before).map_err(|not_edited| {
         let failure = Failure::new(Exit::Failed, "not_edited", not_edited.to_string());
         let failure = failure.place(path.display().to_string());
-        not_edited.lines().iter().fold(failure, |failure, line| failure.help(line.clone()))
+        match not_edited {
+            edit::NotEdited::ByHand { help } => help.lines().fold(failure, Failure::help),
+            _ => failure,
+        }
     })?;
     context.output.note(&format!("changes in {}:", path.display()));
-    for line in edit::changed(&before, &after) {
+    for line in changed(&before, &after) {
         context.output.note(&line);
     }
     if !yes && !agreed(context)? {
@@ -144,6 +147,19 @@ fn rewrite(
     }
     edit::write_whole(&path, &after)
         .map_err(|error| Failure::from(anyhow::Error::from(error)).place(path.display().to_string()))
+}
+
+/// The lines that differ, the old ones first.
+fn changed(before: &str, after: &str) -> Vec<String> {
+    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let same = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
+    let rest = before.len().min(after.len()) - same;
+    let end = before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let middle = |lines: &[&str], sign: &str| -> Vec<String> {
+        let lines = lines.get(same..lines.len() - end).unwrap_or_default();
+        lines.iter().map(|line| format!("{sign} {line}")).collect()
+    };
+    [middle(&before, "-"), middle(&after, "+")].concat()
 }
 
 fn agreed(context: &Context) -> Result<bool, Failure> {

@@ -1,7 +1,10 @@
 //! `janus serve`: the daemon.
 
+use std::path::Path;
+
 use tokio_util::sync::CancellationToken;
 
+use super::config::warned_at;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
 use crate::daemon::{NotBound, Read, Stopped, run as run_daemon};
@@ -9,8 +12,14 @@ use crate::store::Unusable;
 
 /// Runs until it is asked to stop.
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
+    let loaded = context.loaded()?;
     start_logging(context)?;
+    let settings = loaded.settings;
+    let file = settings.file.as_deref().unwrap_or(Path::new(""));
+    for warning in &loaded.warnings {
+        let place = warned_at(warning, &file.display().to_string());
+        tracing::warn!(place, "{}", warning.message);
+    }
     if settings.servers.is_empty() {
         context
             .output

@@ -90,34 +90,67 @@ impl<T> List<T> {
 
 impl<T: Read> Read for List<T> {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-        let items = match &node.value {
-            Value::List(items) => items.as_slice(),
-            _ if node.is_nothing() => &[],
-            Value::Scalar { .. } => {
-                let mistake = Mistake::wrong_type("a list", node.found());
-                let help = "write a list: `[first, second]`, or one `- item` a line";
-                reader
-                    .problems
-                    .add_with_help(&path.at(node.at), mistake, help);
-                return None;
-            }
-            Value::Map(_) => {
-                reader.wrong_type(node, path, Form::of("a list"));
-                return None;
-            }
-        };
         // Every item is read, so that every mistake is noted; a list with one wrong item is no list.
-        let read: Vec<Option<At<T>>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| {
-                let path = path.index(index);
-                let value = T::read(item, &path, reader)?;
-                let place = path.at(item.at);
-                Some(At { place, value })
-            })
-            .collect();
-        read.into_iter().collect::<Option<Vec<_>>>().map(Self)
+        let items = items(node, path, reader)?;
+        items.into_iter().collect::<Option<Vec<_>>>().map(Self)
+    }
+}
+
+/// The items of a list, those that are wrong as `None`.
+fn items<T: Read>(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Vec<Option<At<T>>>> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ if node.is_nothing() => &[],
+        Value::Scalar { .. } => {
+            let mistake = Mistake::wrong_type("a list", node.found());
+            let help = "write a list: `[first, second]`, or one `- item` a line";
+            reader
+                .problems
+                .add_with_help(&path.at(node.at), mistake, help);
+            return None;
+        }
+        Value::Map(_) => {
+            reader.wrong_type(node, path, Form::of("a list"));
+            return None;
+        }
+    };
+    let items = items.iter().enumerate();
+    let read = items.map(|(index, item)| {
+        let path = path.index(index);
+        let value = T::read(item, &path, reader)?;
+        let place = path.at(item.at);
+        Some(At { place, value })
+    });
+    Some(read.collect())
+}
+
+/// A list of sections that stand for themselves: one that is wrong is left out.
+pub(super) struct Rules<T>(pub(super) Vec<At<T>>);
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Read> Read for Rules<T> {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        let items = items(node, path, reader)?;
+        Some(Self(items.into_iter().flatten().collect()))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Rules<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        List::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        List::<T>::json_schema(generator)
     }
 }
 

@@ -3,7 +3,7 @@
 //! These are not the types the rest of Janus uses: `settings` checks how the keys fit together and fills in defaults.
 //! The comments on the keys are what `janus config schema` says about them.
 
-use super::container::{List, Map};
+use super::container::{List, Map, Rules};
 use super::date::Date;
 use super::name::{Accounts, HeaderName, ReachedServer, VariableName};
 use super::node::Node;
@@ -30,7 +30,7 @@ section! {
         /// The profile of a request that nothing else gives one.
         default_profile: ProfileName,
         /// Which profile a request gets: the longest matching directory wins, then the first rule.
-        bindings: List<Binding>,
+        bindings: Rules<Binding>,
         /// Whether and how accounts may be chosen.
         identity: Identity,
         /// The programs that connect. With this section each of them needs a key; without it any program of this user may connect.

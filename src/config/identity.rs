@@ -1,6 +1,6 @@
 //! Who may reach what: the sections beside `servers`, and that every name in them leads somewhere.
 
-use super::container::{At, Field, List, Map};
+use super::container::{At, Field, List, Map, Rules};
 use super::directory::{Strange, canonical, goes_up};
 use super::file::{self, Document};
 use super::names::{Names, Places};
@@ -181,7 +181,7 @@ fn whom(clients: &[Client], section: Section) -> Option<Names<'_>> {
 }
 
 fn bindings(
-    list: List<file::Binding>,
+    list: Rules<file::Binding>,
     profiles: &Names<'_>,
     clients: Option<&Names<'_>>,
     places: &mut Places,

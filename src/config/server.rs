@@ -96,6 +96,7 @@ fn known(
 ) -> Known {
     refuse_mixed(&server, place, problems);
     let kind = Kind::of(&server);
+    let of_server = places.note(place);
     let listed = std::mem::take(&mut server.accounts);
     let wrong = listed.is_wrong();
     let listed = listed.or(Map::default());
@@ -132,9 +133,8 @@ fn known(
     }
     if known.accounts.is_empty() && known.complete {
         known.accounts.push(AccountName::default_account());
-        let written = places.note(place);
         accounts.extend(base.map(|base| Account {
-            written,
+            written: of_server,
             ..Account::only(Own::default().over(&base))
         }));
     }

@@ -1,94 +1,247 @@
 //! The settings in force as a document: defaults filled in, values that may be secrets as `****`.
+//!
+//! Invariant: what is shown is itself a configuration.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::date::spelled_moment;
 use super::settings::Loaded;
 use super::value::{Word, spelled};
-use crate::model::{Endpoint, Secret, Server};
+use crate::model::{
+    Account, AccountName, Client, Command, Endpoint, Identity, Profile, ProfileName, Secret,
+    Server, Written,
+};
 
 /// What a value that may be a secret looks like.
 const MASK: &str = "****";
 
+type Keys = Map<String, Value>;
+
 /// The settings in the keys of the file.
 ///
 /// Of the environment, headers, queries of URLs and arguments only names are shown: tokens are written to all of them.
+/// An account is shown with what it inherits.
 pub fn effective(loaded: &Loaded) -> Value {
     let listen = &loaded.settings.listen;
     let enabled = loaded.settings.servers.iter().map(|s| (s, true));
     let disabled = loaded.disabled.iter().map(|s| (s, false));
-    let servers: Map<String, Value> = enabled
+    let servers: Keys = enabled
         .chain(disabled)
         .map(|(s, enabled)| (s.name.to_string(), server(s, enabled)))
         .collect();
-    json!({
-        "version": 1,
-        "servers": servers,
-        "listen": {
-            "http": listen.http.to_string(),
-            "socket": listen.socket.to_string_lossy(),
-            "session_idle": spelled(listen.session_idle),
-            "allow_remote": false,
-        },
-    })
+    let mut document = Keys::new();
+    document.insert("version".to_owned(), 1.into());
+    document.insert("servers".to_owned(), servers.into());
+    identity(&loaded.written, &mut document);
+    let listen = json!({
+        "http": listen.http.to_string(),
+        "socket": listen.socket.to_string_lossy(),
+        "session_idle": spelled(listen.session_idle),
+        "allow_remote": false,
+    });
+    document.insert("listen".to_owned(), listen);
+    document.into()
 }
 
 fn server(server: &Server, enabled: bool) -> Value {
-    let mut keys = Map::new();
-    let mut put = |key: &str, value: Value| {
-        keys.insert(key.to_owned(), value);
+    let mut keys = Keys::new();
+    endpoint(server, &mut keys);
+    if let Some(description) = &server.description {
+        put(&mut keys, "description", description.as_str());
+    }
+    put(&mut keys, "timeout", spelled(server.timeout));
+    put(&mut keys, "sharing", server.sharing.word());
+    put(&mut keys, "era", server.era.word());
+    put(
+        &mut keys,
+        "tools",
+        json!({ "include": server.tools.include, "exclude": server.tools.exclude }),
+    );
+    put(&mut keys, "enabled", enabled);
+    keys.into()
+}
+
+fn put(keys: &mut Keys, key: &str, value: impl Into<Value>) {
+    keys.insert(key.to_owned(), value.into());
+}
+
+/// Where the server is, and its accounts, unless it has only the one that it has without any.
+fn endpoint(server: &Server, keys: &mut Keys) {
+    let Some(first) = server.accounts.first() else {
+        return;
     };
-    match &server.accounts[0].endpoint {
+    let shared = shared_arguments(server);
+    match &first.endpoint {
         Endpoint::Process(command) => {
-            put("command", command.shown().into());
+            let words: Vec<String> = command.shown().into_iter().take(1 + shared).collect();
+            put(keys, "command", words);
+            put(keys, "idle", spelled(server.idle.unwrap_or(Duration::ZERO)));
+        }
+        Endpoint::Http(remote) => {
+            put(keys, "url", remote.shown());
+            if let Some(ca) = &remote.ca {
+                put(keys, "tls", json!({ "ca": ca.to_string_lossy() }));
+            }
+        }
+    }
+    let plain = first.name == AccountName::default_account()
+        && first.label.is_none()
+        && first.color.is_none();
+    if plain && server.accounts.len() == 1 {
+        own(first, None, keys);
+        return;
+    }
+    let accounts: Keys = server
+        .accounts
+        .iter()
+        .map(|account| (account.name.to_string(), self::account(account, shared)))
+        .collect();
+    put(keys, "accounts", accounts);
+    if let Some((name, _)) = &server.default {
+        put(keys, "default", name.as_str());
+    }
+}
+
+/// How many arguments all accounts begin with: the command's own, and what they do not change.
+fn shared_arguments(server: &Server) -> usize {
+    let mut lists = server
+        .accounts
+        .iter()
+        .map(|account| match &account.endpoint {
+            Endpoint::Process(Command { args, .. }) => args.as_slice(),
+            Endpoint::Http(_) => &[],
+        });
+    let first = lists.next().unwrap_or_default();
+    lists.fold(first.len(), |shared, list| {
+        let pairs = first.iter().zip(list).take(shared);
+        pairs.take_while(|(one, other)| one == other).count()
+    })
+}
+
+fn account(account: &Account, shared: usize) -> Value {
+    let mut keys = Keys::new();
+    own(account, Some(shared), &mut keys);
+    if let Some(label) = &account.label {
+        put(&mut keys, "label", label.as_str());
+    }
+    if let Some(color) = account.color {
+        put(&mut keys, "color", color.word());
+    }
+    keys.into()
+}
+
+/// What differs between accounts; the arguments after the shared ones, where there are accounts.
+fn own(account: &Account, shared: Option<usize>, keys: &mut Keys) {
+    match &account.endpoint {
+        Endpoint::Process(command) => {
+            if let Some(shared) = shared {
+                let args: Vec<String> = command.shown().into_iter().skip(1 + shared).collect();
+                put(keys, "args", args);
+            }
             put(
+                keys,
                 "env",
                 masked(
                     command
                         .env
                         .iter()
-                        .map(|(name, secret)| (name.as_str(), secret)),
+                        .map(|(name, value)| (name.as_str(), value)),
                 ),
-            );
-            put(
-                "idle",
-                spelled(server.idle.unwrap_or(Duration::ZERO)).into(),
             );
         }
         Endpoint::Http(remote) => {
-            put("url", remote.shown().into());
+            let headers = remote.headers.iter();
             put(
+                keys,
                 "headers",
-                masked(
-                    remote
-                        .headers
-                        .iter()
-                        .map(|(name, secret)| (name.as_str(), secret)),
-                ),
+                masked(headers.map(|(name, value)| (name.as_str(), value))),
             );
-            if let Some(ca) = &remote.ca {
-                put("tls", json!({ "ca": ca.to_string_lossy() }));
-            }
         }
     }
-    if let Some(description) = &server.description {
-        put("description", description.as_str().into());
+}
+
+/// The sections beside the servers. The one profile that counts without any is shown if it reaches something.
+fn identity(identity: &Identity, document: &mut Keys) {
+    let shown =
+        |profile: &&Profile| profile.written != Written::nowhere() || !profile.reach.is_empty();
+    let profiles: Keys = identity
+        .profiles
+        .iter()
+        .filter(shown)
+        .map(|one| (one.name.to_string(), profile(one)))
+        .collect();
+    if !profiles.is_empty() {
+        put(document, "profiles", profiles);
     }
-    put("timeout", spelled(server.timeout).into());
-    put("sharing", server.sharing.word().into());
-    put("era", server.era.word().into());
+    if let Some((name, _)) = &identity.default_profile {
+        put(document, "default_profile", name.as_str());
+    }
+    let bindings = identity.bindings.iter().map(|rule| {
+        let mut keys = Keys::new();
+        if let Some(directory) = &rule.directory {
+            put(&mut keys, "directory", directory.to_string_lossy());
+        }
+        if let Some(client) = &rule.client {
+            put(&mut keys, "client", client.as_str());
+        }
+        put(&mut keys, "profile", rule.profile.as_str());
+        Value::from(keys)
+    });
+    put(document, "bindings", bindings.collect::<Vec<_>>());
     put(
-        "tools",
-        json!({ "include": server.tools.include, "exclude": server.tools.exclude }),
+        document,
+        "identity",
+        json!({ "switching": identity.switching.word() }),
     );
-    put("enabled", enabled.into());
-    Value::Object(keys)
+    if let Some(clients) = &identity.clients {
+        let clients = clients.iter().map(|one| (one.id.to_string(), client(one)));
+        put(document, "clients", clients.collect::<Keys>());
+    }
+}
+
+fn profile(profile: &Profile) -> Value {
+    let (mut accounts, mut servers) = (Keys::new(), Vec::new());
+    for reach in &profile.reach {
+        let names: Vec<&str> = reach.accounts.iter().map(AccountName::as_str).collect();
+        let value = match &names[..] {
+            _ if !reach.ordered => {
+                servers.push(reach.server.as_str());
+                continue;
+            }
+            [only] => Value::from(*only),
+            several => several.into(),
+        };
+        accounts.insert(reach.server.to_string(), value);
+    }
+    json!({
+        "accounts": accounts,
+        "servers": servers,
+        "guarded": profile.guarded,
+        "switching": profile.switching.word(),
+    })
+}
+
+fn client(client: &Client) -> Value {
+    let mut keys = Keys::new();
+    match &client.profiles[..] {
+        [] => {}
+        [only] => put(&mut keys, "profile", only.as_str()),
+        several => {
+            let names: Vec<&str> = several.iter().map(ProfileName::as_str).collect();
+            put(&mut keys, "profiles", names);
+        }
+    }
+    if let Some(expires) = client.expires {
+        put(&mut keys, "expires", spelled_moment(expires));
+    }
+    keys.into()
 }
 
 fn masked<'a>(entries: impl Iterator<Item = (&'a str, &'a Secret)>) -> Value {
     entries
         .map(|(name, _)| (name.to_owned(), MASK.into()))
-        .collect::<Map<_, _>>()
+        .collect::<Keys>()
         .into()
 }

@@ -1,5 +1,10 @@
 //! The configuration: what is read, what is refused, and that no message holds a secret.
 
+mod example;
+mod identity;
+mod names;
+mod warnings;
+
 use std::path::Path;
 
 use janus::config::{self, ConfigError, Environment, Loaded};
@@ -161,42 +166,6 @@ fn an_empty_file_asks_for_nothing() {
     );
 }
 
-#[test]
-fn the_example_holds_to_reader_and_schema() {
-    let example = include_str!("../../janus.example.yaml");
-    let loaded = parse(example).unwrap();
-    assert_eq!(loaded.settings.servers.len(), 2);
-    let validator = jsonschema::validator_for(&config::schema()).unwrap();
-    let document: serde_json::Value = serde_yaml::from_str(example).unwrap();
-    validator.validate(&document).unwrap();
-}
-
-/// Every key of the schema, as a path, and the keys of the example likewise (`socket` is a comment there).
-#[test]
-fn the_example_has_every_key_of_the_schema() {
-    let example = include_str!("../../janus.example.yaml").replace("# socket:", "socket:");
-    let schema = config::schema();
-    let definitions = [
-        &schema,
-        &schema["$defs"]["Server"],
-        &schema["$defs"]["Listen"],
-    ];
-    let nested = [&schema["$defs"]["Tls"], &schema["$defs"]["Tools"]];
-    let document: serde_json::Value = serde_yaml::from_str(&example).unwrap();
-    for definition in definitions.into_iter().chain(nested) {
-        for (key, about) in definition["properties"].as_object().unwrap() {
-            assert!(has_key(&document, key), "the example lacks `{key}`");
-            assert!(about["description"].is_string(), "`{key}` is not explained");
-        }
-    }
-}
-
-fn has_key(value: &serde_json::Value, key: &str) -> bool {
-    value
-        .as_object()
-        .is_some_and(|map| map.contains_key(key) || map.values().any(|value| has_key(value, key)))
-}
-
 /// Reader and schema agree on these; each is one server's body or one `listen`.
 #[test]
 fn reader_and_schema_agree() {
@@ -211,6 +180,15 @@ fn reader_and_schema_agree() {
         server(
             "command: [x], idle: '0', args: null, env: ~, tools: { include: [], exclude: null }, enabled: false",
         ),
+        "profiles: { p: { accounts: { a: x, b: [y, z], c: '*' }, servers: [d], guarded: true, switching: off } }"
+            .replace("profiles", "servers: { a: { url: 'http://h', accounts: { x: } }, b: { command: [z], accounts: { y: ~, z: { args: [], env: {}, label: l, color: cyan } }, default: y }, c: { command: [c] }, d: { command: [d] } }, profiles"),
+        "profiles:".to_owned(),
+        "default_profile: default".to_owned(),
+        "identity: { switching: global }".to_owned(),
+        "bindings:".to_owned(),
+        "clients: { a: , b: { profile: default, expires: 2027-03-01 }, c: { profiles: [default], expires: '2027-03-01T00:00:00.5Z' } }".to_owned(),
+        "clients: { a: }, bindings: [ { client: a, profile: default }, { directory: ~/x, profile: default } ]"
+            .replace("}, b", "}\nb"),
         server(
             "url: 'http://h', headers: { X-A: b }, tls: { ca: /x }, era: modern, sharing: per-session",
         ),
@@ -244,6 +222,29 @@ fn reader_and_schema_agree() {
         server("url: 'https://u:p@h'"),
         server("url: 'https://h#f'"),
         server("url: 'https://h', tls: { ca: x }"),
+        server("url: 'https://h', accounts: { x: { args: [] } }"),
+        server("url: 'https://h', accounts: { x: { env: {} } }"),
+        server("command: [x], accounts: { x: { headers: {} } }"),
+        server("command: [x], accounts: { X: }"),
+        server("command: [x], accounts: { x: { url: 'https://h' } }"),
+        server("command: [x], accounts: { x: { color: pink } }"),
+        server("command: [x], default: x"),
+        server("command: [x], accounts: { '1': }, default: 1"),
+        "profiles: { p: { accounts: { a: [] } } }".to_owned(),
+        "profiles: { p: { accounts: { a: '**' } } }".to_owned(),
+        "identity: { switching: false }".to_owned(),
+        "identity: { switching: 'Off' }".to_owned(),
+        "identity: { confirm_after_switch: 5m }".to_owned(),
+        "bindings: [ { profile: default } ]".to_owned(),
+        "bindings: [ { directory: /x } ]".to_owned(),
+        "bindings: [ { directory: x, profile: default } ]".to_owned(),
+        "bindings: [ null ]".to_owned(),
+        "clients: { a: { profile: default, profiles: [default] } }".to_owned(),
+        "clients: { a: { profiles: [] } }".to_owned(),
+        "clients: { a: { profiles: } }".to_owned(),
+        "clients: { a: { expires: tomorrow } }".to_owned(),
+        "clients: { a: { policy: p } }".to_owned(),
+        "clients: { a: { url_elicitation: true } }".to_owned(),
     ];
     for (texts, fits) in [(good.as_slice(), true), (bad.as_slice(), false)] {
         for text in texts {
