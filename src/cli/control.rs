@@ -77,7 +77,7 @@ impl Control {
             let response = sender.send_request(request).await.map_err(lost)?;
             let status = response.status();
             let text = response.into_body().collect().await.map_err(lost)?.to_bytes();
-            Ok((status, text))
+            Ok::<_, Failure>((status, text))
         });
         let (status, text) = tokio::select! {
             biased;

@@ -13,7 +13,7 @@
 mod container;
 mod date;
 mod directory;
-mod edit;
+pub mod edit;
 mod endpoint;
 mod environment;
 mod expand;
@@ -39,7 +39,6 @@ mod words;
 use std::path::Path;
 
 pub use date::{moment, spelled_moment};
-pub use edit::{NotEdited, add_client, remove_client, write_whole};
 pub use environment::Environment;
 pub use locate::{Location, Named, locate};
 pub use problem::{ConfigError, Mistake, Place, Position, Problem};
