@@ -98,11 +98,14 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try Janus with two servers that are built in.
+    /// Try Janus with two accounts and two servers that are built in.
     Demo(demo::Arguments),
     /// One of the servers of `janus demo`, on standard input and output.
     #[command(hide = true)]
-    DemoServer,
+    DemoServer {
+        /// Whose notes they are.
+        owner: String,
+    },
     /// Run the daemon in the foreground.
     Serve,
     /// Speak MCP on standard input and output.
@@ -197,7 +200,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context),
-        Command::DemoServer => demo::serve_notes(),
+        Command::DemoServer { owner } => demo::serve_notes(&owner),
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
         Command::Status => status::run(context),

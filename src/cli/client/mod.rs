@@ -1,4 +1,5 @@
-//! A small MCP client of revision 2026-07-28, for the commands that use a gateway that runs.
+//! A small MCP client for the commands that use a gateway that runs: of revision 2026-07-28, and in a session for
+//! `janus demo`, which shows what most clients do.
 //!
 //! One POST for each request, on a connection of its own. Messages stay text, so that members this program does not
 //! know survive.
@@ -54,6 +55,8 @@ pub(super) struct Client {
     address: Address,
     path: String,
     identity: Identity,
+    /// The session it speaks in, as clients up to 2025-11-25 do.
+    session: Option<HeaderValue>,
     timeout: Option<Duration>,
     /// Where notifications of a call are shown, and the level they are asked for at.
     shown: Option<(Output, &'static str)>,
@@ -108,6 +111,7 @@ impl Client {
             address,
             path: "/mcp".to_owned(),
             identity: Identity::default(),
+            session: None,
             timeout: context.global.timeout,
             shown: level.map(|level| (context.output, level)),
         }
@@ -124,9 +128,36 @@ impl Client {
         Self { identity, ..self }
     }
 
+    /// Opens a session and speaks in it from now on.
+    pub(super) async fn in_session(mut self) -> Result<Self, Failure> {
+        let params = json!({
+            "protocolVersion": Revision::LATEST_LEGACY.as_str(),
+            "capabilities": {},
+            "clientInfo": {"name": "janus", "version": env!("CARGO_PKG_VERSION")},
+        });
+        let text = Envelope::request_text(&Json::string(ID), "initialize", Some(&Json::of(&params)));
+        let (answer, session) = self.sent(self.built(self.post(), text)?).await?;
+        match (answer, session) {
+            (Answer::Result(_), Some(session)) => {
+                self.session = Some(session);
+                Ok(self)
+            }
+            (Answer::Refused(refused), _) => Err(interrupted(&refused.message)),
+            (Answer::Result(_), None) => Err(interrupted("the gateway opened no session")),
+        }
+    }
+
     /// Sends a request and waits for its answer.
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let request = self.request(ask)?;
+        let (answer, _) = self.sent(self.request(ask)?).await?;
+        Ok(answer)
+    }
+
+    /// The answer, and the session that it opened.
+    async fn sent(
+        &self,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<(Answer, Option<HeaderValue>), Failure> {
         let exchange = async {
             match &self.address {
                 Address::Unix(path) => {
@@ -151,32 +182,39 @@ impl Client {
     }
 
     fn request(&self, ask: Ask<'_>) -> Result<http::Request<Full<Bytes>>, Failure> {
-        let mut said = json!({
-            meta::PROTOCOL_VERSION: Revision::LATEST_MODERN.as_str(),
-            meta::CLIENT_CAPABILITIES: {},
-            meta::CLIENT_INFO: {"name": "janus", "version": env!("CARGO_PKG_VERSION")},
-            // Progress is a sign of life, also where nobody looks at it.
-            meta::PROGRESS_TOKEN: 1,
-        });
-        if let (Some((_, level)), Some(members)) = (&self.shown, said.as_object_mut()) {
-            members.insert(meta::LOG_LEVEL.to_owned(), (*level).into());
+        let mut request = self.post();
+        // Progress is a sign of life, also where nobody looks at it.
+        let mut said = json!({meta::PROGRESS_TOKEN: 1});
+        if let Some(members) = said.as_object_mut() {
+            if let Some(account) = &self.identity.account {
+                members.insert(meta::ACCOUNT.to_owned(), account.as_str().into());
+            }
+            if self.session.is_none() {
+                members.extend(modern(self.shown.map(|(_, level)| level)));
+                request = request
+                    .header(header::PROTOCOL_VERSION, Revision::LATEST_MODERN.as_str())
+                    .header(header::METHOD, ask.method);
+                if let Some(name) = ask.name {
+                    request = request.header(header::NAME, header::encode(name));
+                }
+            }
         }
-        if let (Some(account), Some(members)) = (&self.identity.account, said.as_object_mut()) {
-            members.insert(meta::ACCOUNT.to_owned(), account.as_str().into());
+        for (name, value) in ask.headers {
+            request = request.header(name, value);
         }
         let mut edits = ask.params;
         edits.push(Edit::Set("_meta", Json::of(&said)));
         let params = Object::empty().edited(&edits);
         let text = Envelope::request_text(&Json::string(ID), ask.method, Some(&params));
+        self.built(request, text)
+    }
+
+    /// What every request says.
+    fn post(&self) -> http::request::Builder {
         let mut request = http::Request::post(self.path.as_str())
             .header(HOST, "localhost")
             .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json, text/event-stream")
-            .header(header::PROTOCOL_VERSION, Revision::LATEST_MODERN.as_str())
-            .header(header::METHOD, ask.method);
-        if let Some(name) = ask.name {
-            request = request.header(header::NAME, header::encode(name));
-        }
+            .header(ACCEPT, "application/json, text/event-stream");
         if let Some(key) = &self.identity.key {
             let bearer = format!("Bearer {}", key.expose());
             request = request.header(AUTHORIZATION, bearer);
@@ -184,9 +222,18 @@ impl Client {
         if let Some(profile) = &self.identity.profile {
             request = request.header(header::JANUS_PROFILE, profile);
         }
-        for (name, value) in ask.headers {
-            request = request.header(name, value);
+        if let Some(session) = &self.session {
+            request = request.header(header::SESSION_ID, session);
         }
+        request
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a step of the client")]
+    fn built(
+        &self,
+        request: http::request::Builder,
+        text: Json,
+    ) -> Result<http::Request<Full<Bytes>>, Failure> {
         let body = Full::new(text.into_bytes());
         request
             .body(body)
@@ -220,7 +267,7 @@ impl Client {
         &self,
         stream: S,
         request: http::Request<Full<Bytes>>,
-    ) -> Result<Answer, Failure>
+    ) -> Result<(Answer, Option<HeaderValue>), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -229,7 +276,8 @@ impl Client {
         let mut answer = pin!(async {
             let sending = timeout(SILENCE, sender.send_request(request));
             let response = sending.await.map_err(|_| silent())?.map_err(lost)?;
-            self.read(response).await
+            let session = response.headers().get(header::SESSION_ID).cloned();
+            Ok((self.read(response).await?, session))
         });
         // The connection is driven here; what it has read already is still there when it ends.
         tokio::select! {
@@ -285,6 +333,19 @@ impl Client {
             Kind::Request => None,
         }
     }
+}
+
+/// What every request of revision 2026-07-28 says of its sender.
+fn modern(level: Option<&str>) -> serde_json::Map<String, serde_json::Value> {
+    let mut said = serde_json::Map::new();
+    said.insert(meta::PROTOCOL_VERSION.to_owned(), Revision::LATEST_MODERN.as_str().into());
+    said.insert(meta::CLIENT_CAPABILITIES.to_owned(), json!({}));
+    let info = json!({"name": "janus", "version": env!("CARGO_PKG_VERSION")});
+    said.insert(meta::CLIENT_INFO.to_owned(), info);
+    if let Some(level) = level {
+        said.insert(meta::LOG_LEVEL.to_owned(), level.into());
+    }
+    said
 }
 
 fn interrupted(message: &str) -> Failure {

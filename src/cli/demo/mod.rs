@@ -1,7 +1,8 @@
 //! `janus demo`: Janus with nothing installed and no account anywhere.
 //!
 //! A gateway of its own port and directories, in front of two small servers of this program, spoken to over their real
-//! transports: `notes` is a process on pipes, `dice` speaks Streamable HTTP. The demo is a client of that gateway.
+//! transports: `notes` is a process on pipes, one for each of its two accounts, `dice` speaks Streamable HTTP. The demo is
+//! a client of that gateway, in a session, as most clients are.
 //!
 //! Invariants:
 //! - Nothing is read from or left in the user's files: the directory is removed however the demo ends.
@@ -28,14 +29,19 @@ use super::serve::runtime;
 use super::{Context, Exit, Failure};
 use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
-    Account, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, ProxySettings, Server,
-    ServerName, Settings, Sharing, ToolFilter,
+    Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile, ProfileName, ProxySettings, Reach, Server, ServerName,
+    Settings, Sharing, Switching, ToolFilter, Written,
 };
 
 use scratch::Scratch;
 use tour::Tour;
 
 pub(super) use notes::serve as serve_notes;
+
+/// The accounts at `notes`, and what people call them.
+const OWNERS: [(&str, &str); 2] = [("alice", "Alice at work"), (BOB, "Bob, a customer")];
+/// The account and the profile that has no other.
+const BOB: &str = "bob";
 
 /// A server of the demo answers in milliseconds; on a loaded machine a process may take seconds to start.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -152,11 +158,15 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
             "this program's own path is not UTF-8",
         )
     })?;
-    let notes = Command {
-        program,
-        args: vec!["demo-server".to_owned()],
-        env: Vec::new(),
+    let notes = |owner: &str| {
+        Endpoint::Process(Command {
+            program: program.clone(),
+            args: vec!["demo-server".to_owned(), owner.to_owned()],
+            env: Vec::new(),
+        })
     };
+    let owners = OWNERS.map(|(name, label)| account(name, label, notes(name)));
+    let owners = owners.into_iter().collect::<Result<Vec<_>, _>>()?;
     let url = format!("http://{dice}/mcp")
         .parse()
         .map_err(|error| Failure::from(anyhow::Error::new::<http::uri::InvalidUri>(error)))?;
@@ -166,17 +176,11 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
         ca: None,
     };
     let servers = vec![
-        server("notes", Endpoint::Process(notes))?,
-        server("dice", Endpoint::Http(dice))?,
+        server("notes", owners)?,
+        server("dice", vec![Account::only(Endpoint::Http(dice))])?,
     ];
-    let accounts =
-        |server: &Arc<Server>| server.accounts.iter().map(|one| one.name.clone()).collect();
     Ok(Settings {
-        identity: Identity::plain(
-            servers
-                .iter()
-                .map(|server| (&server.name, accounts(server))),
-        ),
+        identity: identity(&servers)?,
         file: None,
         listen: Listen {
             http: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -191,10 +195,42 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
     })
 }
 
-fn server(name: &str, endpoint: Endpoint) -> Result<Arc<Server>, Failure> {
+/// Two profiles: one with both accounts, and one where everything is bob.
+fn identity(servers: &[Arc<Server>]) -> Result<Identity, Failure> {
+    let everything = servers.iter().map(|server| {
+        let accounts = server.accounts.iter().map(|account| account.name.clone());
+        (&server.name, accounts.collect())
+    });
+    let mut identity = Identity::plain(everything);
+    let both = identity.profiles.first().map(|profile| profile.name.clone());
+    identity.profiles.push(Profile {
+        name: ProfileName::new(BOB).map_err(anyhow::Error::from)?,
+        reach: vec![Reach {
+            server: ServerName::new("notes").map_err(anyhow::Error::from)?,
+            accounts: vec![AccountName::new(BOB).map_err(anyhow::Error::from)?],
+            ordered: true,
+            written: Written::nowhere(),
+        }],
+        guarded: false,
+        switching: Switching::Session,
+        written: Written::nowhere(),
+    });
+    identity.default_profile = both.map(|name| (name, Written::nowhere()));
+    Ok(identity)
+}
+
+fn account(name: &str, label: &str, endpoint: Endpoint) -> Result<Account, Failure> {
+    Ok(Account {
+        name: AccountName::new(name).map_err(anyhow::Error::from)?,
+        label: Some(label.to_owned()),
+        ..Account::only(endpoint)
+    })
+}
+
+fn server(name: &str, accounts: Vec<Account>) -> Result<Arc<Server>, Failure> {
     Ok(Arc::new(Server {
         name: ServerName::new(name).map_err(anyhow::Error::from)?,
-        accounts: vec![Account::only(endpoint)],
+        accounts,
         default: None,
         description: None,
         timeout: SERVER_TIMEOUT,

@@ -1,4 +1,5 @@
-//! `notes`: a server on standard input and output that remembers while its process lives.
+//! `notes`: a server on standard input and output that remembers while its process lives. Each account has a process of
+//! its own, so that a mix-up would show.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +18,11 @@ const MOST_NOTES: usize = 1000;
 /// Nor a longer one.
 const LONGEST_NOTE: usize = 10_000;
 
-#[derive(Debug, Clone, Default)]
-struct Notes(Arc<Mutex<Vec<String>>>);
+#[derive(Debug, Clone)]
+struct Notes {
+    owner: String,
+    notes: Arc<Mutex<Vec<String>>>,
+}
 
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 struct Note {
@@ -33,29 +37,36 @@ impl Notes {
         annotations(read_only_hint = false, destructive_hint = false)
     )]
     fn add_note(&self, Parameters(Note { text }): Parameters<Note>) -> CallToolResult {
-        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if notes.len() >= MOST_NOTES || text.len() > LONGEST_NOTE {
             return CallToolResult::error(vec![ContentBlock::text(
                 "There is no room for this note.",
             )]);
         }
         notes.push(text);
-        let said = format!("Noted. That is note {}.", notes.len());
+        let said = format!("Noted. {} has {}.", self.owner, counted(notes.len()));
         CallToolResult::success(vec![ContentBlock::text(said)])
     }
 
     #[tool(description = "Read all notes.", annotations(read_only_hint = true))]
     fn list_notes(&self) -> String {
-        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if notes.is_empty() {
-            return "There are no notes yet.".to_owned();
+            return format!("{} has no notes.", self.owner);
         }
         let lines: Vec<String> = notes
             .iter()
             .enumerate()
             .map(|(at, note)| format!("{}. {note}", at + 1))
             .collect();
-        lines.join("\n")
+        format!("{} has {}:\n{}", self.owner, counted(notes.len()), lines.join("\n"))
+    }
+}
+
+fn counted(notes: usize) -> String {
+    match notes {
+        1 => "1 note".to_owned(),
+        more => format!("{more} notes"),
     }
 }
 
@@ -66,10 +77,14 @@ impl Notes {
 impl ServerHandler for Notes {}
 
 /// Serves until standard input ends.
-pub(in crate::cli) fn serve() -> Result<Exit, Failure> {
+pub(in crate::cli) fn serve(owner: &str) -> Result<Exit, Failure> {
     let runtime = runtime()?;
     let served: anyhow::Result<()> = runtime.block_on(async {
-        match Notes::default().serve(stdio()).await {
+        let notes = Notes {
+            owner: owner.to_owned(),
+            notes: Arc::default(),
+        };
+        match notes.serve(stdio()).await {
             Ok(running) => {
                 running.waiting().await?;
                 Ok(())

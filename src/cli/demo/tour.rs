@@ -1,4 +1,5 @@
-//! What the demo does: wait until both servers are there, list their tools, call some, tell what happened.
+//! What the demo does: wait until both servers are there, list their tools, call the same tool as two people, switch,
+//! try a crossing, tell what happened.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cli::client::{Address, Answer, Client};
-use crate::cli::tool::{self, blocks, failed, name};
+use crate::cli::tool::{self, blocks, name};
 use crate::cli::{Context, Exit, Failure};
 use crate::protocol::{Json, Object};
 
@@ -16,16 +17,14 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// A server that failed once is asked about again after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How each server is reached, for people.
-const SERVERS: [(&str, &str); 2] = [
-    (
-        "notes",
-        "a process that speaks on its standard input and output",
-    ),
+/// What stands behind Janus, for people.
+const BEHIND: [(&str, &str); 3] = [
+    ("notes/alice", "a process of her own, on its standard input and output"),
+    ("notes/bob", "another process of the same program"),
     ("dice", "a web server that speaks Streamable HTTP"),
 ];
 
-const NOTE: &str = "Janus was here";
+const NOTE: &str = "call Carol";
 
 /// What happened.
 #[derive(Debug)]
@@ -38,8 +37,11 @@ pub(super) struct Tour {
 
 #[derive(Debug)]
 struct Called {
+    /// What it shows.
+    title: &'static str,
     tool: &'static str,
     arguments: Value,
+    refused: bool,
     result: Json,
     said: String,
 }
@@ -48,12 +50,13 @@ impl Tour {
     /// Plays it against the gateway that listens there.
     pub(super) async fn play(gateway: SocketAddr, context: &Context) -> Result<Self, Failure> {
         let limit = Instant::now() + context.global.timeout.unwrap_or(LIMIT);
-        let client = Client::new(Address::Tcp(gateway), context);
+        let client = Client::new(Address::Tcp(gateway), context).in_session().await?;
+        let bob = Client::new(Address::Tcp(gateway), context).at("/mcp/bob");
         let tools = match timeout_at(limit, all_tools(&client)).await {
             Ok(tools) => tools?,
             Err(_) => return Err(missing(gateway, context).await),
         };
-        let calls = timeout_at(limit, all_calls(&client, &tools));
+        let calls = timeout_at(limit, all_calls(&client, &bob, &tools));
         let calls = calls.await.unwrap_or_else(|_| {
             let said = "the servers of the demo took too long to answer";
             Err(Failure::new(Exit::Failed, "timed_out", said))
@@ -77,12 +80,12 @@ impl Tour {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let servers = SERVERS.map(|(name, kind)| json!({"name": name, "kind": kind}));
+        let behind = BEHIND.map(|(name, kind)| json!({"name": name, "kind": kind}));
         let names: Vec<&str> = self.tools.iter().map(|(name, _)| name.as_str()).collect();
         let calls: Vec<Value> = self.calls.iter().map(Called::to_json).collect();
         json!({
             "url": self.url,
-            "servers": servers,
+            "behind": behind,
             "tools": names,
             "calls": calls,
             "connect": self.connect(),
@@ -91,8 +94,8 @@ impl Tour {
 
     /// What happened, for people.
     pub(super) fn text(&self, check: bool) -> String {
-        let servers = SERVERS
-            .map(|(name, kind)| format!("  {name:<6} {kind}\n"))
+        let behind = BEHIND
+            .map(|(name, kind)| format!("  {name:<12} {kind}\n"))
             .concat();
         let widest = self
             .tools
@@ -109,7 +112,7 @@ impl Tour {
         let (tools, calls) = (tools.concat(), calls.concat());
         let (url, count, connect) = (&self.url, self.tools.len(), self.connect());
         let end = if check {
-            "ok: both servers answered through Janus".to_owned()
+            "ok: one endpoint, two identities of one server, and nobody was mistaken for the other".to_owned()
         } else {
             format!(
                 "To use it in Claude Code, run this in another terminal:\n  {connect}\n\
@@ -118,9 +121,9 @@ impl Tour {
             )
         };
         format!(
-            "Janus listens on {url}, in front of two servers:\n{servers}\n\
-             A client sees one list of {count} tools:\n{tools}\n\
-             Calls through Janus:\n{calls}\n{end}"
+            "Janus listens on {url}. Behind it:\n{behind}\n\
+             A client sees one list of {count} tools, whatever the number of accounts:\n{tools}\n\
+             What it does with them, in one session:\n{calls}\n{end}"
         )
     }
 }
@@ -128,7 +131,13 @@ impl Tour {
 impl Called {
     fn to_json(&self) -> Value {
         let result: Option<Value> = self.result.read();
-        json!({"tool": self.tool, "arguments": self.arguments, "result": result})
+        json!({
+            "title": self.title,
+            "tool": self.tool,
+            "arguments": self.arguments,
+            "refused": self.refused,
+            "result": result,
+        })
     }
 
     fn text(&self) -> String {
@@ -144,7 +153,7 @@ impl Called {
             .lines()
             .map(|line| format!("    {line}\n"))
             .collect();
-        format!("  {}{}\n{}", self.tool, given.concat(), said.concat())
+        format!("  {}\n    $ {}{}\n{}", self.title, self.tool, given.concat(), said.concat())
     }
 }
 
@@ -152,46 +161,78 @@ impl Called {
 async fn all_tools(client: &Client) -> Result<Vec<Object>, Failure> {
     loop {
         let tools = tool::tools(client).await?;
-        let listed = |server: &str| {
+        let listed = |server| {
             let head = format!("{server}__");
             tools.iter().any(|tool| name(tool).starts_with(&head))
         };
-        if SERVERS.iter().all(|(server, _)| listed(server)) {
+        if ["notes", "dice"].into_iter().all(listed) {
             return Ok(tools);
         }
         sleep(PAUSE).await;
     }
 }
 
-/// Each server is called, and one of them twice, to see that it remembers.
-async fn all_calls(client: &Client, tools: &[Object]) -> Result<Vec<Called>, Failure> {
-    let calls = [
-        ("notes__add_note", json!({"text": NOTE}), "note 1"),
-        ("notes__list_notes", json!({}), NOTE),
+/// One step of the tour: what it shows, the call, and what the answer must say.
+type Step = (&'static str, &'static str, Value, &'static str);
+
+/// The same tool as each account, a choice for the session, and a crossing that is refused.
+async fn all_calls(client: &Client, bob: &Client, tools: &[Object]) -> Result<Vec<Called>, Failure> {
+    let steps: [Step; 6] = [
         (
+            "as Alice: the call says whom it means",
+            "notes__add_note",
+            json!({"text": NOTE, "janus_account": "alice"}),
+            "alice has 1 note",
+        ),
+        (
+            "the same tool as Bob, who has a process and notes of his own",
+            "notes__list_notes",
+            json!({"janus_account": "bob"}),
+            "bob has no notes",
+        ),
+        (
+            "without a word nothing is guessed",
+            "notes__list_notes",
+            json!({}),
+            "several accounts",
+        ),
+        (
+            "a switch: this session is Alice from now on",
+            "janus_use_account",
+            json!({"account": "notes/alice"}),
+            "alice",
+        ),
+        (
+            "so the call needs no word any more",
+            "notes__list_notes",
+            json!({}),
+            NOTE,
+        ),
+        (
+            "a server with one account is simply used",
             "dice__roll",
             json!({"count": 2, "sides": 6, "seed": 7}),
             " + ",
         ),
     ];
     let mut called = Vec::new();
-    for (tool, arguments, expected) in calls {
-        let call = one_call(client, tools, tool, arguments).await?;
-        if !call.said.contains(expected) {
-            let said = format!("`{tool}` answered something else than it should");
-            return Err(Failure::new(Exit::Failed, "failed", said).because(call.said));
-        }
-        called.push(call);
+    for step in steps {
+        called.push(one_call(client, tools, step).await?);
     }
+    // Another client, in the profile that has Bob alone.
+    let crossing: Step = (
+        "a crossing: another client, at /mcp/bob, asks to be Alice",
+        "notes__list_notes",
+        json!({"janus_account": "alice"}),
+        "no account \"alice\" here",
+    );
+    called.push(one_call(bob, tools, crossing).await?);
     Ok(called)
 }
 
-async fn one_call(
-    client: &Client,
-    tools: &[Object],
-    tool: &'static str,
-    arguments: Value,
-) -> Result<Called, Failure> {
+/// Calls, and holds the answer to what it must say.
+async fn one_call(client: &Client, tools: &[Object], step: Step) -> Result<Called, Failure> {
+    let (title, tool, arguments, expected) = step;
     let listed = tools.iter().find(|listed| name(listed) == tool);
     let schema = listed
         .and_then(|tool| tool.object("inputSchema"))
@@ -201,13 +242,17 @@ async fn one_call(
         Answer::Result(result) => result,
         Answer::Refused(refused) => return Err(tool::refused(&refused, listed.is_some())),
     };
-    if let Some(failure) = failed(tool, &result) {
-        return Err(failure);
+    let said = blocks(&result).join("\n");
+    if !said.contains(expected) {
+        let failure = format!("`{tool}` answered something else than it should");
+        return Err(Failure::new(Exit::Failed, "failed", failure).because(said));
     }
     Ok(Called {
+        title,
         tool,
         arguments,
-        said: blocks(&result).join("\n"),
+        refused: result.get("isError").is_some_and(|is| is.as_str() == "true"),
+        said,
         result: result.json().clone(),
     })
 }
@@ -219,7 +264,7 @@ async fn missing(gateway: SocketAddr, context: &Context) -> Failure {
         "unavailable",
         "the servers of the demo cannot be reached",
     );
-    for (server, _) in SERVERS {
+    for server in ["notes/alice", "notes/bob", "dice"] {
         let view = Client::new(Address::Tcp(gateway), context).at(format!("/mcp/@{server}"));
         let asked = timeout_at(Instant::now() + Duration::from_secs(3), tool::tools(&view));
         match asked.await {
