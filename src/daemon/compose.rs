@@ -35,7 +35,14 @@ impl Composed {
         about: About,
         (tasks, stopping): (&TaskTracker, &CancellationToken),
     ) -> Self {
-        let upstream = Upstream::new(&settings, tasks.clone(), stopping.clone());
+        let upstream = Upstream::new(
+            &settings,
+            &store,
+            kept.listings,
+            kept.eras,
+            tasks.clone(),
+            stopping.clone(),
+        );
         let gateway = Arc::new(Gateway::new(
             &settings.servers,
             upstream.clone(),

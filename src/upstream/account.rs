@@ -15,6 +15,7 @@ use super::key::{Habits, Key};
 use super::refresh::Wanted;
 use crate::model::AccountId;
 use crate::protocol::{ClientFacts, Era, Listing};
+use crate::store::Store;
 
 /// One identity at one server.
 #[derive(Debug)]
@@ -24,8 +25,11 @@ pub(super) struct Account {
     asking: Mutex<Asking>,
     pub(super) wanted: Wanted,
     pub(super) listing: watch::Sender<Arc<Listing>>,
+    /// The digest of the snapshot that is in the store.
+    saved: Mutex<Option<[u8; 32]>>,
+    pub(super) store: Store,
     pub(super) state: watch::Sender<State>,
-    /// Whether it was listed or failed once.
+    /// Whether it was listed or failed once in this life of Janus.
     pub(super) settled: watch::Sender<bool>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) tasks: TaskTracker,
@@ -52,6 +56,7 @@ pub(super) struct Running<'a> {
 impl Account {
     pub(super) fn new(
         dial: Dial,
+        store: Store,
         changes: broadcast::Sender<Change>,
         tasks: TaskTracker,
         shutdown: CancellationToken,
@@ -62,6 +67,8 @@ impl Account {
             asking: Mutex::default(),
             wanted: Wanted::default(),
             listing: watch::Sender::new(Arc::default()),
+            saved: Mutex::default(),
+            store,
             state: watch::Sender::new(State::Idle),
             settled: watch::Sender::new(false),
             changes,
@@ -171,6 +178,10 @@ impl Account {
     /// Tells those who listen. Nobody may.
     pub(super) fn tell(&self, change: Change) {
         self.changes.send(change).ok();
+    }
+
+    pub(super) fn saved(&self) -> MutexGuard<'_, Option<[u8; 32]>> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asking(&self) -> MutexGuard<'_, Asking> {

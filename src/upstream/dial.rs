@@ -4,14 +4,16 @@
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use super::fingerprint::fingerprint;
 use super::handshake::{Opened, initialize, modern_facts, unreachable};
 use super::key::Key;
+use super::known_era::KnownEra;
 use super::leg::Leg;
 use super::probe::{Verdict, verdict};
 use super::wire::Outgoing;
@@ -22,8 +24,6 @@ use crate::protocol::{Body, Envelope, Era, Events, Relayed, Revision, ServerFact
 /// A process that says nothing for this long to its first message is taken for a legacy one that ignores what comes
 /// before `initialize`. Servers that start slower lose nothing: a late answer still counts.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Remote servers are upgraded without telling: a legacy verdict is looked at again once a day.
-const LEGACY_FOR: Duration = Duration::from_hours(24);
 /// What a server says unasked while somebody acts on it. More than a burst of `list_changed` and updates.
 const INBOX: usize = 256;
 
@@ -37,17 +37,8 @@ pub(super) struct Dial {
     proxy: ProxySettings,
     /// Made when it is needed.
     client: Mutex<Option<streamable_http::Client>>,
-    memory: Mutex<Option<Memory>>,
+    known: KnownEra,
     tasks: TaskTracker,
-}
-
-/// What a conversation taught of the server's era.
-#[derive(Debug, Clone, Copy)]
-struct Memory {
-    era: Era,
-    since: Instant,
-    /// Of the executable: another one may speak another era.
-    changed: Option<SystemTime>,
 }
 
 /// A conversation that stands.
@@ -75,6 +66,7 @@ impl Dial {
         endpoint: Endpoint,
         environment: &[(String, OsString)],
         proxy: &ProxySettings,
+        known: KnownEra,
         tasks: TaskTracker,
     ) -> Self {
         Self {
@@ -84,7 +76,7 @@ impl Dial {
             environment: environment.into(),
             proxy: proxy.clone(),
             client: Mutex::default(),
-            memory: Mutex::default(),
+            known,
             tasks,
         }
     }
@@ -99,13 +91,18 @@ impl Dial {
         match self.server.era {
             EraChoice::Legacy => Some(Era::Legacy),
             EraChoice::Modern => Some(Era::Modern),
-            EraChoice::Auto => self.remembered(),
+            EraChoice::Auto => self.known.recall(),
         }
     }
 
     /// What was concluded turned out wrong: the next conversation begins with a probe.
     pub(super) fn forget_era(&self) {
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.known.forget();
+    }
+
+    /// The digest of what is talked to.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&self.endpoint)
     }
 
     /// Connects.
@@ -114,7 +111,9 @@ impl Dial {
             Endpoint::Process(_) => self.process(key).await?,
             Endpoint::Http(_) => self.http(key).await?,
         };
-        self.remember(dialled.facts.revision.era());
+        if self.server.era == EraChoice::Auto {
+            self.known.remember(dialled.facts.revision.era());
+        }
         Ok(dialled)
     }
 
@@ -335,44 +334,6 @@ impl Dial {
         }
         let client = streamable_http::Client::new(&self.account, endpoint, &self.proxy)?;
         Ok(made.insert(client).clone())
-    }
-
-    fn remembered(&self) -> Option<Era> {
-        let memory = (*self.memory.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let fresh = if self.is_pipe() {
-            memory.changed == self.executable()
-        } else {
-            memory.era == Era::Modern || memory.since.elapsed() < LEGACY_FOR
-        };
-        fresh.then_some(memory.era)
-    }
-
-    fn remember(&self, era: Era) {
-        let changed = self.executable();
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *memory {
-            // A legacy verdict ages from the probe, not from its last use.
-            Some(known) if known.era == era && known.since.elapsed() < LEGACY_FOR => {
-                known.changed = changed;
-            }
-            other => {
-                *other = Some(Memory {
-                    era,
-                    since: Instant::now(),
-                    changed,
-                });
-            }
-        }
-    }
-
-    /// When the executable was changed, where it is named by its path. One look at an inode.
-    fn executable(&self) -> Option<SystemTime> {
-        match &self.endpoint {
-            Endpoint::Process(command) if command.program.contains('/') => {
-                std::fs::metadata(&command.program).ok()?.modified().ok()
-            }
-            _ => None,
-        }
     }
 }
 

@@ -110,6 +110,11 @@ pub(super) async fn read(
     Ok(fetched)
 }
 
+/// The items of a list that was read before, as far as today's rules allow them; `None` if there is no such list.
+pub(super) fn usable(kind: ListKind, object: &Object, headers: bool) -> Option<Vec<Item>> {
+    page(kind, object, headers).map(|page| page.items)
+}
+
 /// The items of one result; `None` if it has none.
 fn page(kind: ListKind, result: &Object, headers: bool) -> Option<Page> {
     let elements = result.get(kind.member())?.elements()?;

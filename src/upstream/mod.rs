@@ -8,6 +8,10 @@
 //! (`connect`, which lets `dial` find the era and shake hands), and sends on its `leg`. Beside each connection stand a
 //! `keeper` and a `listen`; beside each account one `refresh` of its lists.
 //!
+//! What was learnt of a server (its era in `known_era`, its lists in `snapshot`) goes to the store and is there after a
+//! restart, for as long as the account talks to the same server (`fingerprint`). Lists are then shown at once and read
+//! anew in the background.
+//!
 //! Invariants:
 //! - Connecting is single flight; calls wait for a ready connection with a deadline and never meet a dead one.
 //! - `tools/call` is never sent again after it may have run.
@@ -21,22 +25,25 @@ mod connect;
 mod connection;
 mod dial;
 mod failure;
+mod fingerprint;
 mod forward;
 mod handshake;
 mod keeper;
 mod key;
+mod known_era;
 mod leg;
 mod listen;
 mod lists;
 mod probe;
 mod refresh;
+mod snapshot;
 mod stdio;
 mod streamable_http;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,10 +57,12 @@ use self::account::Account;
 pub use self::change::{Change, State};
 use self::dial::Dial;
 pub use self::failure::Failure;
+use self::known_era::KnownEra;
 use crate::binding::Route;
-use crate::model::{AccountId, Server, Settings};
+use crate::model::{AccountId, Settings};
 use crate::policy::Permitted;
 use crate::protocol::{ClientFacts, Envelope, Events, Listing, Relayed, Request};
+use crate::store::{self, EraRecord, ListingRecord, Store};
 
 /// Connections made at once at the start: enough that one slow server holds up none, few enough that a laptop does not
 /// start thirty `npx` together.
@@ -78,30 +87,54 @@ struct Inner {
 }
 
 impl Upstream {
-    /// Knows every server of the configuration and contacts none.
+    /// Knows every server of the configuration, and of each what an earlier life left in the store. Contacts none.
     ///
     /// `shutdown` ends what goes on in the background; connections that stand serve on until [`Upstream::shutdown`].
-    pub fn new(settings: &Settings, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        settings: &Settings,
+        store: &Store,
+        listings: Vec<ListingRecord>,
+        eras: Vec<EraRecord>,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
-        let account = |(server, one): (&Arc<Server>, &crate::model::Account)| {
-            let id = AccountId::new(server.name.clone(), one.name.clone());
-            let dial = Dial::new(
-                id.clone(),
-                Arc::clone(server),
-                one.endpoint.clone(),
-                &settings.child_environment,
-                &settings.proxy,
-                tasks.clone(),
-            );
-            let account = Account::new(dial, changes.clone(), tasks.clone(), shutdown.clone());
-            (id, Arc::new(account))
-        };
-        let accounts = settings
-            .servers
-            .iter()
-            .flat_map(|server| server.accounts.iter().map(move |one| (server, one)));
+        let mut listings = by_account(listings, |kept| &kept.account);
+        let mut eras = by_account(eras, |kept| &kept.account);
+        let mut accounts = BTreeMap::new();
+        for server in &settings.servers {
+            for one in &server.accounts {
+                let id = AccountId::new(server.name.clone(), one.name.clone());
+                let (endpoint, era) = (one.endpoint.clone(), eras.remove(&id));
+                let known = KnownEra::new(id.clone(), endpoint, store.clone(), era.as_ref());
+                let dial = Dial::new(
+                    id.clone(),
+                    Arc::clone(server),
+                    one.endpoint.clone(),
+                    &settings.child_environment,
+                    &settings.proxy,
+                    known,
+                    tasks.clone(),
+                );
+                let account = Account::new(
+                    dial,
+                    store.clone(),
+                    changes.clone(),
+                    tasks.clone(),
+                    shutdown.clone(),
+                );
+                if let Some(kept) = listings.remove(&id) {
+                    account.inherit(&kept);
+                }
+                accounts.insert(id, Arc::new(account));
+            }
+        }
+        let gone: BTreeSet<AccountId> = listings.into_keys().chain(eras.into_keys()).collect();
+        for account in gone {
+            store.note(store::Change::AccountGone(account));
+        }
         Self(Arc::new(Inner {
-            accounts: accounts.map(account).collect(),
+            accounts,
             changes,
             tasks,
             shutdown,
@@ -173,9 +206,13 @@ impl Upstream {
             .subscribe()
     }
 
-    /// Waits until an account was listed or has failed for the first time, but no longer than `within`.
+    /// Waits until an account was listed or has failed for the first time, but no longer than `within`. One whose
+    /// lists were kept from an earlier life need not be waited for.
     pub async fn settled(&self, account: &AccountId, within: Duration) {
         if let Some(account) = self.0.accounts.get(account) {
+            if account.listing.borrow().server.is_some() {
+                return;
+            }
             let mut settled = account.settled.subscribe();
             // Whether it is settled or not, the caller goes on with what is there.
             timeout(within, settled.wait_for(|settled| *settled))
@@ -221,4 +258,9 @@ impl Upstream {
         };
         self.0.accounts.get(id).ok_or_else(unknown)
     }
+}
+
+fn by_account<T>(kept: Vec<T>, account: fn(&T) -> &AccountId) -> BTreeMap<AccountId, T> {
+    let named = kept.into_iter().map(|kept| (account(&kept).clone(), kept));
+    named.collect()
 }

@@ -1,10 +1,10 @@
-//! Keeps the lists of an account: one task reads what changed, one swap shows it, then it is told.
+//! Keeps the lists of an account: one task reads what changed, one swap shows it, then it is saved and told.
 //!
 //! Invariants:
 //! - Announcements that come while a list is being read lead to one more reading, however many they are.
 //! - A list that cannot be read leaves the old one in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ impl Account {
     /// Reads lists until Janus stops.
     pub(super) async fn refresh(self: Arc<Self>) {
         let mut due: BTreeMap<ListKind, Instant> = BTreeMap::new();
+        let mut unread = BTreeSet::from(ListKind::ALL);
         loop {
             let first = due.values().min().copied();
             let expiry = async {
@@ -97,13 +98,18 @@ impl Account {
                 biased;
                 () = self.shutdown.cancelled() => return,
                 () = used.gone.cancelled() => {}
-                () = Box::pin(self.pass(&used, &mut due)) => {}
+                () = Box::pin(self.pass(&used, &mut due, &mut unread)) => {}
             }
         }
     }
 
     /// Reads what is wanted and shows it.
-    async fn pass(&self, used: &Use, due: &mut BTreeMap<ListKind, Instant>) {
+    async fn pass(
+        &self,
+        used: &Use,
+        due: &mut BTreeMap<ListKind, Instant>,
+        unread: &mut BTreeSet<ListKind>,
+    ) {
         let wanted = self.wanted.take();
         let reading = wanted.keys().map(|&kind| self.read(used, kind));
         let read: Vec<_> = join_all(reading).await;
@@ -127,6 +133,7 @@ impl Account {
         for (&kind, fetched) in wanted.keys().zip(&read) {
             match fetched {
                 Ok(fetched) => {
+                    unread.remove(&kind);
                     due.remove(&kind);
                     due.extend(
                         fresh_for(&used.facts, kind, fetched.ttl).map(|ttl| (kind, now + ttl)),
@@ -138,6 +145,7 @@ impl Account {
                 }
             }
         }
+        self.save(unread.is_empty());
         self.settled.send_replace(true);
         for (kind, identical) in changes {
             self.tell(Change::Listed {

@@ -34,8 +34,12 @@ const TABLE: &[(&str, &[&str])] = &[
             "binding", "catalog", "model", "policy", "protocol", "upstream",
         ],
     ),
-    // Two arrows for a type alone: a `Permitted<Route>` is what it forwards.
-    ("upstream", &["binding", "model", "policy", "protocol"]),
+    // Two arrows for a type alone: a `Permitted<Route>` is what it forwards. What it learns of servers (their era, their
+    // lists) outlives a restart; it alone knows what that means, so it keeps it itself.
+    (
+        "upstream",
+        &["binding", "model", "policy", "protocol", "store"],
+    ),
     // One arrow for a type alone: a scope is made for a `Caller`.
     ("binding", &["authn", "model"]),
     // What it knows of access keys is kept.

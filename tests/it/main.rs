@@ -21,6 +21,7 @@ mod faults;
 mod fidelity;
 mod harness;
 mod readme;
+mod restart;
 mod rmcp_peers;
 mod support;
 mod tool;

@@ -2,6 +2,7 @@
 
 mod process;
 mod remote;
+mod restart;
 pub(super) mod scripted;
 
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use crate::protocol::{
     Body, ClientFacts, Envelope, Event, EventQueue, Events, Json, ListKind, Relayed, Request,
     Revision,
 };
+use crate::store::{Kept, Store};
 
 /// No test waits for it to pass.
 const PATIENT: Duration = Duration::from_mins(1);
@@ -62,6 +64,11 @@ fn client(session: Option<&str>) -> Arc<ClientFacts> {
 
 impl Rig {
     fn new(server: Server) -> Self {
+        Self::over(server, Store::in_memory().unwrap())
+    }
+
+    /// With what the store has kept.
+    fn over(server: Server, (store, kept): (Store, Kept)) -> Self {
         let settings = Settings {
             file: None,
             listen: Listen {
@@ -78,7 +85,14 @@ impl Rig {
         };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         Self {
-            upstream: Upstream::new(&settings, tasks.clone(), shutdown.clone()),
+            upstream: Upstream::new(
+                &settings,
+                &store,
+                kept.listings,
+                kept.eras,
+                tasks.clone(),
+                shutdown.clone(),
+            ),
             account: AccountId::default_of(&server.name),
             server,
             tasks,

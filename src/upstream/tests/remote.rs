@@ -7,16 +7,20 @@ use super::*;
 
 async fn remote(adapt: impl FnOnce(&mut Server)) -> (Scripted, Rig) {
     let scripted = Scripted::start().await;
-    let mut server = server(Endpoint::Http(HttpEndpoint {
-        url: scripted.url.parse().unwrap(),
-        headers: Vec::new(),
-        ca: None,
-    }));
+    let mut server = http(&scripted.url);
     adapt(&mut server);
     (scripted, Rig::new(server))
 }
 
-fn ok(arrival: Arrival, result: &Value) {
+pub(super) fn http(url: &str) -> Server {
+    server(Endpoint::Http(HttpEndpoint {
+        url: url.parse().unwrap(),
+        headers: Vec::new(),
+        ca: None,
+    }))
+}
+
+pub(super) fn ok(arrival: Arrival, result: &Value) {
     let body = json!({"jsonrpc": "2.0", "id": arrival.body["id"], "result": result});
     arrival.json(&body.to_string());
 }
