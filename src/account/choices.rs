@@ -89,7 +89,9 @@ impl Choices {
             let key = (scope.profile().clone(), server.clone());
             made.get(holder)?.get(&key)
         };
-        let session = holders.session.map(|session| Holder::Session(Arc::clone(session)));
+        let session = holders
+            .session
+            .map(|session| Holder::Session(Arc::clone(session)));
         let client = holders.client.map(|client| Holder::Client(client.clone()));
         let wish = Wish {
             named: None,
@@ -167,7 +169,11 @@ impl Choices {
 }
 
 fn change(profile: &ProfileName, switch: &Switch) -> Change {
-    let (holder, profile, server) = (switch.holder.clone(), profile.clone(), switch.server.clone());
+    let (holder, profile, server) = (
+        switch.holder.clone(),
+        profile.clone(),
+        switch.server.clone(),
+    );
     match switch.account.clone() {
         Some(account) => Change::Chosen {
             holder,

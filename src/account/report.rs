@@ -38,7 +38,9 @@ pub fn listed(
 ) -> Value {
     let mut accounts = Vec::new();
     for reachable in scope.servers() {
-        let active = choices.choose(scope, reachable.server(), None, holders).ok();
+        let active = choices
+            .choose(scope, reachable.server(), None, holders)
+            .ok();
         for id in visible(scope, reachable) {
             accounts.push(json!({
                 "id": id.to_string(),
@@ -70,7 +72,9 @@ pub fn who(
         let server = reachable.server();
         let chosen = choices.choose(scope, server, None, holders);
         let account = chosen.as_ref().ok().map(|chosen| chosen.account());
-        let from = chosen.as_ref().map_or("none", |chosen| chosen.from().word());
+        let from = chosen
+            .as_ref()
+            .map_or("none", |chosen| chosen.from().word());
         let mut said = json!({
             "account": account.map(|id| id.account().as_str()),
             "label": account.and_then(|id| label(labels, id)),
@@ -78,7 +82,9 @@ pub fn who(
             "resolved_from": from,
             "verified_as": Value::Null,
         });
-        let others = visible(scope, reachable).iter().filter(|id| Some(*id) != account);
+        let others = visible(scope, reachable)
+            .iter()
+            .filter(|id| Some(*id) != account);
         let others: Vec<&str> = others.map(|id| id.account().as_str()).collect();
         if let (Some(members), false) = (said.as_object_mut(), others.is_empty()) {
             members.insert("may_become".to_owned(), others.into());

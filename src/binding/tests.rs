@@ -100,8 +100,18 @@ fn world() -> Binding {
                 false,
                 Switching::Session,
             ),
-            profile("a", vec![reach("github", &["a", "own"], true)], true, Switching::Session),
-            profile("b", vec![reach("github", &["b", "own"], true)], false, Switching::Off),
+            profile(
+                "a",
+                vec![reach("github", &["a", "own"], true)],
+                true,
+                Switching::Session,
+            ),
+            profile(
+                "b",
+                vec![reach("github", &["b", "own"], true)],
+                false,
+                Switching::Off,
+            ),
         ],
         default_profile: Some((profile_name("own"), at(50))),
         bindings: vec![
@@ -140,7 +150,11 @@ fn resolve(binding: &Binding, asked: &Asked<'_>) -> Result<Scope, Refused> {
     let explained = binding.explain(&given);
     if let Ok(scope) = &explained.outcome {
         let deciding = explained.steps.iter().find(|step| step.decides).unwrap();
-        assert_eq!(deciding.rule, scope.decided().rule, "the steps say what decided");
+        assert_eq!(
+            deciding.rule,
+            scope.decided().rule,
+            "the steps say what decided"
+        );
     }
     explained.outcome
 }
@@ -153,27 +167,105 @@ fn every_row_of_the_five_rules() {
     for (client, directory, path, header, expected) in [
         // 1: a key tied to one profile, confirmed or refused, wherever it is.
         (Some("one"), None, "/mcp", None, ok("b", Rule::ClientKey)),
-        (Some("one"), Some("/src/a"), "/mcp", None, ok("b", Rule::ClientKey)),
-        (Some("one"), None, "/mcp/b", Some("b"), ok("b", Rule::ClientKey)),
+        (
+            Some("one"),
+            Some("/src/a"),
+            "/mcp",
+            None,
+            ok("b", Rule::ClientKey),
+        ),
+        (
+            Some("one"),
+            None,
+            "/mcp/b",
+            Some("b"),
+            ok("b", Rule::ClientKey),
+        ),
         (Some("one"), None, "/mcp/own", None, Err("profile_refused")),
-        (Some("one"), None, "/mcp", Some("own"), Err("profile_refused")),
+        (
+            Some("one"),
+            None,
+            "/mcp",
+            Some("own"),
+            Err("profile_refused"),
+        ),
         // 1: a key tied to several, one of them named; the others are out of reach.
         (Some("two"), None, "/mcp/b", None, ok("b", Rule::ClientKey)),
-        (Some("two"), None, "/mcp", Some("own"), ok("own", Rule::ClientKey)),
+        (
+            Some("two"),
+            None,
+            "/mcp",
+            Some("own"),
+            ok("own", Rule::ClientKey),
+        ),
         (Some("two"), None, "/mcp/a", None, Err("profile_refused")),
         (Some("two"), None, "/mcp", None, ok("own", Rule::Default)),
-        (Some("two"), Some("/src/x"), "/mcp", None, ok("own", Rule::Binding)),
-        (Some("two"), Some("/src/a"), "/mcp", None, Err("profile_refused")),
+        (
+            Some("two"),
+            Some("/src/x"),
+            "/mcp",
+            None,
+            ok("own", Rule::Binding),
+        ),
+        (
+            Some("two"),
+            Some("/src/a"),
+            "/mcp",
+            None,
+            Err("profile_refused"),
+        ),
         // 2: the longest directory, then a client alone, then the order of the file.
-        (None, Some("/src/a/deep"), "/mcp", None, ok("a", Rule::Binding)),
-        (None, Some("/src/ab"), "/mcp", None, ok("own", Rule::Binding)),
-        (Some("bot"), Some("/src/b"), "/mcp", None, ok("b", Rule::Binding)),
+        (
+            None,
+            Some("/src/a/deep"),
+            "/mcp",
+            None,
+            ok("a", Rule::Binding),
+        ),
+        (
+            None,
+            Some("/src/ab"),
+            "/mcp",
+            None,
+            ok("own", Rule::Binding),
+        ),
+        (
+            Some("bot"),
+            Some("/src/b"),
+            "/mcp",
+            None,
+            ok("b", Rule::Binding),
+        ),
         (None, Some("/src/b"), "/mcp", None, ok("own", Rule::Binding)),
-        (Some("desk"), Some("/src/a"), "/mcp", None, ok("a", Rule::Binding)),
-        (Some("desk"), Some("/tmp"), "/mcp", None, ok("b", Rule::Binding)),
+        (
+            Some("desk"),
+            Some("/src/a"),
+            "/mcp",
+            None,
+            ok("a", Rule::Binding),
+        ),
+        (
+            Some("desk"),
+            Some("/tmp"),
+            "/mcp",
+            None,
+            ok("b", Rule::Binding),
+        ),
         (None, Some("/src/a"), "/mcp/a", None, ok("a", Rule::Binding)),
-        (None, Some("/src/a"), "/mcp/own", None, Err("profile_refused")),
-        (None, Some("/src/a"), "/mcp", Some("b"), Err("profile_refused")),
+        (
+            None,
+            Some("/src/a"),
+            "/mcp/own",
+            None,
+            Err("profile_refused"),
+        ),
+        (
+            None,
+            Some("/src/a"),
+            "/mcp",
+            Some("b"),
+            Err("profile_refused"),
+        ),
         // 3: named, unless it is guarded or unknown.
         (None, None, "/mcp/b", None, ok("b", Rule::Named)),
         (None, Some("/tmp"), "/mcp", Some("b"), ok("b", Rule::Named)),
@@ -187,9 +279,20 @@ fn every_row_of_the_five_rules() {
         (None, None, "/mcp/b", Some("own"), Err("profile_refused")),
         // 4
         (None, None, "/mcp", None, ok("own", Rule::Default)),
-        (Some("bot"), Some("/tmp"), "/mcp", None, ok("own", Rule::Default)),
+        (
+            Some("bot"),
+            Some("/tmp"),
+            "/mcp",
+            None,
+            ok("own", Rule::Default),
+        ),
     ] {
-        let asked = Asked { client, directory, path, header };
+        let asked = Asked {
+            client,
+            directory,
+            path,
+            header,
+        };
         let resolved = resolve(&binding, &asked);
         let got = resolved
             .as_ref()
@@ -205,13 +308,21 @@ fn with_several_profiles_and_no_default_the_refusal_names_those_that_can_be_name
     identity.default_profile = None;
     identity.bindings.clear();
     let binding = Binding::new(&identity, &[]);
-    let asked = Asked { client: None, directory: None, path: "/mcp", header: None };
+    let asked = Asked {
+        client: None,
+        directory: None,
+        path: "/mcp",
+        header: None,
+    };
     let refused = resolve(&binding, &asked).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "no profile is chosen; there are `own`, `b`. Name one in the path, as in /mcp/own, or bind this directory to one in `bindings:`"
     );
-    let named = Asked { path: "/mcp/b", ..asked };
+    let named = Asked {
+        path: "/mcp/b",
+        ..asked
+    };
     assert_eq!(resolve(&binding, &named).unwrap().profile().as_str(), "b");
 }
 
@@ -227,24 +338,58 @@ fn a_transparent_path_shows_one_account_of_the_scope_that_naming_cannot_change()
         (None, None, "/mcp/@github/zzz", None, Err("unknown_account")),
         (None, None, "/mcp/@GitHub", None, Err("unknown_account")),
         (None, Some("/src/a"), "/mcp/@github", None, Ok("github/a")),
-        (None, Some("/src/a"), "/mcp/@github/b", None, Err("profile_refused")),
-        (None, Some("/src/a"), "/mcp/@notes", None, Err("profile_refused")),
+        (
+            None,
+            Some("/src/a"),
+            "/mcp/@github/b",
+            None,
+            Err("profile_refused"),
+        ),
+        (
+            None,
+            Some("/src/a"),
+            "/mcp/@notes",
+            None,
+            Err("profile_refused"),
+        ),
         // Naming a profile does not open it for a transparent path; confirming it is fine.
-        (None, None, "/mcp/@github", Some("b"), Err("profile_refused")),
+        (
+            None,
+            None,
+            "/mcp/@github",
+            Some("b"),
+            Err("profile_refused"),
+        ),
         (None, None, "/mcp/@github", Some("own"), Ok("github/own")),
         // Locked: the path confirms what people chose, and changes nothing.
         (Some("one"), None, "/mcp/@github", None, Ok("github/b")),
         (Some("one"), None, "/mcp/@github/b", None, Ok("github/b")),
-        (Some("one"), None, "/mcp/@github/own", None, Err("switching_off")),
+        (
+            Some("one"),
+            None,
+            "/mcp/@github/own",
+            None,
+            Err("switching_off"),
+        ),
     ] {
-        let asked = Asked { client, directory, path, header };
+        let asked = Asked {
+            client,
+            directory,
+            path,
+            header,
+        };
         let shown = resolve(&binding, &asked).map(|scope| {
-            let View::Transparent(account) = scope.view() else { panic!("{path}") };
+            let View::Transparent(account) = scope.view() else {
+                panic!("{path}")
+            };
             assert_eq!(scope.accounts(), std::slice::from_ref(account));
             account.to_string()
         });
         let shown = shown.as_deref().map_err(Refused::code);
-        assert_eq!(shown, expected, "{client:?} {directory:?} {path} {header:?}");
+        assert_eq!(
+            shown, expected,
+            "{client:?} {directory:?} {path} {header:?}"
+        );
     }
 }
 
@@ -252,21 +397,43 @@ fn a_transparent_path_shows_one_account_of_the_scope_that_naming_cannot_change()
 fn every_row_of_the_nine_rules() {
     let binding = world();
     let scope = |client, path| {
-        let asked = Asked { client, directory: None, path, header: None };
+        let asked = Asked {
+            client,
+            directory: None,
+            path,
+            header: None,
+        };
         resolve(&binding, &asked).unwrap()
     };
     let (open, locked) = (scope(None, "/mcp"), scope(Some("one"), "/mcp"));
     let shown = scope(None, "/mcp/@github/a");
     let (a, gone) = (account_name("a"), account_name("gone"));
     let none = Wish::default();
-    let named = |named| Wish { named: Some(named), ..none };
-    let session = |account| Wish { session: Some(account), ..none };
-    let client = Wish { client: Some(&a), ..none };
-    let global = Wish { global: Some(&a), ..none };
+    let named = |named| Wish {
+        named: Some(named),
+        ..none
+    };
+    let session = |account| Wish {
+        session: Some(account),
+        ..none
+    };
+    let client = Wish {
+        client: Some(&a),
+        ..none
+    };
+    let global = Wish {
+        global: Some(&a),
+        ..none
+    };
     use ResolvedFrom::{Argument, Client, Default, OnlyAccount, Path, Profile, Session};
     for (scope, server, wish, expected) in [
         (&shown, "github", none, Ok(("a", Path))),
-        (&shown, "github", session(&account_name("b")), Ok(("a", Path))),
+        (
+            &shown,
+            "github",
+            session(&account_name("b")),
+            Ok(("a", Path)),
+        ),
         (&shown, "github", named("b"), Err("unknown")),
         (&shown, "notes", none, Err("out of scope")),
         (&open, "notes", none, Ok(("default", OnlyAccount))),
@@ -278,10 +445,27 @@ fn every_row_of_the_nine_rules() {
         (&open, "github", named("A"), Err("unknown")),
         (&open, "github", named(""), Err("unknown")),
         (&open, "github", session(&a), Ok(("a", Session))),
-        (&open, "github", Wish { named: Some("b"), ..session(&a) }, Ok(("b", Argument))),
+        (
+            &open,
+            "github",
+            Wish {
+                named: Some("b"),
+                ..session(&a)
+            },
+            Ok(("b", Argument)),
+        ),
         (&open, "github", session(&gone), Err("stale")),
         (&open, "github", client, Ok(("a", Client))),
-        (&open, "github", Wish { session: Some(&a), client: Some(&gone), ..none }, Ok(("a", Session))),
+        (
+            &open,
+            "github",
+            Wish {
+                session: Some(&a),
+                client: Some(&gone),
+                ..none
+            },
+            Ok(("a", Session)),
+        ),
         // Only with `switching: global`.
         (&open, "github", global, Ok(("own", Default))),
         (&open, "github", none, Ok(("own", Default))),
@@ -290,7 +474,12 @@ fn every_row_of_the_nine_rules() {
         (&locked, "github", none, Ok(("b", Profile))),
         (&locked, "github", named("b"), Err("off")),
         (&locked, "github", named("own"), Err("off")),
-        (&locked, "github", session(&account_name("own")), Ok(("b", Profile))),
+        (
+            &locked,
+            "github",
+            session(&account_name("own")),
+            Ok(("b", Profile)),
+        ),
         (&locked, "github", client, Ok(("b", Profile))),
         (&locked, "github", global, Ok(("b", Profile))),
     ] {
@@ -315,83 +504,136 @@ fn any_identity() -> impl Strategy<Value = (Identity, Vec<Arc<Server>>)> {
     let accounts = prop::collection::vec(1..=3_usize, 3);
     let defaults = prop::collection::vec(prop::option::of(0..3_usize), 3);
     let profiles = prop::collection::vec(
-        (prop::collection::vec((0..8_u8, any::<bool>()), 3), any::<bool>(), 0..3_u8),
+        (
+            prop::collection::vec((0..8_u8, any::<bool>()), 3),
+            any::<bool>(),
+            0..3_u8,
+        ),
         1..=3,
     );
-    let bindings = prop::collection::vec((prop::option::of(0..4_usize), prop::option::of(0..2_usize), 0..3_usize), 0..4);
-    let clients = prop::option::of(prop::collection::vec(prop::collection::vec(0..3_usize, 0..3), 2));
+    let bindings = prop::collection::vec(
+        (
+            prop::option::of(0..4_usize),
+            prop::option::of(0..2_usize),
+            0..3_usize,
+        ),
+        0..4,
+    );
+    let clients = prop::option::of(prop::collection::vec(
+        prop::collection::vec(0..3_usize, 0..3),
+        2,
+    ));
     let default_profile = prop::option::of(0..3_usize);
-    (accounts, defaults, profiles, bindings, clients, default_profile).prop_map(
-        move |(counts, defaults, profiles, bindings, clients, default_profile)| {
-            let servers: Vec<Arc<Server>> = (0..3)
-                .map(|n| {
-                    let accounts = &names[..counts[n]];
-                    let default = defaults[n].filter(|at| *at < counts[n]).map(|at| names[at]);
-                    server(&format!("s{n}"), accounts, default)
-                })
-                .collect();
-            let count = profiles.len();
-            let profile_of = |n: usize| profile_name(&format!("p{}", n % count));
-            let profiles: Vec<Profile> = profiles
-                .iter()
-                .enumerate()
-                .map(|(n, (reached, guarded, switching))| {
-                    let reach = reached.iter().enumerate().filter_map(|(s, (mask, ordered))| {
-                        let taken: Vec<&str> =
-                            (0..counts[s]).filter(|at| mask >> at & 1 == 1).map(|at| names[at]).collect();
-                        (!taken.is_empty()).then(|| reach(&format!("s{s}"), &taken, *ordered))
-                    });
-                    let switching = [Switching::Off, Switching::Session, Switching::Global][usize::from(*switching)];
-                    profile(&format!("p{n}"), reach.collect(), *guarded, switching)
-                })
-                .collect();
-            let open = default_profile.map(profile_of).filter(|name| {
-                profiles.iter().any(|profile| profile.name == *name && !profile.guarded)
-            });
-            let client = |n: usize| ClientId::new(&format!("c{n}")).unwrap();
-            let directories = ["/d", "/d/e", "/d/e/f", "/g"];
-            let identity = Identity {
-                bindings: bindings
-                    .into_iter()
-                    .filter(|(directory, by, _)| directory.is_some() || by.is_some())
-                    .map(|(directory, by, to)| BindingRule {
-                        directory: directory.map(|at| PathBuf::from(directories[at])),
-                        client: by.map(client),
-                        profile: profile_of(to),
-                        written: at(1),
-                    })
-                    .collect(),
-                clients: clients.map(|clients| {
-                    let tied = clients.into_iter().enumerate().map(|(n, tied)| Client {
-                        id: client(n),
-                        profiles: tied.into_iter().map(profile_of).collect(),
-                        expires: None,
-                        written: at(1),
-                    });
-                    tied.collect()
-                }),
-                default_profile: open.map(|name| (name, at(1))),
-                profiles,
-                switching: Switching::Session,
-            };
-            (identity, servers)
-        },
+    (
+        accounts,
+        defaults,
+        profiles,
+        bindings,
+        clients,
+        default_profile,
     )
+        .prop_map(
+            move |(counts, defaults, profiles, bindings, clients, default_profile)| {
+                let servers: Vec<Arc<Server>> = (0..3)
+                    .map(|n| {
+                        let accounts = &names[..counts[n]];
+                        let default = defaults[n].filter(|at| *at < counts[n]).map(|at| names[at]);
+                        server(&format!("s{n}"), accounts, default)
+                    })
+                    .collect();
+                let count = profiles.len();
+                let profile_of = |n: usize| profile_name(&format!("p{}", n % count));
+                let profiles: Vec<Profile> = profiles
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (reached, guarded, switching))| {
+                        let reach =
+                            reached
+                                .iter()
+                                .enumerate()
+                                .filter_map(|(s, (mask, ordered))| {
+                                    let taken: Vec<&str> = (0..counts[s])
+                                        .filter(|at| mask >> at & 1 == 1)
+                                        .map(|at| names[at])
+                                        .collect();
+                                    (!taken.is_empty())
+                                        .then(|| reach(&format!("s{s}"), &taken, *ordered))
+                                });
+                        let switching = [Switching::Off, Switching::Session, Switching::Global]
+                            [usize::from(*switching)];
+                        profile(&format!("p{n}"), reach.collect(), *guarded, switching)
+                    })
+                    .collect();
+                let open = default_profile.map(profile_of).filter(|name| {
+                    profiles
+                        .iter()
+                        .any(|profile| profile.name == *name && !profile.guarded)
+                });
+                let client = |n: usize| ClientId::new(&format!("c{n}")).unwrap();
+                let directories = ["/d", "/d/e", "/d/e/f", "/g"];
+                let identity = Identity {
+                    bindings: bindings
+                        .into_iter()
+                        .filter(|(directory, by, _)| directory.is_some() || by.is_some())
+                        .map(|(directory, by, to)| BindingRule {
+                            directory: directory.map(|at| PathBuf::from(directories[at])),
+                            client: by.map(client),
+                            profile: profile_of(to),
+                            written: at(1),
+                        })
+                        .collect(),
+                    clients: clients.map(|clients| {
+                        let tied = clients.into_iter().enumerate().map(|(n, tied)| Client {
+                            id: client(n),
+                            profiles: tied.into_iter().map(profile_of).collect(),
+                            expires: None,
+                            written: at(1),
+                        });
+                        tied.collect()
+                    }),
+                    default_profile: open.map(|name| (name, at(1))),
+                    profiles,
+                    switching: Switching::Session,
+                };
+                (identity, servers)
+            },
+        )
 }
 
 fn any_request() -> impl Strategy<Value = (Option<usize>, Option<usize>, usize, Option<usize>)> {
-    (prop::option::of(0..3_usize), prop::option::of(0..6_usize), 0..10_usize, prop::option::of(0..4_usize))
+    (
+        prop::option::of(0..3_usize),
+        prop::option::of(0..6_usize),
+        0..10_usize,
+        prop::option::of(0..4_usize),
+    )
 }
 
 const DIRECTORIES: [&str; 6] = ["/d", "/d/e", "/d/e/f/g", "/g", "/gg", "/"];
 const PATHS: [&str; 10] = [
-    "/mcp", "/mcp/p0", "/mcp/p1", "/mcp/p2", "/mcp/p9", "/mcp/@s0", "/mcp/@s1/x", "/mcp/@s2/z", "/mcp/@s9", "/x",
+    "/mcp",
+    "/mcp/p0",
+    "/mcp/p1",
+    "/mcp/p2",
+    "/mcp/p9",
+    "/mcp/@s0",
+    "/mcp/@s1/x",
+    "/mcp/@s2/z",
+    "/mcp/@s9",
+    "/x",
 ];
 const HEADERS: [&str; 4] = ["p0", "p1", "p2", "p9"];
 
-fn asked(request: (Option<usize>, Option<usize>, usize, Option<usize>), named: bool) -> (Option<String>, Asked<'static>) {
+fn asked(
+    request: (Option<usize>, Option<usize>, usize, Option<usize>),
+    named: bool,
+) -> (Option<String>, Asked<'static>) {
     let (client, directory, path, header) = request;
-    let path = if named || path > 4 { PATHS[path] } else { PATHS[0] };
+    let path = if named || path > 4 {
+        PATHS[path]
+    } else {
+        PATHS[0]
+    };
     let client = client.map(|n| format!("c{n}"));
     let asked = Asked {
         client: None,

@@ -63,9 +63,9 @@ impl Addresses {
     pub fn shown(&self, account: &AccountId, uri: &str) -> String {
         let shared = self.is_one_of_several(account)
             || self
-            .users
-            .get(uri)
-            .is_some_and(|users| users.iter().any(|user| user != account));
+                .users
+                .get(uri)
+                .is_some_and(|users| users.iter().any(|user| user != account));
         if shared {
             told_apart(account, uri)
         } else {
@@ -247,7 +247,12 @@ mod tests {
     #[test]
     fn with_two_accounts_of_a_server_every_address_names_its_account() {
         let server = ServerName::new("s").unwrap();
-        let account = |name| AccountId::new(server.clone(), crate::model::AccountName::new(name).unwrap());
+        let account = |name| {
+            AccountId::new(
+                server.clone(),
+                crate::model::AccountName::new(name).unwrap(),
+            )
+        };
         let known = Known {
             account: account("x"),
             uri: "file:///n".into(),
@@ -255,13 +260,19 @@ mod tests {
         };
         let accounts = vec![(account("x"), true), (account("y"), true)];
         let view = Addresses::of(accounts, vec![known]);
-        assert_eq!(view.shown(&account("x"), "file:///n"), "janus://s/x/file:///n");
+        assert_eq!(
+            view.shown(&account("x"), "file:///n"),
+            "janus://s/x/file:///n"
+        );
         assert_eq!(
             view.find("janus://s/y/file:///n"),
             Found::At(account("y"), "file:///n".into())
         );
         // Whoever lists it: the account that was chosen is meant.
-        assert_eq!(view.find("file:///n"), Found::Choice(server.clone(), "file:///n".into()));
+        assert_eq!(
+            view.find("file:///n"),
+            Found::Choice(server.clone(), "file:///n".into())
+        );
     }
 
     #[test]

@@ -11,7 +11,15 @@ use crate::protocol::{Edit, Json, Object};
 const NAMES: [&str; 2] = ["janus_account", "_janus_account"];
 
 /// Keywords at the root of a schema that a further property could contradict.
-const COMBINING: [&str; 7] = ["$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if"];
+const COMBINING: [&str; 7] = [
+    "$ref",
+    "$dynamicRef",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+];
 
 /// What a call to one server may choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +40,24 @@ impl Argument {
         let named: Vec<String> = accounts
             .iter()
             .map(|(account, label)| {
-                let default = if default == Some(account) { " (default)" } else { "" };
-                let label = label.as_ref().map_or_else(String::new, |label| format!(" = {label}"));
+                let default = if default == Some(account) {
+                    " (default)"
+                } else {
+                    ""
+                };
+                let label = label
+                    .as_ref()
+                    .map_or_else(String::new, |label| format!(" = {label}"));
                 format!("{account}{default}{label}")
             })
             .collect();
         let description = format!("Account at {server}: {}", named.join(", "));
-        let names: Vec<&str> = accounts.iter().map(|(account, _)| account.as_str()).collect();
-        let schema = serde_json::json!({"type": "string", "enum": names, "description": description});
+        let names: Vec<&str> = accounts
+            .iter()
+            .map(|(account, _)| account.as_str())
+            .collect();
+        let schema =
+            serde_json::json!({"type": "string", "enum": names, "description": description});
         Self {
             schema: Json::of(&schema),
             description,
@@ -53,7 +71,11 @@ pub(super) fn of_tool(tool: &Object) -> Option<&'static str> {
     let properties = tool
         .object("inputSchema")
         .and_then(|schema| schema.object("properties"));
-    free(|name| properties.as_ref().is_some_and(|properties| properties.has(name)))
+    free(|name| {
+        properties
+            .as_ref()
+            .is_some_and(|properties| properties.has(name))
+    })
 }
 
 /// The same for a prompt.
@@ -89,7 +111,9 @@ impl Argument {
         let properties = properties.edited(&[Edit::Set(name, self.schema.clone())]);
         let mut edits = vec![Edit::Set("properties", properties)];
         if self.required {
-            let required = schema.get("required").and_then(|required| required.elements());
+            let required = schema
+                .get("required")
+                .and_then(|required| required.elements());
             let mut required = required.unwrap_or_default();
             required.push(Json::string(name));
             edits.push(Edit::Set("required", Json::array(&required)));
@@ -117,7 +141,11 @@ mod tests {
             (name("live"), Some("LIVE money".to_owned())),
         ];
         let default = default.map(name);
-        Argument::new(&ServerName::new("stripe").unwrap(), &accounts, default.as_ref())
+        Argument::new(
+            &ServerName::new("stripe").unwrap(),
+            &accounts,
+            default.as_ref(),
+        )
     }
 
     fn tool(schema: &str) -> Object {
@@ -127,21 +155,31 @@ mod tests {
 
     #[test]
     fn the_argument_comes_last_and_is_required_only_where_nothing_else_decides() {
-        let tool = tool(r#"{"type":"object","properties":{"q":{"type":"string"}},"required":["q"]}"#);
+        let tool =
+            tool(r#"{"type":"object","properties":{"q":{"type":"string"}},"required":["q"]}"#);
         assert_eq!(of_tool(&tool), Some("janus_account"));
         assert_eq!(
-            argument(Some("test")).in_schema(&tool, "janus_account").unwrap().as_str(),
+            argument(Some("test"))
+                .in_schema(&tool, "janus_account")
+                .unwrap()
+                .as_str(),
             r#"{"type":"object","properties":{"q":{"type":"string"},"janus_account":{"type":"string","enum":["test","live"],"description":"Account at stripe: test (default), live = LIVE money"}},"required":["q"]}"#
         );
         let required = argument(None).in_schema(&tool, "janus_account").unwrap();
-        assert!(required.as_str().ends_with(r#""required":["q","janus_account"]}"#), "{required:?}");
+        assert!(
+            required
+                .as_str()
+                .ends_with(r#""required":["q","janus_account"]}"#),
+            "{required:?}"
+        );
     }
 
     #[test]
     fn a_tool_keeps_its_own_argument_and_a_schema_that_cannot_take_one_stays() {
         let own = tool(r#"{"type":"object","properties":{"janus_account":{}}}"#);
         assert_eq!(of_tool(&own), Some("_janus_account"));
-        let both = tool(r#"{"type":"object","properties":{"janus_account":{},"_janus_account":{}}}"#);
+        let both =
+            tool(r#"{"type":"object","properties":{"janus_account":{},"_janus_account":{}}}"#);
         assert_eq!(of_tool(&both), None);
         for (schema, takes) in [
             (r#"{"type":"object"}"#, true),
@@ -164,6 +202,10 @@ mod tests {
         let prompt = prompt.unwrap().object().unwrap();
         assert_eq!(of_prompt(&prompt), Some("_janus_account"));
         let listed = argument(None).in_arguments(&prompt, "_janus_account");
-        assert!(listed.as_str().starts_with(r#"[{"name":"janus_account"},{"name":"_janus_account","#));
+        assert!(
+            listed
+                .as_str()
+                .starts_with(r#"[{"name":"janus_account"},{"name":"_janus_account","#)
+        );
     }
 }

@@ -76,7 +76,15 @@ impl Merged {
                     continue;
                 };
                 let argument = argument_of(kind, &json);
-                shown.push(arranged(kind, &addresses, source, json, &item.key, free.key(), argument));
+                shown.push(arranged(
+                    kind,
+                    &addresses,
+                    source,
+                    json,
+                    &item.key,
+                    free.key(),
+                    argument,
+                ));
                 free.insert(Entry {
                     server: source.account.server().clone(),
                     key: item.key.clone(),
@@ -167,7 +175,10 @@ fn arranged(
                 edits.extend(schema.map(|schema| Edit::Set("inputSchema", schema)));
             }
             ListKind::Prompts => {
-                edits.push(Edit::Set("arguments", choice.in_arguments(&object, argument)));
+                edits.push(Edit::Set(
+                    "arguments",
+                    choice.in_arguments(&object, argument),
+                ));
             }
             ListKind::Resources | ListKind::Templates => {}
         }

@@ -16,6 +16,8 @@ pub(super) fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let Verb::List = verb;
     let listed = Control::new(context).get("/accounts")?;
     let shown = listed["accounts"].clone();
-    context.output.document("account-list", listed, || status::accounts(&shown))?;
+    context
+        .output
+        .document("account-list", listed, || status::accounts(&shown))?;
     Ok(Exit::Done)
 }

@@ -55,12 +55,21 @@ impl Control {
     ) -> Result<Value, Failure> {
         let exchange = timeout(self.patience, self.exchange(method, path, body));
         exchange.await.unwrap_or_else(|_| {
-            let said = format!("the daemon did not answer within {} s", self.patience.as_secs());
-            Err(Failure::new(Exit::Failed, "timed_out", said).place(self.socket.display().to_string()))
+            let said = format!(
+                "the daemon did not answer within {} s",
+                self.patience.as_secs()
+            );
+            Err(Failure::new(Exit::Failed, "timed_out", said)
+                .place(self.socket.display().to_string()))
         })
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let stream = UnixStream::connect(&self.socket).await;
         let stream = stream.map_err(|error| self.no_daemon(&error.to_string()))?;
         let text = body.map_or_else(Bytes::new, |body| body.to_string().into());
@@ -72,11 +81,17 @@ impl Control {
             .body(Full::new(text))
             .map_err(|error| Failure::from(anyhow::Error::from(error)))?;
         let lost = |error: hyper::Error| self.no_daemon(&error.to_string());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         let mut answer = std::pin::pin!(async {
             let response = sender.send_request(request).await.map_err(lost)?;
             let status = response.status();
-            let text = response.into_body().collect().await.map_err(lost)?.to_bytes();
+            let text = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(lost)?
+                .to_bytes();
             Ok::<_, Failure>((status, text))
         });
         let (status, text) = tokio::select! {
@@ -132,5 +147,6 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         failure = failure.place(place);
     }
     let help = error["help"].as_array().into_iter().flatten();
-    help.filter_map(Value::as_str).fold(failure, |failure, line| failure.help(line))
+    help.filter_map(Value::as_str)
+        .fold(failure, |failure, line| failure.help(line))
 }

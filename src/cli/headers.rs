@@ -17,11 +17,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let mut headers = Control::new(context).post("/headers", &json!({"client": arguments.client}))?;
+    let mut headers =
+        Control::new(context).post("/headers", &json!({"client": arguments.client}))?;
     let mut headers = headers["headers"].take();
     // A key of its own wins over one that is made for this connection.
-    if let (Some(key), Some(members)) = (context.environment.access_key(), headers.as_object_mut()) {
-        members.insert("Authorization".to_owned(), format!("Bearer {}", key.expose()).into());
+    if let (Some(key), Some(members)) = (context.environment.access_key(), headers.as_object_mut())
+    {
+        members.insert(
+            "Authorization".to_owned(),
+            format!("Bearer {}", key.expose()).into(),
+        );
     }
     if let (Some(profile), Some(members)) = (context.profile(), headers.as_object_mut()) {
         members.insert("Janus-Profile".to_owned(), profile.into());

@@ -66,7 +66,9 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::List => {
             let listed = control.get("/clients")?;
             let shown = listed.clone();
-            context.output.document("client-list", listed, || list(&shown))?;
+            context
+                .output
+                .document("client-list", listed, || list(&shown))?;
         }
         Verb::Add(add) => add.run(&control, context)?,
         Verb::Rotate { name } => {
@@ -88,18 +90,28 @@ impl Add {
         // Nothing is written for a daemon that could not take it over.
         let before = control.get("/clients")?;
         let known = before["clients"].as_array().into_iter().flatten();
-        if !known.into_iter().any(|client| client["client"] == self.name.as_str()) {
-            let profiles: Result<Vec<ProfileName>, Failure> =
-                self.profiles.iter().map(|profile| ProfileName::new(profile).map_err(bad_name)).collect();
+        if !known
+            .into_iter()
+            .any(|client| client["client"] == self.name.as_str())
+        {
+            let profiles: Result<Vec<ProfileName>, Failure> = self
+                .profiles
+                .iter()
+                .map(|profile| ProfileName::new(profile).map_err(bad_name))
+                .collect();
             let profiles = profiles?;
-            let change = |text: &str| edit::add_client(text, &name, &profiles, self.expires.as_deref());
+            let change =
+                |text: &str| edit::add_client(text, &name, &profiles, self.expires.as_deref());
             if before["keys_required"] != true {
                 context.output.note("note: from now on every client needs a key, also those that work without one today");
             }
             rewrite(context, self.yes, change)?;
             control.post("/reload", &json!({}))?;
         } else if !self.profiles.is_empty() || self.expires.is_some() {
-            let said = format!("`{}` is in the configuration already; what it is tied to is changed there", self.name);
+            let said = format!(
+                "`{}` is in the configuration already; what it is tied to is changed there",
+                self.name
+            );
             return Err(Failure::new(Exit::Usage, "usage", said).help("janus config path"));
         }
         let made = control.post("/client/key", &json!({"client": self.name}))?;
@@ -128,7 +140,9 @@ fn rewrite(
     let before = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(Failure::from(anyhow::Error::from(error)).place(path.display().to_string())),
+        Err(error) => {
+            return Err(Failure::from(anyhow::Error::from(error)).place(path.display().to_string()));
+        }
     };
     let after = change(&before).map_err(|not_edited| {
         let failure = Failure::new(Exit::Failed, "not_edited", not_edited.to_string());
@@ -138,23 +152,41 @@ fn rewrite(
             _ => failure,
         }
     })?;
-    context.output.note(&format!("changes in {}:", path.display()));
+    context
+        .output
+        .note(&format!("changes in {}:", path.display()));
     for line in changed(&before, &after) {
         context.output.note(&line);
     }
     if !yes && !agreed(context)? {
-        return Err(Failure::new(Exit::Refused, "declined", "nothing was changed"));
+        return Err(Failure::new(
+            Exit::Refused,
+            "declined",
+            "nothing was changed",
+        ));
     }
-    edit::write_whole(&path, &after)
-        .map_err(|error| Failure::from(anyhow::Error::from(error)).place(path.display().to_string()))
+    edit::write_whole(&path, &after).map_err(|error| {
+        Failure::from(anyhow::Error::from(error)).place(path.display().to_string())
+    })
 }
 
 /// The lines that differ, the old ones first.
 fn changed(before: &str, after: &str) -> Vec<String> {
-    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let same = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
+    let same = before
+        .iter()
+        .zip(&after)
+        .take_while(|(a, b)| a == b)
+        .count();
     let rest = before.len().min(after.len()) - same;
-    let end = before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let end = before
+        .iter()
+        .rev()
+        .zip(after.iter().rev())
+        .take(rest)
+        .take_while(|(a, b)| a == b)
+        .count();
     let middle = |lines: &[&str], sign: &str| -> Vec<String> {
         let lines = lines.get(same..lines.len() - end).unwrap_or_default();
         lines.iter().map(|line| format!("{sign} {line}")).collect()
@@ -164,7 +196,8 @@ fn changed(before: &str, after: &str) -> Vec<String> {
 
 fn agreed(context: &Context) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() || context.output.is_json() {
-        return Err(Failure::new(Exit::Usage, "usage", "there is nobody to ask").help("agree in advance:  --yes"));
+        return Err(Failure::new(Exit::Usage, "usage", "there is nobody to ask")
+            .help("agree in advance:  --yes"));
     }
     context.output.note("change it? [y/N]");
     let mut answer = String::new();
@@ -184,7 +217,9 @@ fn bad_name(bad: crate::model::BadName) -> Failure {
 fn show_key(made: &Value, context: &Context) -> Result<(), Failure> {
     let key = text(made, "key");
     let client = text(made, "client");
-    context.output.document("client-key", made.clone(), || key)?;
+    context
+        .output
+        .document("client-key", made.clone(), || key)?;
     context.output.note(&format!(
         "the access key of `{client}`; it is not shown again. Send it as `Authorization: Bearer KEY`, or set JANUS_KEY"
     ));
@@ -192,8 +227,14 @@ fn show_key(made: &Value, context: &Context) -> Result<(), Failure> {
 }
 
 fn said(ended: &Value, context: &Context) -> Result<(), Failure> {
-    let text = format!("{} keys of `{}` ended", ended["ended"], text(ended, "client"));
-    context.output.document("client-end", ended.clone(), || text)
+    let text = format!(
+        "{} keys of `{}` ended",
+        ended["ended"],
+        text(ended, "client")
+    );
+    context
+        .output
+        .document("client-end", ended.clone(), || text)
 }
 
 fn list(listed: &Value) -> String {
@@ -204,10 +245,21 @@ fn list(listed: &Value) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for client in listed["clients"].as_array().into_iter().flatten() {
         let tied = texts(&client["profiles"]);
-        let tied = if tied.is_empty() { "-".to_owned() } else { tied.join(" ") };
-        let keys = client["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let tied = if tied.is_empty() {
+            "-".to_owned()
+        } else {
+            tied.join(" ")
+        };
+        let keys = client["keys"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         if keys.is_empty() {
-            rows.push(vec![text(client, "client"), tied.clone(), "none".to_owned()]);
+            rows.push(vec![
+                text(client, "client"),
+                tied.clone(),
+                "none".to_owned(),
+            ]);
         }
         for key in keys {
             let used = key["used"].as_u64().map_or_else(|| "never".to_owned(), ago);

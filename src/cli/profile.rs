@@ -26,12 +26,16 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::List => {
             let listed = control.get("/profiles")?;
             let shown = listed["profiles"].clone();
-            context.output.document("profile-list", listed, || list(&shown))?;
+            context
+                .output
+                .document("profile-list", listed, || list(&shown))?;
         }
         Verb::Show { name } => {
             let profile = control.post("/profile", &json!({"name": name}))?;
             let shown = profile.clone();
-            context.output.document("profile-show", profile, || show(&shown))?;
+            context
+                .output
+                .document("profile-show", profile, || show(&shown))?;
         }
     }
     Ok(Exit::Done)
@@ -42,7 +46,9 @@ fn list(profiles: &Value) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for profile in profiles.as_array().into_iter().flatten() {
         let marks = [("default", "default"), ("guarded", "guarded")];
-        let marks = marks.into_iter().filter(|(member, _)| profile[*member] == true);
+        let marks = marks
+            .into_iter()
+            .filter(|(member, _)| profile[*member] == true);
         let marks: Vec<&str> = marks.map(|(_, word)| word).collect();
         rows.push(vec![
             text(profile, "name"),
@@ -55,6 +61,9 @@ fn list(profiles: &Value) -> String {
 }
 
 fn show(profile: &Value) -> String {
-    let tools: Vec<String> = texts(&profile["tools"]).iter().map(|tool| format!("  {tool}\n")).collect();
+    let tools: Vec<String> = texts(&profile["tools"])
+        .iter()
+        .map(|tool| format!("  {tool}\n"))
+        .collect();
     format!("{}\ntools\n{}", whoami::choices(profile), tools.concat())
 }

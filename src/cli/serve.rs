@@ -35,7 +35,12 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     };
     let read = reader(context)?;
     let stopped = runtime()?
-        .block_on(run_daemon(settings, Some(read), on_ready, CancellationToken::new()))
+        .block_on(run_daemon(
+            settings,
+            Some(read),
+            on_ready,
+            CancellationToken::new(),
+        ))
         .map_err(not_started)?;
     Ok(match stopped {
         Stopped::Asked => Exit::Done,
@@ -48,15 +53,22 @@ fn reader(context: &Context) -> Result<Read, Failure> {
     let (location, environment) = (context.location()?, context.environment.clone());
     Ok(Box::new(move || {
         let loaded = crate::config::load(&location, &environment);
-        loaded.map(|loaded| loaded.settings).map_err(|error| match error {
-            ConfigError::Wrong { problems, file, .. } => {
-                let line = |problem: &Problem| {
-                    format!("{}:{}: {}", file.display(), problem.place.position, problem.mistake)
-                };
-                problems.iter().map(line).collect()
-            }
-            other => vec![other.to_string()],
-        })
+        loaded
+            .map(|loaded| loaded.settings)
+            .map_err(|error| match error {
+                ConfigError::Wrong { problems, file, .. } => {
+                    let line = |problem: &Problem| {
+                        format!(
+                            "{}:{}: {}",
+                            file.display(),
+                            problem.place.position,
+                            problem.mistake
+                        )
+                    };
+                    problems.iter().map(line).collect()
+                }
+                other => vec![other.to_string()],
+            })
     }))
 }
 

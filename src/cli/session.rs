@@ -28,12 +28,16 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::List => {
             let listed = control.get("/sessions")?;
             let shown = listed["sessions"].clone();
-            context.output.document("session-list", listed, || list(&shown))?;
+            context
+                .output
+                .document("session-list", listed, || list(&shown))?;
         }
         Verb::End { session } => {
             let ended = control.post("/session/end", &json!({"session": session}))?;
             let id = text(&ended, "ended");
-            context.output.document("session-end", ended, || format!("ended {id}"))?;
+            context
+                .output
+                .document("session-end", ended, || format!("ended {id}"))?;
         }
     }
     Ok(Exit::Done)
@@ -44,7 +48,15 @@ fn list(sessions: &Value) -> String {
     if sessions.is_empty() {
         return "no sessions\n".to_owned();
     }
-    let head = ["SESSION", "CLIENT", "PROGRAM", "PROFILE", "DIRECTORY", "USED", "CHOSE"];
+    let head = [
+        "SESSION",
+        "CLIENT",
+        "PROGRAM",
+        "PROFILE",
+        "DIRECTORY",
+        "USED",
+        "CHOSE",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for session in sessions {
         let or_dash = |member: &str| session[member].as_str().unwrap_or("-").to_owned();

@@ -22,15 +22,25 @@ fn page(status: &Value) -> String {
         ago(started),
         texts(&status["listening"]).join("   "),
     );
-    let directory = status["directory"].as_str().unwrap_or("an unknown directory");
+    let directory = status["directory"]
+        .as_str()
+        .unwrap_or("an unknown directory");
     match status["here"]["profile"].as_str() {
-        Some(profile) => page.push_str(&format!("here       {directory} → profile {profile}   (why: janus whoami --explain)\n")),
-        None => page.push_str(&format!("here       {directory} → {}\n", text(&status["here"], "refused"))),
+        Some(profile) => page.push_str(&format!(
+            "here       {directory} → profile {profile}   (why: janus whoami --explain)\n"
+        )),
+        None => page.push_str(&format!(
+            "here       {directory} → {}\n",
+            text(&status["here"], "refused")
+        )),
     }
     if status["keys_required"] == true {
         page.push_str("keys       every client needs one   (janus client list)\n");
     }
-    page.push_str(&format!("sessions   {}   (janus session list)\n\n", status["sessions"]));
+    page.push_str(&format!(
+        "sessions   {}   (janus session list)\n\n",
+        status["sessions"]
+    ));
     page.push_str(&accounts(&status["accounts"]));
     page
 }
@@ -49,7 +59,10 @@ pub(super) fn accounts(listed: &Value) -> String {
         rows.push(vec![
             text(account, "id"),
             format!("{} {state}", symbol(&state)),
-            account["verified_as"].as_str().unwrap_or("unverified").to_owned(),
+            account["verified_as"]
+                .as_str()
+                .unwrap_or("unverified")
+                .to_owned(),
             account["tools"].to_string(),
             texts(&account["profiles"]).join(" "),
             text(account, "label"),

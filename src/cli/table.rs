@@ -5,11 +5,17 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}  "));
         let line: String = cells.collect();
         format!("{}\n", line.trim_end())
     };
@@ -37,7 +43,9 @@ pub(super) fn text(value: &serde_json::Value, member: &str) -> String {
 /// The texts of an array.
 pub(super) fn texts(value: &serde_json::Value) -> Vec<String> {
     let listed = value.as_array().into_iter().flatten();
-    listed.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    listed
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect()
 }
 
 #[cfg(test)]
@@ -47,7 +55,11 @@ mod tests {
     #[test]
     fn columns_stand_under_each_other_and_lines_end_with_text() {
         let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect();
-        let rows = [row(&["A", "LONG"]), row(&["émile", "x"]), row(&["b", "", "c"])];
+        let rows = [
+            row(&["A", "LONG"]),
+            row(&["émile", "x"]),
+            row(&["b", "", "c"]),
+        ];
         assert_eq!(table(&rows), "A      LONG\némile  x\nb            c\n");
     }
 }

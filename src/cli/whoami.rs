@@ -39,26 +39,42 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     });
     let said = Control::new(context).post("/whoami", &asked)?;
     let shown = said.clone();
-    let exit = if said["refused"].is_object() { Exit::Refused } else { Exit::Done };
-    context.output.document("whoami", said, || page(&shown, arguments.explain))?;
+    let exit = if said["refused"].is_object() {
+        Exit::Refused
+    } else {
+        Exit::Done
+    };
+    context
+        .output
+        .document("whoami", said, || page(&shown, arguments.explain))?;
     Ok(exit)
 }
 
 fn page(said: &Value, explain: bool) -> String {
     let head = match said["refused"]["message"].as_str() {
         Some(refused) => {
-            let place = said["refused"]["where"].as_str().map(|place| format!("   {place}"));
+            let place = said["refused"]["where"]
+                .as_str()
+                .map(|place| format!("   {place}"));
             format!("refused   {refused}{}\n", place.unwrap_or_default())
         }
         None => String::new(),
     };
-    let body = if said["refused"].is_object() { String::new() } else { choices(said) };
+    let body = if said["refused"].is_object() {
+        String::new()
+    } else {
+        choices(said)
+    };
     if !explain {
         return format!("{head}{body}");
     }
     let mut rows = Vec::new();
     for step in said["scope"].as_array().into_iter().flatten() {
-        let decides = if step["decides"] == true { "← decides" } else { "" };
+        let decides = if step["decides"] == true {
+            "← decides"
+        } else {
+            ""
+        };
         let place = step["where"].as_str().unwrap_or_default();
         rows.push(vec![
             format!("  {} {}", step["rule"], text(step, "name")),
@@ -70,20 +86,31 @@ fn page(said: &Value, explain: bool) -> String {
     let directory = &said["directory"];
     let proved = match directory["path"].as_str() {
         Some(path) => {
-            let pid = directory["pid"].as_u64().map(|pid| format!(", process {pid}"));
+            let pid = directory["pid"]
+                .as_u64()
+                .map(|pid| format!(", process {pid}"));
             let by = text(directory, "proved_by");
             let pid = pid.filter(|_| by != "supposed").unwrap_or_default();
             format!("  directory {path}, {by}{pid}\n")
         }
         None => "  the directory is not known\n".to_owned(),
     };
-    format!("{head}{body}\nrules, in their order; the first that says something decides\n{}{proved}", table(&rows))
+    format!(
+        "{head}{body}\nrules, in their order; the first that says something decides\n{}{proved}",
+        table(&rows)
+    )
 }
 
 /// The profile and, for each server, the account and why it is this one.
 pub(super) fn choices(said: &Value) -> String {
-    let client = said["client"].as_str().map_or_else(String::new, |client| format!("client {client}   "));
-    let mut page = format!("{client}profile {}   switching {}\n", text(said, "profile"), text(said, "switching"));
+    let client = said["client"]
+        .as_str()
+        .map_or_else(String::new, |client| format!("client {client}   "));
+    let mut page = format!(
+        "{client}profile {}   switching {}\n",
+        text(said, "profile"),
+        text(said, "switching")
+    );
     let mut rows = Vec::new();
     for (server, choice) in said["accounts"].as_object().into_iter().flatten() {
         let others = texts(&choice["may_become"]);
@@ -97,7 +124,10 @@ pub(super) fn choices(said: &Value) -> String {
             choice["account"].as_str().unwrap_or("-").to_owned(),
             reason(&text(choice, "resolved_from")).to_owned(),
             may,
-            choice["verified_as"].as_str().unwrap_or("unverified").to_owned(),
+            choice["verified_as"]
+                .as_str()
+                .unwrap_or("unverified")
+                .to_owned(),
             text(&said["places"], server),
         ]);
     }

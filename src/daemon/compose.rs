@@ -85,11 +85,13 @@ impl Composed {
         {
             notes.push("`listen` changed: the addresses change with the next start".to_owned());
         }
+        notes.extend(self.upstream.configure(&settings));
         self.gateway.configure(&settings.servers);
         let idle = settings.listen.session_idle;
         self.authn.configure(&settings.identity, idle);
         let binding = Binding::new(&settings.identity, &settings.servers);
-        self.downstream.configure(binding, settings.file.as_deref(), idle);
+        self.downstream
+            .configure(binding, settings.file.as_deref(), idle);
         self.settings = settings;
         tracing::info!("the configuration was read again");
         Reloaded { notes }

@@ -25,7 +25,13 @@ pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let opened = Store::in_memory()?;
     let key = InstallationKey::ephemeral();
-    let composed = Composed::new(settings, &key, opened, About::default(), (&tasks, &stopping));
+    let composed = Composed::new(
+        settings,
+        &key,
+        opened,
+        About::default(),
+        (&tasks, &stopping),
+    );
     tasks.spawn(composed.downstream.hub());
     composed.upstream.start();
     let mut serving = std::pin::pin!(composed.downstream.clone().stdio(

@@ -23,9 +23,7 @@ use super::conversation::{Acting, Conversation, Edge, requested_level};
 use super::legacy::{Opened, Session};
 use super::reply::{EventStream, Reply};
 use super::respond::{Accepted, array, modern_or_bad, respond};
-use super::service::{
-    accepts, answer, event_stream, json, refused, rpc_error, session_id,
-};
+use super::service::{accepts, answer, event_stream, json, refused, rpc_error, session_id};
 use super::{Downstream, modern};
 
 /// How long a body may take to arrive.
@@ -70,7 +68,9 @@ impl Downstream {
             Err(refusal) => return refusal,
         };
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-            return self.batch(&entry, &parts.headers, session, text, accepted).await;
+            return self
+                .batch(&entry, &parts.headers, session, text, accepted)
+                .await;
         }
         match Envelope::parse(text) {
             Ok(message) => {
@@ -128,7 +128,10 @@ impl Downstream {
             Ok(scope) => Some(scope),
             Err(refusal) => return refusal,
         };
-        let result = self.gateway.initialize(scope.as_deref(), opened.revision).await;
+        let result = self
+            .gateway
+            .initialize(scope.as_deref(), opened.revision)
+            .await;
         let session = self.sessions.open(&self.gateway, entry, opened).await;
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         let mut response = json(

@@ -75,7 +75,10 @@ impl Reach {
     /// Where a line of the configuration is, for people.
     pub(super) fn place(&self, line: usize) -> String {
         let file = self.file();
-        let file = file.map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
+        let file = file.map_or_else(
+            || "the configuration".to_owned(),
+            |file| file.display().to_string(),
+        );
         format!("{file}:{line}")
     }
 

@@ -61,7 +61,10 @@ impl Downstream {
             Header::Missing => None,
             Header::Once(name) => Some(String::from_utf8_lossy(name).trim().into()),
             Header::Repeated => {
-                return Err(refused(StatusCode::BAD_REQUEST, "the header Janus-Profile is there twice"));
+                return Err(refused(
+                    StatusCode::BAD_REQUEST,
+                    "the header Janus-Profile is there twice",
+                ));
             }
         };
         Ok(Entry {

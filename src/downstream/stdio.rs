@@ -216,8 +216,13 @@ impl Peer {
             log_level: Some(session.questions.level()),
         };
         let edge = Edge::Legacy(Arc::clone(&session.questions));
-        let conversation =
-            Conversation::begin(&self.downstream.gateway, self.downstream.acting(session), request, edge, cancel);
+        let conversation = Conversation::begin(
+            &self.downstream.gateway,
+            self.downstream.acting(session),
+            request,
+            edge,
+            cancel,
+        );
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
         self.spawn(async move {
             peer.run(&id, conversation).await;
@@ -241,8 +246,13 @@ impl Peer {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.as_str().to_owned(), cancel.clone());
         let edge = Edge::Modern(requested_level(&request));
-        let conversation =
-            Conversation::begin(&self.downstream.gateway, Acting::As(Arc::clone(&self.scope)), request, edge, cancel);
+        let conversation = Conversation::begin(
+            &self.downstream.gateway,
+            Acting::As(Arc::clone(&self.scope)),
+            request,
+            edge,
+            cancel,
+        );
         let peer = Arc::clone(self);
         self.spawn(async move {
             peer.run(&id, conversation).await;

@@ -22,7 +22,9 @@ impl Gateway {
         let method = request.method();
         let word = Word::of(&request, argument).map_err(error::invalid_params)?;
         let named = word.as_ref().and_then(|word| word.named.as_deref());
-        let chosen = self.choices.choose(scope, server, named, holders(scope, &request));
+        let chosen = self
+            .choices
+            .choose(scope, server, named, holders(scope, &request));
         let chosen = chosen.map_err(|why| error::no_choice(method, scope, &why, argument))?;
         let request = match word {
             Some(word) => Request {
@@ -75,7 +77,10 @@ impl Word {
             if let (Some(first), Some(second)) = (&named, &second)
                 && first != second
             {
-                return Err(format!("the arguments and `_meta[\"{}\"]` name different accounts", meta::ACCOUNT));
+                return Err(format!(
+                    "the arguments and `_meta[\"{}\"]` name different accounts",
+                    meta::ACCOUNT
+                ));
             }
             named = named.or(second);
             if members.has(meta::ACCOUNT) {

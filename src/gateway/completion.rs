@@ -30,9 +30,11 @@ impl Gateway {
                     return error::unknown("prompt", &name, merged.names());
                 };
                 match self.choose(scope, &entry.server, None, request) {
-                    Ok((chosen, request)) => {
-                        (chosen, Subject::PromptCompletion(entry.key.clone()), request)
-                    }
+                    Ok((chosen, request)) => (
+                        chosen,
+                        Subject::PromptCompletion(entry.key.clone()),
+                        request,
+                    ),
                     Err(refused) => return refused,
                 }
             }
@@ -43,10 +45,14 @@ impl Gateway {
                         Some(chosen) => (chosen, Subject::ResourceCompletion(own), request),
                         None => return error::invalid_params("no server here has this template"),
                     },
-                    Found::Choice(server, own) => match self.choose(scope, &server, None, request) {
-                        Ok((chosen, request)) => (chosen, Subject::ResourceCompletion(own), request),
-                        Err(refused) => return refused,
-                    },
+                    Found::Choice(server, own) => {
+                        match self.choose(scope, &server, None, request) {
+                            Ok((chosen, request)) => {
+                                (chosen, Subject::ResourceCompletion(own), request)
+                            }
+                            Err(refused) => return refused,
+                        }
+                    }
                     Found::Ambiguous(choices) => {
                         return error::invalid_params(format!(
                             "several servers have this template; name one of: {}",

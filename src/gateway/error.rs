@@ -77,7 +77,11 @@ pub(super) fn no_choice(
     argument: Option<&str>,
 ) -> Outcome {
     let (code, text) = choice_text(scope, why, argument);
-    told(method, &text, &json!({"code": code, "account": Value::Null, "sent": false}))
+    told(
+        method,
+        &text,
+        &json!({"code": code, "account": Value::Null, "sent": false}),
+    )
 }
 
 /// The code and the sentence of a choice that could not be made.
@@ -94,7 +98,10 @@ pub(super) fn choice_text(
     match why {
         NoChoice::OutOfScope(server) => (
             "unknown_account",
-            format!("{server} is not in profile {}. Nothing was sent.", scope.profile()),
+            format!(
+                "{server} is not in profile {}. Nothing was sent.",
+                scope.profile()
+            ),
         ),
         NoChoice::Ambiguous { server, accounts } if scope.switching() == Switching::Off => (
             "ambiguous_account",
@@ -105,7 +112,10 @@ pub(super) fn choice_text(
         ),
         NoChoice::Ambiguous { server, accounts } => (
             "ambiguous_account",
-            format!("{server} has several accounts here: {}. Nothing was sent. {again}; {sure}.", names(accounts)),
+            format!(
+                "{server} has several accounts here: {}. Nothing was sent. {again}; {sure}.",
+                names(accounts)
+            ),
         ),
         NoChoice::Unknown {
             server,
@@ -134,7 +144,11 @@ pub(super) fn choice_text(
             "unknown_account",
             format!(
                 "The {} chose {server}/{account}, which is not in reach any more; there are: {}. Nothing was sent. Choose again with \"janus_use_account\", or name one in the call.",
-                if *of == ResolvedFrom::Global { "person" } else { of.word() },
+                if *of == ResolvedFrom::Global {
+                    "person"
+                } else {
+                    of.word()
+                },
                 names(accounts)
             ),
         ),

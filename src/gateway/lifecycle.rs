@@ -135,7 +135,10 @@ impl Gateway {
         for reachable in scope.servers() {
             let server = reachable.server();
             let mut line = format!("\n{server}__*");
-            let described = known.servers.get(server).and_then(|server| server.description.as_deref());
+            let described = known
+                .servers
+                .get(server)
+                .and_then(|server| server.description.as_deref());
             if let Some(description) = described {
                 line.push_str(": ");
                 line.push_str(description);

@@ -182,7 +182,10 @@ impl Gateway {
         };
         let (sender, events) = Events::channel();
         let subject = Subject::Method("subscriptions/listen".to_owned());
-        let running = async move { self.relay_to(scope, account, subject, request, &sender).await };
+        let running = async move {
+            self.relay_to(scope, account, subject, request, &sender)
+                .await
+        };
         Some(Branch {
             watched: watched.clone(),
             running: Some(Box::pin(running)),

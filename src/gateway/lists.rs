@@ -33,7 +33,9 @@ impl Gateway {
         self.settled(scope).await;
         let merged = self.merged(scope, kind, era);
         let shown = merged.array.elements().unwrap_or_default();
-        let named = shown.iter().filter_map(|item| item.object()?.text(kind.key()));
+        let named = shown
+            .iter()
+            .filter_map(|item| item.object()?.text(kind.key()));
         named.collect()
     }
 }

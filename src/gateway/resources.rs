@@ -93,13 +93,19 @@ impl Gateway {
 }
 
 fn several(scope: &Scope, server: &ServerName, uri: &str) -> Outcome {
-    let accounts = scope.accounts().iter().filter(|account| account.server() == server);
+    let accounts = scope
+        .accounts()
+        .iter()
+        .filter(|account| account.server() == server);
     let choices: Vec<String> = accounts.map(|account| told_apart(account, uri)).collect();
     ambiguous(&choices)
 }
 
 fn ambiguous(choices: &[String]) -> Outcome {
-    error::invalid_params(format!("several accounts have this resource; name one of: {}", choices.join(", ")))
+    error::invalid_params(format!(
+        "several accounts have this resource; name one of: {}",
+        choices.join(", ")
+    ))
 }
 
 fn nowhere(request: &Request, uri: &str) -> Outcome {

@@ -35,7 +35,13 @@ impl Gateway {
     }
 
     /// Calls a tool of a server at the account that is meant.
-    async fn call(&self, scope: &Scope, entry: &Entry, request: Request, events: &Events) -> Outcome {
+    async fn call(
+        &self,
+        scope: &Scope,
+        entry: &Entry,
+        request: Request,
+        events: &Events,
+    ) -> Outcome {
         let headers = request.over_http && request.client.era() == Era::Modern;
         let original = headers.then(|| request.clone());
         let (chosen, request) = match self.choose(scope, &entry.server, entry.argument, request) {
@@ -80,7 +86,10 @@ impl Gateway {
                 .find(|tool| exposed_name(account.server(), &tool.key) == name)
                 .cloned();
             if let Some(tool) = hidden
-                && let Err(denied) = self.known().policy.permit(account, &Subject::Tool(tool.key), ())
+                && let Err(denied) =
+                    self.known()
+                        .policy
+                        .permit(account, &Subject::Tool(tool.key), ())
             {
                 return error::denied(request.method(), &denied);
             }

@@ -147,7 +147,12 @@ impl Gateway {
     fn tool_as_allowed(&self, account: &AccountId, era: Era, tool: Json) -> Option<Json> {
         let object = tool.object()?;
         let name = object.text("name")?;
-        if self.known().policy.against(account, &Subject::Tool(name)).is_some() {
+        if self
+            .known()
+            .policy
+            .against(account, &Subject::Tool(name))
+            .is_some()
+        {
             return None;
         }
         crate::catalog::for_era(tool, era)

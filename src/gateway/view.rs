@@ -27,7 +27,10 @@ type Key = (ProfileName, ListKind, Era, bool);
 impl Cache {
     /// The configuration changed.
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -104,7 +107,9 @@ impl Gateway {
                 .filter(|_| scope.is_choosable(reachable.server()))
                 .map(|server| Arc::new(argument(reachable, server)));
             let mut accounts = scope.accounts().iter();
-            let accounts = accounts.by_ref().filter(|id| id.server() == reachable.server());
+            let accounts = accounts
+                .by_ref()
+                .filter(|id| id.server() == reachable.server());
             let accounts: Vec<&AccountId> = accounts.collect();
             sources.extend(accounts.iter().map(|account| Source {
                 account: (*account).clone(),
@@ -121,7 +126,9 @@ impl Gateway {
 /// What a call to a server may choose from, in the words of the configuration alone.
 fn argument(reachable: &Reachable, server: &Server) -> Argument {
     let labelled = |id: &AccountId| {
-        let label = server.account(id.account()).and_then(|account| account.label.clone());
+        let label = server
+            .account(id.account())
+            .and_then(|account| account.label.clone());
         (id.account().clone(), label)
     };
     let accounts: Vec<_> = reachable.accounts().iter().map(labelled).collect();

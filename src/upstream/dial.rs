@@ -18,7 +18,9 @@ use super::leg::Leg;
 use super::probe::{Verdict, verdict};
 use super::wire::Outgoing;
 use super::{Failure, stdio, streamable_http};
-use crate::model::{AccountId, Endpoint, EraChoice, HttpEndpoint, ProxySettings, Server};
+use crate::model::{
+    self, AccountId, Endpoint, EraChoice, HttpEndpoint, ProxySettings, Server, Settings,
+};
 use crate::protocol::{Body, Envelope, Era, Events, Relayed, Revision, ServerFacts};
 
 /// A process that says nothing for this long to its first message is taken for a legacy one that ignores what comes
@@ -79,6 +81,22 @@ impl Dial {
             known,
             tasks,
         }
+    }
+
+    /// Whether this is how the configuration has the account now.
+    pub(super) fn is_of(
+        &self,
+        server: &Server,
+        account: &model::Account,
+        settings: &Settings,
+    ) -> bool {
+        let ours = &self.server;
+        self.endpoint == account.endpoint
+            && ours.timeout == server.timeout
+            && ours.idle == server.idle
+            && ours.sharing == server.sharing
+            && ours.era == server.era
+            && self.proxy == settings.proxy
     }
 
     /// Whether it is a process.

@@ -19,6 +19,7 @@
 //! - Every task is tracked and ends when Janus stops.
 
 mod account;
+mod accounts;
 mod backoff;
 mod change;
 mod connect;
@@ -43,8 +44,7 @@ mod streamable_http;
 mod tests;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -54,15 +54,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::account::Account;
+use self::accounts::{Accounts, Ground};
 pub use self::change::{Change, State};
-use self::dial::Dial;
 pub use self::failure::Failure;
-use self::known_era::KnownEra;
 use crate::binding::Route;
 use crate::model::{AccountId, Settings};
 use crate::policy::Permitted;
 use crate::protocol::{ClientFacts, Envelope, Events, Listing, Relayed, Request};
-use crate::store::{self, EraRecord, ListingRecord, Store};
+use crate::store::{EraRecord, ListingRecord, Store};
 
 /// Connections made at once at the start: enough that one slow server holds up none, few enough that a laptop does not
 /// start thirty `npx` together.
@@ -78,10 +77,8 @@ pub struct Upstream(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    accounts: BTreeMap<AccountId, Arc<Account>>,
-    changes: broadcast::Sender<Change>,
-    tasks: TaskTracker,
-    shutdown: CancellationToken,
+    accounts: RwLock<Arc<Accounts>>,
+    ground: Ground,
     /// What is told of an account that does not exist.
     nothing: watch::Sender<State>,
 }
@@ -99,56 +96,49 @@ impl Upstream {
         shutdown: CancellationToken,
     ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
-        let mut listings = by_account(listings, |kept| &kept.account);
-        let mut eras = by_account(eras, |kept| &kept.account);
-        let mut accounts = BTreeMap::new();
-        for server in &settings.servers {
-            for one in &server.accounts {
-                let id = AccountId::new(server.name.clone(), one.name.clone());
-                let (endpoint, era) = (one.endpoint.clone(), eras.remove(&id));
-                let known = KnownEra::new(id.clone(), endpoint, store.clone(), era.as_ref());
-                let dial = Dial::new(
-                    id.clone(),
-                    Arc::clone(server),
-                    one.endpoint.clone(),
-                    &settings.child_environment,
-                    &settings.proxy,
-                    known,
-                    tasks.clone(),
-                );
-                let account = Account::new(
-                    dial,
-                    store.clone(),
-                    changes.clone(),
-                    tasks.clone(),
-                    shutdown.clone(),
-                );
-                if let Some(kept) = listings.remove(&id) {
-                    account.inherit(&kept);
-                }
-                accounts.insert(id, Arc::new(account));
-            }
-        }
-        let gone: BTreeSet<AccountId> = listings.into_keys().chain(eras.into_keys()).collect();
-        for account in gone {
-            store.note(store::Change::AccountGone(account));
-        }
-        Self(Arc::new(Inner {
-            accounts,
+        let ground = Ground {
+            store: store.clone(),
             changes,
             tasks,
             shutdown,
+        };
+        let accounts = ground.accounts(settings, listings, eras);
+        Self(Arc::new(Inner {
+            accounts: RwLock::new(Arc::new(accounts)),
+            ground,
             nothing: watch::Sender::new(State::Idle),
         }))
     }
 
     /// Begins to connect and to list every account, in the background.
     pub fn start(&self) {
+        self.begin(self.accounts().values());
+    }
+
+    /// Goes on with another configuration: accounts that are the same in both are not touched, others end when the
+    /// calls on them have ended. Gives what changed, for people.
+    pub fn configure(&self, settings: &Settings) -> Vec<String> {
+        let change = self.0.ground.changed(&self.accounts(), settings);
+        let accounts = Arc::new(change.accounts);
+        *self
+            .0
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = accounts;
+        for account in change.ended {
+            self.0.ground.tasks.spawn(account.retired());
+        }
+        self.begin(change.begun.iter());
+        change.notes
+    }
+
+    fn begin<'a>(&self, accounts: impl Iterator<Item = &'a Arc<Account>>) {
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
-        for account in self.0.accounts.values() {
-            self.0.tasks.spawn(Arc::clone(account).refresh());
+        let tasks = &self.0.ground.tasks;
+        for account in accounts {
+            tasks.spawn(Arc::clone(account).refresh());
             let (account, at_once) = (Arc::clone(account), Arc::clone(&at_once));
-            self.0.tasks.spawn(async move {
+            tasks.spawn(async move {
                 let shutdown = account.shutdown.clone();
                 let first = async {
                     let _place = at_once.acquire().await;
@@ -167,6 +157,16 @@ impl Upstream {
                 }
             });
         }
+    }
+
+    fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(
+            &self
+                .0
+                .accounts
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Sends a permitted request to its server and gives the response. Events go to `events` in their order, before it.
@@ -194,14 +194,16 @@ impl Upstream {
 
     /// What an account offers, as far as it is known.
     pub fn listing(&self, account: &AccountId) -> Arc<Listing> {
-        let known = self.0.accounts.get(account);
+        let accounts = self.accounts();
+        let known = accounts.get(account);
         known.map_or_else(Arc::default, |known| Arc::clone(&known.listing.borrow()))
     }
 
     /// How the shared connection of an account stands, now and from now on.
     pub fn state(&self, account: &AccountId) -> watch::Receiver<State> {
-        let known = self.0.accounts.get(account);
-        known
+        let accounts = self.accounts();
+        accounts
+            .get(account)
             .map_or(&self.0.nothing, |known| &known.state)
             .subscribe()
     }
@@ -209,7 +211,8 @@ impl Upstream {
     /// Waits until an account was listed or has failed for the first time, but no longer than `within`. One whose
     /// lists were kept from an earlier life need not be waited for.
     pub async fn settled(&self, account: &AccountId, within: Duration) {
-        if let Some(account) = self.0.accounts.get(account) {
+        let known = self.accounts().get(account).cloned();
+        if let Some(account) = known {
             if account.listing.borrow().server.is_some() {
                 return;
             }
@@ -223,20 +226,21 @@ impl Upstream {
 
     /// What changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.0.changes.subscribe()
+        self.0.ground.changes.subscribe()
     }
 
     /// A session of a client ended: what it had of its own is stopped.
     pub fn release(&self, session: &Arc<str>) {
-        for account in self.0.accounts.values() {
+        for account in self.accounts().values() {
             account.release(session);
         }
     }
 
     /// Ends everything: processes are stopped, sessions given back. What still waits for an answer fails.
     pub async fn shutdown(&self) {
-        self.0.shutdown.cancel();
-        let slots = self.0.accounts.values().flat_map(|account| account.slots());
+        self.0.ground.shutdown.cancel();
+        let accounts = self.accounts();
+        let slots = accounts.values().flat_map(|account| account.slots());
         let standing: Vec<_> = slots.filter_map(|slot| slot.close()).collect();
         for connection in &standing {
             let cut = connection.leg.in_flight();
@@ -250,17 +254,12 @@ impl Upstream {
         }
     }
 
-    fn account(&self, id: &AccountId) -> Result<&Arc<Account>, Failure> {
+    fn account(&self, id: &AccountId) -> Result<Arc<Account>, Failure> {
         let unknown = || Failure::Unreachable {
             account: id.clone(),
             reason: "it is not in the configuration".to_owned(),
             retry_in: None,
         };
-        self.0.accounts.get(id).ok_or_else(unknown)
+        self.accounts().get(id).cloned().ok_or_else(unknown)
     }
-}
-
-fn by_account<T>(kept: Vec<T>, account: fn(&T) -> &AccountId) -> BTreeMap<AccountId, T> {
-    let named = kept.into_iter().map(|kept| (account(&kept).clone(), kept));
-    named.collect()
 }

@@ -135,7 +135,8 @@ impl Client {
             "capabilities": {},
             "clientInfo": {"name": "janus", "version": env!("CARGO_PKG_VERSION")},
         });
-        let text = Envelope::request_text(&Json::string(ID), "initialize", Some(&Json::of(&params)));
+        let text =
+            Envelope::request_text(&Json::string(ID), "initialize", Some(&Json::of(&params)));
         let (answer, session) = self.sent(self.built(self.post(), text)?).await?;
         match (answer, session) {
             (Answer::Result(_), Some(session)) => {
@@ -338,7 +339,10 @@ impl Client {
 /// What every request of revision 2026-07-28 says of its sender.
 fn modern(level: Option<&str>) -> serde_json::Map<String, serde_json::Value> {
     let mut said = serde_json::Map::new();
-    said.insert(meta::PROTOCOL_VERSION.to_owned(), Revision::LATEST_MODERN.as_str().into());
+    said.insert(
+        meta::PROTOCOL_VERSION.to_owned(),
+        Revision::LATEST_MODERN.as_str().into(),
+    );
     said.insert(meta::CLIENT_CAPABILITIES.to_owned(), json!({}));
     let info = json!({"name": "janus", "version": env!("CARGO_PKG_VERSION")});
     said.insert(meta::CLIENT_INFO.to_owned(), info);

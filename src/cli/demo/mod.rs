@@ -29,8 +29,9 @@ use super::serve::runtime;
 use super::{Context, Exit, Failure};
 use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
-    Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile, ProfileName, ProxySettings, Reach, Server, ServerName,
-    Settings, Sharing, Switching, ToolFilter, Written,
+    Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile,
+    ProfileName, ProxySettings, Reach, Server, ServerName, Settings, Sharing, Switching,
+    ToolFilter, Written,
 };
 
 use scratch::Scratch;
@@ -202,7 +203,10 @@ fn identity(servers: &[Arc<Server>]) -> Result<Identity, Failure> {
         (&server.name, accounts.collect())
     });
     let mut identity = Identity::plain(everything);
-    let both = identity.profiles.first().map(|profile| profile.name.clone());
+    let both = identity
+        .profiles
+        .first()
+        .map(|profile| profile.name.clone());
     identity.profiles.push(Profile {
         name: ProfileName::new(BOB).map_err(anyhow::Error::from)?,
         reach: vec![Reach {

@@ -59,7 +59,12 @@ impl Notes {
             .enumerate()
             .map(|(at, note)| format!("{}. {note}", at + 1))
             .collect();
-        format!("{} has {}:\n{}", self.owner, counted(notes.len()), lines.join("\n"))
+        format!(
+            "{} has {}:\n{}",
+            self.owner,
+            counted(notes.len()),
+            lines.join("\n")
+        )
     }
 }
 

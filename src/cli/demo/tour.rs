@@ -19,7 +19,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What stands behind Janus, for people.
 const BEHIND: [(&str, &str); 3] = [
-    ("notes/alice", "a process of her own, on its standard input and output"),
+    (
+        "notes/alice",
+        "a process of her own, on its standard input and output",
+    ),
     ("notes/bob", "another process of the same program"),
     ("dice", "a web server that speaks Streamable HTTP"),
 ];
@@ -50,7 +53,9 @@ impl Tour {
     /// Plays it against the gateway that listens there.
     pub(super) async fn play(gateway: SocketAddr, context: &Context) -> Result<Self, Failure> {
         let limit = Instant::now() + context.global.timeout.unwrap_or(LIMIT);
-        let client = Client::new(Address::Tcp(gateway), context).in_session().await?;
+        let client = Client::new(Address::Tcp(gateway), context)
+            .in_session()
+            .await?;
         let bob = Client::new(Address::Tcp(gateway), context).at("/mcp/bob");
         let tools = match timeout_at(limit, all_tools(&client)).await {
             Ok(tools) => tools?,
@@ -112,7 +117,8 @@ impl Tour {
         let (tools, calls) = (tools.concat(), calls.concat());
         let (url, count, connect) = (&self.url, self.tools.len(), self.connect());
         let end = if check {
-            "ok: one endpoint, two identities of one server, and nobody was mistaken for the other".to_owned()
+            "ok: one endpoint, two identities of one server, and nobody was mistaken for the other"
+                .to_owned()
         } else {
             format!(
                 "To use it in Claude Code, run this in another terminal:\n  {connect}\n\
@@ -153,7 +159,13 @@ impl Called {
             .lines()
             .map(|line| format!("    {line}\n"))
             .collect();
-        format!("  {}\n    $ {}{}\n{}", self.title, self.tool, given.concat(), said.concat())
+        format!(
+            "  {}\n    $ {}{}\n{}",
+            self.title,
+            self.tool,
+            given.concat(),
+            said.concat()
+        )
     }
 }
 
@@ -176,7 +188,11 @@ async fn all_tools(client: &Client) -> Result<Vec<Object>, Failure> {
 type Step = (&'static str, &'static str, Value, &'static str);
 
 /// The same tool as each account, a choice for the session, and a crossing that is refused.
-async fn all_calls(client: &Client, bob: &Client, tools: &[Object]) -> Result<Vec<Called>, Failure> {
+async fn all_calls(
+    client: &Client,
+    bob: &Client,
+    tools: &[Object],
+) -> Result<Vec<Called>, Failure> {
     let steps: [Step; 6] = [
         (
             "as Alice: the call says whom it means",
@@ -251,7 +267,9 @@ async fn one_call(client: &Client, tools: &[Object], step: Step) -> Result<Calle
         title,
         tool,
         arguments,
-        refused: result.get("isError").is_some_and(|is| is.as_str() == "true"),
+        refused: result
+            .get("isError")
+            .is_some_and(|is| is.as_str() == "true"),
         said,
         result: result.json().clone(),
     })

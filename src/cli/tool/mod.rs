@@ -13,7 +13,7 @@ use super::{Context, Exit, Failure, Output};
 use crate::model::{Secret, Settings};
 use crate::protocol::{Edit, Json, Object, param_header};
 
-pub(super) use answer::{blocks, failed, refused};
+pub(super) use answer::{blocks, refused};
 
 /// A list has one page; a gateway that never stops turning pages is not followed for ever.
 const MOST_PAGES: usize = 100;
@@ -88,7 +88,10 @@ async fn key(context: &Context) -> Option<Secret> {
     let asked = Control::new(context);
     let empty = serde_json::json!({});
     // Without an answer the request itself says what is wrong.
-    let answer = asked.ask(http::Method::POST, "/connection", Some(&empty)).await.ok()?;
+    let answer = asked
+        .ask(http::Method::POST, "/connection", Some(&empty))
+        .await
+        .ok()?;
     answer["key"].as_str().map(Secret::new)
 }
 

@@ -39,11 +39,22 @@ impl Downstream {
         let (scope, holder) = self.holder(peer, &wanted)?;
         if scope.switching() == Switching::Off && !wanted.clear {
             let message = format!("switching is off in profile `{}`", scope.profile());
-            return Err(Problem::new(StatusCode::FORBIDDEN, "switching_off", message));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "switching_off",
+                message,
+            ));
         }
         if holder == Holder::Everybody && scope.switching() != Switching::Global && !wanted.clear {
-            let message = format!("a choice for everybody needs `switching: global` in profile `{}`", scope.profile());
-            return Err(Problem::new(StatusCode::FORBIDDEN, "switching_off", message));
+            let message = format!(
+                "a choice for everybody needs `switching: global` in profile `{}`",
+                scope.profile()
+            );
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "switching_off",
+                message,
+            ));
         }
         let (server, account) = if wanted.clear {
             (server_of(&scope, &wanted.account)?, None)
@@ -52,12 +63,26 @@ impl Downstream {
             (account.server().clone(), Some(account.account().clone()))
         };
         let holders = match &holder {
-            Holder::Session(session) => Holders { session: Some(session), client: scope.client() },
-            Holder::Client(client) => Holders { session: None, client: Some(client) },
+            Holder::Session(session) => Holders {
+                session: Some(session),
+                client: scope.client(),
+            },
+            Holder::Client(client) => Holders {
+                session: None,
+                client: Some(client),
+            },
             Holder::Everybody => Holders::default(),
         };
-        let switch = Switch { holder: holder.clone(), server, account };
-        let switched = self.gateway.choices().switch(&scope, switch, holders).await?;
+        let switch = Switch {
+            holder: holder.clone(),
+            server,
+            account,
+        };
+        let switched = self
+            .gateway
+            .choices()
+            .switch(&scope, switch, holders)
+            .await?;
         let named = |id: Option<AccountId>| id.map(|id| id.to_string());
         Ok(json!({
             "profile": scope.profile().as_str(),
@@ -72,7 +97,11 @@ impl Downstream {
         match (&wanted.session, &wanted.client, wanted.global) {
             (Some(session), None, false) => {
                 let id = self.session_named(session)?;
-                let live = self.sessions.all().into_iter().find(|session| session.id == id);
+                let live = self
+                    .sessions
+                    .all()
+                    .into_iter()
+                    .find(|session| session.id == id);
                 let scope = live.and_then(|session| session.settled(&self.gateway, &self.reach));
                 match scope {
                     Some(Ok(scope)) => Ok((scope, Holder::Session(id))),
@@ -87,7 +116,8 @@ impl Downstream {
             (None, Some(client), false) => {
                 let scope = self.supposed(peer, Some(client), wanted.profile.as_deref())?;
                 let client = scope.client().cloned().map(Holder::Client);
-                let holder = client.ok_or_else(|| Problem::unknown("unknown_client", "there is no such client"))?;
+                let holder = client
+                    .ok_or_else(|| Problem::unknown("unknown_client", "there is no such client"))?;
                 Ok((scope, holder))
             }
             (None, None, true) => {
@@ -103,7 +133,12 @@ impl Downstream {
     }
 
     /// The scope of a request from the asker's directory.
-    fn supposed(&self, peer: &Peer, client: Option<&str>, profile: Option<&str>) -> Result<Arc<Scope>, Problem> {
+    fn supposed(
+        &self,
+        peer: &Peer,
+        client: Option<&str>,
+        profile: Option<&str>,
+    ) -> Result<Arc<Scope>, Problem> {
         let client = self.client_named(client)?;
         let directory = directory(peer, &Supposed::default());
         let given = Given {
@@ -113,23 +148,37 @@ impl Downstream {
             profile,
         };
         let outcome = self.reach.binding().explain(&given).outcome;
-        outcome.map(Arc::new).map_err(|refused| self.problem(&refused))
+        outcome
+            .map(Arc::new)
+            .map_err(|refused| self.problem(&refused))
     }
 }
 
 /// The one account in scope of this name.
 fn account_of(scope: &Scope, named: &str) -> Result<AccountId, Problem> {
-    let wish = Wish { named: Some(named), ..Wish::default() };
+    let wish = Wish {
+        named: Some(named),
+        ..Wish::default()
+    };
     let servers = scope.servers().iter();
     let found = servers.filter_map(|reachable| scope.choose(reachable.server(), &wish).ok());
     let found: Vec<AccountId> = found.map(|chosen| chosen.account().clone()).collect();
     match &found[..] {
         [one] => Ok(one.clone()),
         _ => {
-            let there: Vec<String> = scope.servers().iter().flat_map(|one| one.accounts()).map(ToString::to_string).collect();
+            let there: Vec<String> = scope
+                .servers()
+                .iter()
+                .flat_map(|one| one.accounts())
+                .map(ToString::to_string)
+                .collect();
             let problem = Problem::unknown(
                 "unknown_account",
-                format!("`{named}` is not one account of profile `{}`; there are: {}", scope.profile(), there.join(", ")),
+                format!(
+                    "`{named}` is not one account of profile `{}`; there are: {}",
+                    scope.profile(),
+                    there.join(", ")
+                ),
             );
             Err(problem.help("janus account list"))
         }
@@ -139,7 +188,13 @@ fn account_of(scope: &Scope, named: &str) -> Result<AccountId, Problem> {
 fn server_of(scope: &Scope, named: &str) -> Result<ServerName, Problem> {
     let name = named.split_once('/').map_or(named, |(server, _)| server);
     let mut servers = scope.servers().iter().map(|reachable| reachable.server());
-    servers.find(|server| server.as_str() == name).cloned().ok_or_else(|| {
-        Problem::unknown("unknown_server", format!("profile `{}` has no server `{name}`", scope.profile()))
-    })
+    servers
+        .find(|server| server.as_str() == name)
+        .cloned()
+        .ok_or_else(|| {
+            Problem::unknown(
+                "unknown_server",
+                format!("profile `{}` has no server `{name}`", scope.profile()),
+            )
+        })
 }

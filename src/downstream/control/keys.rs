@@ -30,7 +30,10 @@ impl Downstream {
     /// The headers that prove the asker's directory and, where keys are in use, its client.
     pub(super) async fn headers(&self, peer: &Peer, of: &Of) -> Answer {
         let mut headers = Map::new();
-        match peer.directory().and_then(|directory| directory.paths().next()) {
+        match peer
+            .directory()
+            .and_then(|directory| directory.paths().next())
+        {
             Some(path) => {
                 headers.insert("Janus-Directory".to_owned(), self.authn.sign(path).into());
             }
@@ -70,7 +73,9 @@ impl Downstream {
         let binding = self.reach.binding();
         let keys = self.authn.keys();
         let clients = binding.identity().clients.iter().flatten().map(|client| {
-            let of_client = keys.iter().filter(|key| key.client.as_ref() == Some(&client.id));
+            let of_client = keys
+                .iter()
+                .filter(|key| key.client.as_ref() == Some(&client.id));
             let of_client: Vec<Value> = of_client
                 .map(|key| {
                     json!({
@@ -116,7 +121,9 @@ impl Downstream {
 
     fn must_be_client(&self, name: &str) -> Result<ClientId, Problem> {
         let client = self.client_named(Some(name))?;
-        client.ok_or_else(|| Problem::unknown("unknown_client", format!("there is no client `{name}`")))
+        client.ok_or_else(|| {
+            Problem::unknown("unknown_client", format!("there is no client `{name}`"))
+        })
     }
 }
 

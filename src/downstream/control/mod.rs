@@ -102,7 +102,10 @@ impl Downstream {
         request: Request<Incoming>,
     ) -> Result<Response<Reply>, Infallible> {
         if let Err(foreign) = guard::check_unix(request.headers()) {
-            return Ok(super::service::refused(StatusCode::FORBIDDEN, &foreign.to_string()));
+            return Ok(super::service::refused(
+                StatusCode::FORBIDDEN,
+                &foreign.to_string(),
+            ));
         }
         let peer = match peer {
             Ok(peer) => peer,
@@ -190,7 +193,9 @@ impl Downstream {
             StatusCode::FORBIDDEN
         };
         Problem {
-            place: refused.written().map(|written| self.reach.place(written.line)),
+            place: refused
+                .written()
+                .map(|written| self.reach.place(written.line)),
             ..Problem::new(status, refused.code(), refused.to_string())
         }
     }
@@ -217,7 +222,9 @@ fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
 
 /// Seconds since 1970: what scripts compare.
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 impl Default for About {
@@ -229,4 +236,3 @@ impl Default for About {
         }
     }
 }
-

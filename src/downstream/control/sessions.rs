@@ -23,7 +23,11 @@ impl Downstream {
         for session in self.sessions.all() {
             let scope = session.settled(&self.gateway, &self.reach);
             let scope = scope.and_then(Result::ok);
-            let name = session.client.info.as_ref().and_then(|info| info.object()?.text("name"));
+            let name = session
+                .client
+                .info
+                .as_ref()
+                .and_then(|info| info.object()?.text("name"));
             rows.push(json!({
                 "session": &*session.id,
                 "client": session.client_id(),
@@ -50,7 +54,10 @@ impl Downstream {
 
     fn choices_of(&self, id: &Arc<str>) -> Vec<String> {
         let chosen = self.gateway.choices().of(&Holder::Session(Arc::clone(id)));
-        chosen.into_iter().map(|(_, account)| account.to_string()).collect()
+        chosen
+            .into_iter()
+            .map(|(_, account)| account.to_string())
+            .collect()
     }
 
     pub(super) fn end_session(&self, which: &Which) -> Answer {
@@ -62,14 +69,28 @@ impl Downstream {
     /// The one session whose id begins like this.
     pub(super) fn session_named(&self, head: &str) -> Result<Arc<str>, Problem> {
         let head = head.strip_prefix("s-").unwrap_or(head);
-        let live = self.sessions.all().into_iter().map(|session| Arc::clone(&session.id));
+        let live = self
+            .sessions
+            .all()
+            .into_iter()
+            .map(|session| Arc::clone(&session.id));
         let dormant = self.sessions.dormant().into_iter().map(|record| record.id);
-        let found: Vec<Arc<str>> = live.chain(dormant).filter(|id| !head.is_empty() && id.starts_with(head)).collect();
+        let found: Vec<Arc<str>> = live
+            .chain(dormant)
+            .filter(|id| !head.is_empty() && id.starts_with(head))
+            .collect();
         match &found[..] {
             [one] => Ok(Arc::clone(one)),
-            [] => Err(Problem::unknown("session_unknown", "there is no such session").help("janus session list")),
-            _ => Err(Problem::new(StatusCode::CONFLICT, "session_unknown", "several sessions begin like this")
-                .help("janus session list")),
+            [] => Err(
+                Problem::unknown("session_unknown", "there is no such session")
+                    .help("janus session list"),
+            ),
+            _ => Err(Problem::new(
+                StatusCode::CONFLICT,
+                "session_unknown",
+                "several sessions begin like this",
+            )
+            .help("janus session list")),
         }
     }
 }

@@ -56,8 +56,13 @@ impl Downstream {
                     reachable.is_some_and(|reachable| reachable.accounts().contains(&id))
                 });
                 let used_by: Vec<&str> = used_by.map(|scope| scope.profile().as_str()).collect();
-                let account = labels.get(id.server()).and_then(|server| server.account(id.account()));
-                let is_default = server.default.as_ref().is_some_and(|(name, _)| name == id.account());
+                let account = labels
+                    .get(id.server())
+                    .and_then(|server| server.account(id.account()));
+                let is_default = server
+                    .default
+                    .as_ref()
+                    .is_some_and(|(name, _)| name == id.account());
                 rows.push(json!({
                     "id": id.to_string(),
                     "server": id.server().as_str(),
@@ -84,7 +89,9 @@ impl Downstream {
         let state = state.borrow();
         let detail = match &*state {
             State::Backoff { reason, .. } | State::Failed { reason } => Some(reason.clone()),
-            State::NeedsLogin { status } => Some(format!("the server refused the credential (HTTP {status})")),
+            State::NeedsLogin { status } => {
+                Some(format!("the server refused the credential (HTTP {status})"))
+            }
             State::Idle | State::Connecting | State::Ready { .. } => None,
         };
         json!({"word": account::state(&state), "because": detail})

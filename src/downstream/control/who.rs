@@ -46,7 +46,11 @@ impl Downstream {
         let explained = self.reach.binding().explain(&given);
         let steps: Vec<Value> = explained.steps.iter().map(|step| self.step(step)).collect();
         let directory = directory.map(|directory| {
-            let proof = if supposed.directory.is_some() { "supposed" } else { directory.proof().name() };
+            let proof = if supposed.directory.is_some() {
+                "supposed"
+            } else {
+                directory.proof().name()
+            };
             json!({"path": directory.to_string(), "proved_by": proof, "pid": peer.pid()})
         });
         let mut said = match &explained.outcome {
@@ -83,17 +87,25 @@ impl Downstream {
         // Where the deciding word of each choice is written.
         let mut places = Map::new();
         for reachable in scope.servers() {
-            let chosen = choices.choose(scope, reachable.server(), None, holders).ok();
+            let chosen = choices
+                .choose(scope, reachable.server(), None, holders)
+                .ok();
             let fixed = reachable.fixed();
             let written = match (&chosen, fixed) {
                 (Some(chosen), Some((_, from, written))) if chosen.from() == from => written,
                 _ => reachable.written(),
             };
-            places.insert(reachable.server().to_string(), self.whereabouts(written).into());
+            places.insert(
+                reachable.server().to_string(),
+                self.whereabouts(written).into(),
+            );
         }
         if let Some(members) = said.as_object_mut() {
             members.insert("places".to_owned(), places.into());
-            members.insert("profile_where".to_owned(), self.whereabouts(&scope.decided().written).into());
+            members.insert(
+                "profile_where".to_owned(),
+                self.whereabouts(&scope.decided().written).into(),
+            );
         }
         said
     }
@@ -105,13 +117,22 @@ impl Downstream {
     /// Every profile with what it reaches.
     pub(super) fn profiles(&self) -> Value {
         let binding = self.reach.binding();
-        let default = binding.identity().default_profile.as_ref().map(|(name, _)| name.clone());
+        let default = binding
+            .identity()
+            .default_profile
+            .as_ref()
+            .map(|(name, _)| name.clone());
         let guarded = |scope: &Scope| {
             let mut profiles = binding.identity().profiles.iter();
             profiles.any(|profile| profile.name == *scope.profile() && profile.guarded)
         };
         let profile = |scope: Scope| {
-            let accounts: Vec<String> = scope.servers().iter().flat_map(|one| one.accounts()).map(ToString::to_string).collect();
+            let accounts: Vec<String> = scope
+                .servers()
+                .iter()
+                .flat_map(|one| one.accounts())
+                .map(ToString::to_string)
+                .collect();
             json!({
                 "name": scope.profile().as_str(),
                 "default": default.as_ref() == Some(scope.profile()),
@@ -128,11 +149,20 @@ impl Downstream {
     /// One profile, with the tools it reaches.
     pub(super) async fn profile(&self, named: &Named) -> Answer {
         let binding = self.reach.binding();
-        let Some(scope) = binding.profiles().find(|scope| scope.profile().as_str() == named.name) else {
-            return Err(Problem::unknown("profile_unknown", format!("there is no profile `{}`", named.name))
-                .help("janus profile list"));
+        let Some(scope) = binding
+            .profiles()
+            .find(|scope| scope.profile().as_str() == named.name)
+        else {
+            return Err(Problem::unknown(
+                "profile_unknown",
+                format!("there is no profile `{}`", named.name),
+            )
+            .help("janus profile list"));
         };
-        let tools = self.gateway.names(&scope, ListKind::Tools, Era::Legacy).await;
+        let tools = self
+            .gateway
+            .names(&scope, ListKind::Tools, Era::Legacy)
+            .await;
         let mut said = self.as_whom(&scope);
         if let Some(members) = said.as_object_mut() {
             members.insert("tools".to_owned(), tools.into());
@@ -147,8 +177,11 @@ impl Downstream {
         let mut clients = binding.identity().clients.iter().flatten();
         let known = clients.find(|client| client.id.as_str() == name);
         known.map(|client| Some(client.id.clone())).ok_or_else(|| {
-            Problem::unknown("unknown_client", format!("there is no client `{name}` in `clients:`"))
-                .help(format!("janus client add {name}"))
+            Problem::unknown(
+                "unknown_client",
+                format!("there is no client `{name}` in `clients:`"),
+            )
+            .help(format!("janus client add {name}"))
         })
     }
 }

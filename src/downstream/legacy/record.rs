@@ -83,7 +83,9 @@ impl Record {
     pub(super) fn into_parts(self) -> Option<(Opened, Kept)> {
         let opened = Opened {
             revision: Revision::named(&self.revision)?,
-            capabilities: Json::of(&self.capabilities).object().unwrap_or_else(Object::empty),
+            capabilities: Json::of(&self.capabilities)
+                .object()
+                .unwrap_or_else(Object::empty),
             info: self.info.as_ref().map(Json::of),
         };
         let level = self.level.as_deref().and_then(LogLevel::named);
@@ -104,7 +106,12 @@ fn digest(entry: &Entry) -> String {
         digest.update(text);
     };
     let caller = &entry.caller;
-    part(caller.client().map_or("", |client| client.as_str()).as_bytes());
+    part(
+        caller
+            .client()
+            .map_or("", |client| client.as_str())
+            .as_bytes(),
+    );
     part(format!("{:?}", caller.transport()).as_bytes());
     part(entry.path.as_bytes());
     part(entry.profile.as_deref().unwrap_or_default().as_bytes());

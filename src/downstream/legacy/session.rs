@@ -11,9 +11,7 @@ use crate::binding::{Entry, Refused, Scope};
 use crate::downstream::modern::declared_version;
 use crate::downstream::reach::Reach;
 use crate::gateway::{Gateway, Pending};
-use crate::protocol::{
-    ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code,
-};
+use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code};
 use crate::upstream::Change;
 
 use super::record::Kept;

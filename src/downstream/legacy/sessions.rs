@@ -36,8 +36,14 @@ struct Known {
 
 impl Sessions {
     /// Those of an earlier life. One that nobody used for `idle` ends.
-    pub(in crate::downstream) fn new(store: Store, kept: Vec<SessionRecord>, idle: Duration) -> Self {
-        let dormant = kept.into_iter().map(|record| (Arc::clone(&record.id), record));
+    pub(in crate::downstream) fn new(
+        store: Store,
+        kept: Vec<SessionRecord>,
+        idle: Duration,
+    ) -> Self {
+        let dormant = kept
+            .into_iter()
+            .map(|record| (Arc::clone(&record.id), record));
         Self {
             known: Mutex::new(Known {
                 by_id: BTreeMap::new(),
@@ -92,9 +98,14 @@ impl Sessions {
         let session = Arc::new(Session::new(id, entry, opened, kept));
         let crowded = {
             let mut known = self.known();
-            known.by_id.insert(Arc::clone(&session.id), Arc::clone(&session));
+            known
+                .by_id
+                .insert(Arc::clone(&session.id), Arc::clone(&session));
             (known.by_id.len() > SESSIONS).then(|| {
-                let idlest = known.by_id.values().max_by_key(|session| session.idle_for());
+                let idlest = known
+                    .by_id
+                    .values()
+                    .max_by_key(|session| session.idle_for());
                 idlest.cloned()
             })
         };
@@ -192,10 +203,15 @@ impl Known {
     fn swept(&mut self) -> (Vec<Arc<str>>, Vec<(Arc<str>, SystemTime)>) {
         let now = SystemTime::now();
         let over = |used: SystemTime| now.duration_since(used).is_ok_and(|idle| idle > self.idle);
-        let live = self.by_id.values().filter(|session| session.idle_for() > self.idle);
+        let live = self
+            .by_id
+            .values()
+            .filter(|session| session.idle_for() > self.idle);
         let dormant = self.dormant.values().filter(|record| over(record.used));
         let expired = live.map(|session| Arc::clone(&session.id));
-        let expired = expired.chain(dormant.map(|record| Arc::clone(&record.id))).collect();
+        let expired = expired
+            .chain(dormant.map(|record| Arc::clone(&record.id)))
+            .collect();
         let since = std::mem::replace(&mut self.swept, now);
         let used = self.by_id.values().filter_map(|session| {
             let last = session.used();

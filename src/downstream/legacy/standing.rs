@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use crate::binding::{Entry, Refused, Scope};
 use crate::downstream::reach::Reach;
-use crate::protocol::{
-    Answer, Envelope, Events, Json, Kind, Question, QuestionKind,
-};
+use crate::protocol::{Answer, Envelope, Events, Json, Kind, Question, QuestionKind};
 
 /// How long a client has to say its roots. Some clients give a request 5 s in all, and the list must still be made.
 const ROOTS: Duration = Duration::from_secs(2);
@@ -77,7 +75,11 @@ impl Standing {
     }
 
     /// The scope; asks the client for its roots where it must.
-    pub(super) async fn scope(&self, reach: &Reach, events: &Events) -> Result<Arc<Scope>, Refused> {
+    pub(super) async fn scope(
+        &self,
+        reach: &Reach,
+        events: &Events,
+    ) -> Result<Arc<Scope>, Refused> {
         if let Some(resolved) = self.settled(reach) {
             return resolved;
         }
@@ -131,7 +133,9 @@ async fn ask(events: &Events) -> Vec<PathBuf> {
 
 /// The directories among the roots: absolute paths of `file:` URIs on this machine.
 fn directories(response: &Envelope) -> Vec<PathBuf> {
-    let roots = response.result().and_then(|result| result.object()?.get("roots")?.elements());
+    let roots = response
+        .result()
+        .and_then(|result| result.object()?.get("roots")?.elements());
     let roots = roots.unwrap_or_default();
     if roots.len() > MOST_ROOTS {
         return Vec::new();
@@ -149,7 +153,10 @@ fn directory(uri: &str) -> Option<PathBuf> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     let path = PathBuf::from(percent_decoded(path)?);
     let plain = path.components().all(|part| {
-        matches!(part, std::path::Component::RootDir | std::path::Component::Normal(_))
+        matches!(
+            part,
+            std::path::Component::RootDir | std::path::Component::Normal(_)
+        )
     });
     (path.is_absolute() && plain).then_some(path)
 }
@@ -160,7 +167,9 @@ fn percent_decoded(text: &str) -> Option<String> {
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let digits = [bytes.next()?, bytes.next()?];
-            let digits = std::str::from_utf8(&digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+            let digits = std::str::from_utf8(&digits)
+                .ok()
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
             decoded.push(u8::from_str_radix(digits, 16).ok()?);
         } else {
             decoded.push(byte);

@@ -33,16 +33,26 @@ impl Control {
     /// Short: a model reads it in every conversation.
     fn description(self) -> &'static str {
         match self {
-            Self::Whoami => "As whom calls act now: the profile, and for each server the account and why it is this one.",
-            Self::ListAccounts => "The accounts in reach, which one is active at each server, and whether it is ready.",
-            Self::UseAccount => "Choose the account that calls to its server use from now on. For one call alone, pass janus_account in that call instead.",
-            Self::WithAccount => "Call a tool as a certain account; without `tool`, list that account's tools. For tools that take no janus_account.",
+            Self::Whoami => {
+                "As whom calls act now: the profile, and for each server the account and why it is this one."
+            }
+            Self::ListAccounts => {
+                "The accounts in reach, which one is active at each server, and whether it is ready."
+            }
+            Self::UseAccount => {
+                "Choose the account that calls to its server use from now on. For one call alone, pass janus_account in that call instead."
+            }
+            Self::WithAccount => {
+                "Call a tool as a certain account; without `tool`, list that account's tools. For tools that take no janus_account."
+            }
         }
     }
 
     fn annotations(self) -> Value {
         match self {
-            Self::Whoami | Self::ListAccounts => json!({"readOnlyHint": true, "openWorldHint": false}),
+            Self::Whoami | Self::ListAccounts => {
+                json!({"readOnlyHint": true, "openWorldHint": false})
+            }
             Self::UseAccount => {
                 json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
             }

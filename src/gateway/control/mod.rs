@@ -65,7 +65,9 @@ impl Control {
     /// The definitions that a client of this scope sees.
     pub(super) fn listed(scope: &Scope) -> Vec<Json> {
         let listed = Self::ALL.into_iter().filter(|tool| tool.is_listed(scope));
-        listed.map(|tool| Json::of(&tool.definition(scope))).collect()
+        listed
+            .map(|tool| Json::of(&tool.definition(scope)))
+            .collect()
     }
 }
 
@@ -78,14 +80,27 @@ impl Gateway {
         request: Request,
         events: &Events,
     ) -> Outcome {
-        let arguments = request.params().object("arguments").unwrap_or_else(Object::empty);
+        let arguments = request
+            .params()
+            .object("arguments")
+            .unwrap_or_else(Object::empty);
         let (labels, upstream) = (self.labels(), self.upstream());
         let of_request = holders(scope, &request);
         match tool {
-            Control::Whoami => said(&account::who(scope, &self.choices, of_request, &labels, upstream)),
-            Control::ListAccounts => {
-                said(&account::listed(scope, &self.choices, of_request, &labels, upstream))
-            }
+            Control::Whoami => said(&account::who(
+                scope,
+                &self.choices,
+                of_request,
+                &labels,
+                upstream,
+            )),
+            Control::ListAccounts => said(&account::listed(
+                scope,
+                &self.choices,
+                of_request,
+                &labels,
+                upstream,
+            )),
             Control::UseAccount => self.use_account(scope, &arguments, &request).await,
             Control::WithAccount => self.with_account(scope, &arguments, request, events).await,
         }

@@ -64,12 +64,18 @@ impl Gateway {
             server: account.server().clone(),
             account: Some(account.account().clone()),
         };
-        let switched = self.choices.switch(scope, switch, holders(scope, request)).await;
+        let switched = self
+            .choices
+            .switch(scope, switch, holders(scope, request))
+            .await;
         switched
             .map(|switched| changed(&account, &holder, &switched))
             .map_err(|not_saved| {
                 tracing::error!(%not_saved, "a choice could not be saved");
-                refused("unavailable", &format!("The choice could not be saved: {not_saved}. Nothing changed."))
+                refused(
+                    "unavailable",
+                    &format!("The choice could not be saved: {not_saved}. Nothing changed."),
+                )
             })
     }
 }
@@ -95,10 +101,17 @@ pub(super) fn in_scope(scope: &Scope, named: &str) -> Result<AccountId, Outcome>
         [one] => Ok(one.clone()),
         _ => {
             let named: String = named.chars().take(64).collect();
-            let said = if found.is_empty() { "is no account here" } else { "is an account of several servers" };
+            let said = if found.is_empty() {
+                "is no account here"
+            } else {
+                "is an account of several servers"
+            };
             Err(refused(
                 "unknown_account",
-                &format!("\"{named}\" {said}; there are: {}. Nothing changed.", choosable(scope).join(", ")),
+                &format!(
+                    "\"{named}\" {said}; there are: {}. Nothing changed.",
+                    choosable(scope).join(", ")
+                ),
             ))
         }
     }
@@ -128,7 +141,9 @@ fn passed(account: &AccountId) -> Outcome {
 fn changed(account: &AccountId, holder: &Holder, switched: &Switched) -> Outcome {
     let at_server = |id: &Option<AccountId>| -> Value {
         let named = id.as_ref().map(|id| id.account().as_str());
-        let members: Map<String, Value> = [(account.server().to_string(), named.into())].into_iter().collect();
+        let members: Map<String, Value> = [(account.server().to_string(), named.into())]
+            .into_iter()
+            .collect();
         members.into()
     };
     let scope = match holder {

@@ -33,7 +33,9 @@ impl Gateway {
             );
             return refused("unknown_tool", &text);
         };
-        let given = arguments.get("arguments").unwrap_or_else(|| Json::literal("{}"));
+        let given = arguments
+            .get("arguments")
+            .unwrap_or_else(|| Json::literal("{}"));
         if !given.is_object() {
             return error::invalid_params("`arguments` is an object");
         }
@@ -57,7 +59,8 @@ impl Gateway {
                     param_headers: Vec::new(),
                     ..request
                 };
-                self.relay(scope, chosen, Subject::Tool(own), request, events).await
+                self.relay(scope, chosen, Subject::Tool(own), request, events)
+                    .await
             }
             Err(why) => error::no_choice("tools/call", scope, &why, None),
         }
@@ -68,9 +71,8 @@ impl Gateway {
         let find = || {
             let listing = self.listing(account);
             let mut tools = listing.of(ListKind::Tools).iter();
-            let found = tools.find(|item| {
-                item.key == tool || exposed_name(account.server(), &item.key) == tool
-            });
+            let found = tools
+                .find(|item| item.key == tool || exposed_name(account.server(), &item.key) == tool);
             found.map(|item| item.key.clone())
         };
         if let Some(found) = find() {
