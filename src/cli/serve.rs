@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.loaded()?;
     start_logging(context)?;
     let settings = loaded.settings;
-    let file = settings.file.as_deref().unwrap_or(Path::new(""));
+    let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
     for warning in &loaded.warnings {
         let place = warned_at(warning, &file.display().to_string());
         tracing::warn!(place, "{}", warning.message);

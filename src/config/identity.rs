@@ -156,8 +156,12 @@ fn tied(
         let help = "name one, or remove the key: then the client is tied to none";
         problems.add_with_help(&at.place, Mistake::bad_value("at least one profile"), help);
     }
+    let named = match one.value {
+        Some(one) => vec![one],
+        None => several.or_default().0,
+    };
     let mut tied: Vec<ProfileName> = Vec::new();
-    for At { place, value } in one.value.into_iter().chain(several.or_default().0) {
+    for At { place, value } in named {
         if !profiles.check(value.as_str(), &place, problems) {
             continue;
         }

@@ -10,6 +10,7 @@
 //! - Every mistake of a file is reported in one run, each with line, column and the key's path.
 //! - No message holds a value of the file. It names keys, types and what was expected.
 
+mod choice;
 mod container;
 mod date;
 mod directory;

@@ -199,6 +199,7 @@ impl Reader<'_> {
             };
             let help = match nearest(&key.text, known) {
                 Some(word) => format!("did you mean `{word}`?"),
+                None if known.len() == 1 => format!("the only key here is {}", list(known, "and")),
                 None => format!("the keys here are {}", list(known, "and")),
             };
             self.problems.add_with_help(&place, mistake, help);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::choice::Word;
 use super::date::spelled_moment;
 use super::settings::Loaded;
-use super::value::{Word, spelled};
+use super::value::spelled;
 use crate::model::{
     Account, AccountName, Client, Command, Endpoint, Identity, Profile, ProfileName, Secret,
     Server, Written,

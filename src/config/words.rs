@@ -27,6 +27,7 @@ pub(super) fn instead(text: &str, kind: &str, names: &[&str]) -> String {
     match (nearest(text, names), names) {
         (Some(name), _) => format!("did you mean `{}`?", shown(name)),
         (None, []) => format!("there are no {kind}"),
+        (None, [only]) => format!("there is only `{}`", shown(only)),
         (None, names) if names.len() > MOST_NAMES => format!("there are {} {kind}", names.len()),
         (None, names) => {
             let names: Vec<&str> = names.iter().map(|name| shown(name)).collect();

@@ -80,6 +80,38 @@ fn a_right_configuration_is_confirmed() {
 }
 
 #[test]
+fn what_is_strange_is_said_and_is_no_failure() {
+    let home = home(
+        "servers: { a: { command: [x], accounts: { one: , two: } } }
+profiles: { p: { accounts: { a: one } } }
+bindings: [ { directory: /nowhere, profile: p } ]",
+    );
+    let (code, stdout, stderr) = run(&home, &["config", "validate"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(stdout.replace(home.path().to_str().unwrap(), "HOME"), @r"
+    warning: no profile reaches this account
+      where: HOME/.config/janus/config.yaml:1:50 (servers.a.accounts.two)
+      help:  list it in a profile, or remove it
+    warning: this directory does not exist
+      where: HOME/.config/janus/config.yaml:3:26 (bindings[0].directory)
+      help:  correct it, or create the directory
+    ok: HOME/.config/janus/config.yaml
+    ok: 1 server
+    ");
+    let (_, stdout, _) = run(&home, &["config", "validate", "--json"]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        document["warnings"][0]["message"],
+        "no profile reaches this account"
+    );
+    let place = document["warnings"][1]["where"].as_str().unwrap();
+    assert!(
+        place.ends_with("config.yaml:3:26 (bindings[0].directory)"),
+        "{place}"
+    );
+}
+
+#[test]
 fn the_file_is_the_flag_then_the_variable_then_the_default_and_never_in_the_working_directory() {
     let home = TempDir::new().unwrap();
     fs::write(home.path().join("janus.yaml"), "broken").unwrap();

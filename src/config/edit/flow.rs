@@ -43,14 +43,13 @@ fn entry(text: &str) -> Option<usize> {
                 continue;
             }
             (Some(end), c) if c == end && !escaped => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '{' | '[') => open += 1,
             (None, ',' | '}') if open == 0 => return Some(index),
             (None, '}' | ']') => open = open.checked_sub(1)?,
             // A comment would swallow what follows it.
             (None, '#') => return None,
-            (None, _) => {}
+            _ => {}
         }
         escaped = false;
     }

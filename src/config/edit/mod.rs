@@ -176,10 +176,10 @@ fn differ_by(
 
 fn same_entries(one: &Entries, other: &Entries) -> bool {
     let mut pairs = one.iter().zip(other);
-    let equal = |((key, value), (other_key, other_value)): (&(Key, Rc<Node>), &(Key, Rc<Node>))| {
-        key.text == other_key.text && same(value, other_value)
-    };
-    one.len() == other.len() && pairs.all(equal)
+    one.len() == other.len()
+        && pairs.all(|((key, value), (other_key, other_value))| {
+            key.text == other_key.text && same(value, other_value)
+        })
 }
 
 /// Whether two values say the same, wherever they stand.

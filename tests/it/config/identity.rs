@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use janus::config::{self, Environment};
-use janus::model::{Account, Colour, Endpoint, Identity, Profile, Switching, Written};
+use janus::model::{
+    Account, AccountName, Colour, Endpoint, Identity, Profile, ProfileName, Switching, Written,
+};
 use proptest::prelude::*;
 
 use super::{environment, parse};
@@ -105,7 +107,7 @@ fn without_accounts_there_is_one_and_without_profiles_too() {
 /// `a: x, y (ordered)`, in the order of the servers.
 fn reach(profile: &Profile) -> String {
     let reach = profile.reach.iter().map(|reach| {
-        let names: Vec<&str> = reach.accounts.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = reach.accounts.iter().map(AccountName::as_str).collect();
         let ordered = if reach.ordered { " in order" } else { "" };
         format!("{}: {}{ordered}", reach.server, names.join(" "))
     });
@@ -154,19 +156,16 @@ identity: {{ switching: global }}
     let [first, ..] = &profiles[0].reach[..] else {
         panic!()
     };
-    assert_eq!(
-        first.written,
-        Written::new(10, "profiles.listed.accounts.z")
-    );
+    assert_eq!(first.written, Written::new(9, "profiles.listed.accounts.z"));
     assert_eq!(
         profiles[1].reach[2].written,
-        Written::new(11, "profiles.whole.servers[0]")
+        Written::new(10, "profiles.whole.servers[0]")
     );
-    assert_eq!(profiles[2].written, Written::new(12, "profiles.off"));
+    assert_eq!(profiles[2].written, Written::new(11, "profiles.off"));
     let (name, written) = loaded.settings.identity.default_profile.as_ref().unwrap();
     assert_eq!(
         (name.as_str(), written),
-        ("listed", &Written::new(13, "default_profile"))
+        ("listed", &Written::new(12, "default_profile"))
     );
     assert_eq!(
         reach(&loaded.written.profiles[2]),
@@ -192,7 +191,7 @@ bindings:
     let identity = identity(text);
     let clients = identity.clients.unwrap();
     let tied = clients.iter().map(|client| {
-        let names: Vec<&str> = client.profiles.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = client.profiles.iter().map(ProfileName::as_str).collect();
         let seconds = client
             .expires
             .map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs());
@@ -243,11 +242,14 @@ fn a_directory_is_what_the_kernel_calls_it() {
 
 #[test]
 fn what_is_shown_of_accounts_is_merged_masked_and_a_configuration() {
+    // What is not enabled is shown last, so it is written last.
+    let off = "  off: { command: [x], enabled: false }\n";
+    let servers = SERVERS.replace(off, "");
     let text = format!(
-        "{SERVERS}
+        "{servers}
   r: {{ url: 'https://h/?CANARY', headers: {{ X-A: CANARY }}, accounts: {{ a: {{ headers: {{ X-B: CANARY }}, label: L }}, b: }}, default: a }}
   p: {{ command: [x, -y], args: [--a=CANARY], env: {{ A: CANARY }}, accounts: {{ own: {{ args: [--b, --c=CANARY], env: {{ B: CANARY }} }}, plain: , default: {{ color: red }} }} }}
-profiles:
+{off}profiles:
   p: {{ accounts: {{ z: one, a: [two, one] }}, servers: [r, p, m, off] }}
   off: {{ servers: [off], guarded: true, switching: global }}
 default_profile: p
@@ -260,8 +262,60 @@ clients: {{ c: , d: {{ profile: p, expires: 2027-03-01 }}, e: {{ profiles: [p, o
     let shown = config::effective(&loaded);
     let yaml = serde_yaml::to_string(&shown).unwrap();
     assert!(!yaml.contains("CANARY"), "{yaml}");
-    insta::assert_snapshot!(serde_yaml::to_string(&shown["servers"]["p"]).unwrap());
-    insta::assert_snapshot!(serde_yaml::to_string(&shown["servers"]["r"]).unwrap());
+    insta::assert_snapshot!(serde_yaml::to_string(&shown["servers"]["p"]).unwrap(), @r#"
+    command:
+    - x
+    - -y
+    idle: 10m
+    accounts:
+      own:
+        args:
+        - --b
+        - --c=****
+        env:
+          A: '****'
+          B: '****'
+      plain:
+        args:
+        - --a=****
+        env:
+          A: '****'
+      default:
+        args:
+        - --a=****
+        env:
+          A: '****'
+        color: red
+    timeout: 60s
+    sharing: auto
+    era: auto
+    tools:
+      include:
+      - '*'
+      exclude: []
+    enabled: true
+    "#);
+    insta::assert_snapshot!(serde_yaml::to_string(&shown["servers"]["r"]).unwrap(), @r#"
+    url: https://h/?****
+    accounts:
+      a:
+        headers:
+          x-a: '****'
+          x-b: '****'
+        label: L
+      b:
+        headers:
+          x-a: '****'
+    default: a
+    timeout: 60s
+    sharing: auto
+    era: auto
+    tools:
+      include:
+      - '*'
+      exclude: []
+    enabled: true
+    "#);
     let again = parse(&yaml).unwrap();
     assert_eq!(config::effective(&again), shown, "shown again");
     let names = |identity: &Identity| {
@@ -291,16 +345,13 @@ proptest! {
     fn a_profile_reaches_exactly_what_it_lists(
         choices in proptest::collection::vec((0usize..4, proptest::sample::subsequence(vec!["x", "y", "z"], 1..=3)), 1..6)
     ) {
-        let servers: String = (0..choices.len())
-            .map(|at| format!("  s{at}: {{ command: [x], accounts: {{ x: , y: , z: }} }}\n"))
-            .collect();
-        let mut accounts = String::new();
-        let mut whole = Vec::new();
-        let mut expected = Vec::new();
+        let (mut servers, mut accounts) = (Vec::new(), Vec::new());
+        let (mut whole, mut expected) = (Vec::new(), Vec::new());
         for (at, (kind, names)) in choices.iter().enumerate() {
+            servers.push(format!("  s{at}: {{ command: [x], accounts: {{ x: , y: , z: }} }}"));
             match kind {
-                0 => accounts.push_str(&format!("      s{at}: [{}]\n", names.join(", "))),
-                1 => accounts.push_str(&format!("      s{at}: '*'\n")),
+                0 => accounts.push(format!("      s{at}: [{}]", names.join(", "))),
+                1 => accounts.push(format!("      s{at}: '*'")),
                 2 => whole.push(format!("s{at}")),
                 _ => continue,
             }
@@ -308,7 +359,10 @@ proptest! {
             expected.push(format!("s{at}: {list}"));
         }
         let text = format!(
-            "servers:\n{servers}profiles:\n  p:\n    accounts:\n{accounts}    servers: [{}]\n", whole.join(", ")
+            "servers:\n{}\nprofiles:\n  p:\n    accounts:\n{}\n    servers: [{}]\n",
+            servers.join("\n"),
+            accounts.join("\n"),
+            whole.join(", "),
         );
         match config::parse(&text, Path::new("/c.yaml"), &environment()) {
             Ok(loaded) => prop_assert_eq!(reach(&loaded.settings.identity.profiles[0]), expected.join(", ")),

@@ -1,6 +1,7 @@
 //! What is allowed and probably not meant.
 
 use super::parse;
+use crate::support::{Home, Janus};
 
 /// All warnings of a text, one a line, as people read them.
 fn warnings(text: &str) -> String {
@@ -48,7 +49,42 @@ fn accounts_and_profiles_that_nobody_reaches() {
         "profiles: { p: { servers: [a, b] }, q: { servers: [a] } }\nclients: { c: { profile: p }, d: { profile: q } }",
         "clients:",
         "  off: { command: [x], enabled: false }\nprofiles: { p: { servers: [off] }, q: { servers: [a, b] } }\ndefault_profile: q",
-    ].map(after).concat());
+    ].map(after).concat(), @r#"
+    --- profiles: { p: { servers: [a, b] } }
+    none
+    --- profiles: { p: { accounts: { a: one } } }
+    2:41 servers.a.accounts.two no profile reaches this account | list it in a profile, or remove it
+    3:3 servers.b no profile reaches this server | list it in a profile, or remove it
+    --- profiles: { p: { servers: [a, b], guarded: true } }
+    4:13 profiles.p nothing leads to this profile: it is guarded, and no client and no binding gives it | bind a directory to it, tie a client's key to it, or remove `guarded`
+    --- profiles: { p: { servers: [a, b], guarded: true } }
+    bindings: [ { directory: /, profile: p } ]
+    none
+    --- profiles: { p: { servers: [a, b], guarded: true } }
+    clients: { c: { profile: p } }
+    none
+    --- profiles: { p: { servers: [a, b] }, q: { servers: [a, b] } }
+    default_profile: p
+    clients: { c: { profile: p } }
+    4:37 profiles.q nothing leads to this profile: the keys of all clients are tied to others | tie a client's key to it, or remove it
+    --- profiles: { p: { servers: [a, b] }, q: { servers: [a, b], guarded: true } }
+    default_profile: p
+    clients: { c: { profile: p }, d: , }
+    bindings: [ { client: c, profile: q } ]
+    4:37 profiles.q nothing leads to this profile: it is guarded, and no client and no binding gives it | bind a directory to it, tie a client's key to it, or remove `guarded`
+    7:13 bindings[0] this rule gives no profile: the client's key is tied to others | add the profile to the client's `profiles`, or remove the rule
+    --- profiles: { p: { servers: [a, b] }, q: { servers: [a] } }
+    4:1 profiles several profiles and no `default_profile`: a request that no key and no binding gives one must name it | name one, unless this is meant: `default_profile: NAME`
+    --- profiles: { p: { servers: [a, b] }, q: { servers: [a] } }
+    clients: { c: { profile: p }, d: { profile: q } }
+    none
+    --- clients:
+    4:1 clients no client is listed, so that nothing can connect | list the clients, or remove the section: then no key is needed
+    ---   off: { command: [x], enabled: false }
+    profiles: { p: { servers: [off] }, q: { servers: [a, b] } }
+    default_profile: q
+    5:13 profiles.p this profile reaches nothing: none of its servers is enabled | enable one of them
+    "#);
 }
 
 #[test]
@@ -58,7 +94,20 @@ fn accounts_that_are_locked_out() {
         "profiles: { p: { servers: [a, b], switching: off } }",
         "profiles: { p: { accounts: { a: [two, one], b: '*' }, switching: off } }",
         "profiles: { p: { accounts: { a: two, b: two }, switching: off }, q: { servers: [a, b] } }\ndefault_profile: p",
-    ].map(after).concat());
+    ].map(after).concat(), @r#"
+    --- identity: { switching: off }
+    4:13 identity.switching switching is `off`, so that of the accounts of `a` only `one` is used | list that one alone, or allow switching
+    4:13 identity.switching calls to `b` are refused: of several accounts none is first or `default`, and switching is `off` | list the accounts in order, name a `default` at the server, or allow switching
+    --- profiles: { p: { servers: [a, b], switching: off } }
+    4:28 profiles.p.servers[0] switching is `off`, so that of the accounts of `a` only `one` is used | list that one alone, or allow switching
+    4:31 profiles.p.servers[1] calls to `b` are refused: of several accounts none is first or `default`, and switching is `off` | list the accounts in order, name a `default` at the server, or allow switching
+    --- profiles: { p: { accounts: { a: [two, one], b: '*' }, switching: off } }
+    4:30 profiles.p.accounts.a switching is `off`, so that of the accounts of `a` only `two` is used | list that one alone, or allow switching
+    4:45 profiles.p.accounts.b calls to `b` are refused: of several accounts none is first or `default`, and switching is `off` | list the accounts in order, name a `default` at the server, or allow switching
+    --- profiles: { p: { accounts: { a: two, b: two }, switching: off }, q: { servers: [a, b] } }
+    default_profile: p
+    none
+    "#);
 }
 
 #[test]
@@ -67,5 +116,30 @@ fn rules_that_never_count() {
         "bindings: [ { directory: /, profile: default }, { directory: /., profile: default } ]",
         "clients: { c: , d: }\nbindings: [ { client: c, profile: default }, { client: d, profile: default }, { client: c, directory: /, profile: default }, { client: c, profile: default } ]",
         "bindings: [ { directory: /nowhere, profile: default }, { directory: /dev/null, profile: default } ]",
-    ].map(after).concat());
+    ].map(after).concat(), @r#"
+    --- bindings: [ { directory: /, profile: default }, { directory: /., profile: default } ]
+    4:49 bindings[1] this rule never counts: the one in line 4 matches the same requests first | remove one of them
+    --- clients: { c: , d: }
+    bindings: [ { client: c, profile: default }, { client: d, profile: default }, { client: c, directory: /, profile: default }, { client: c, profile: default } ]
+    5:126 bindings[3] this rule never counts: the one in line 5 matches the same requests first | remove one of them
+    --- bindings: [ { directory: /nowhere, profile: default }, { directory: /dev/null, profile: default } ]
+    4:26 bindings[0].directory this directory does not exist | correct it, or create the directory
+    4:69 bindings[1].directory this is no directory | correct it, or create the directory
+    "#);
+}
+
+#[test]
+fn the_daemon_says_at_its_start_what_is_strange() {
+    let home = Home::new("notes: { command: [x] }");
+    let mut file = std::fs::read_to_string(home.config()).unwrap();
+    file.push_str("bindings: [ { directory: /nowhere, profile: default } ]\n");
+    std::fs::write(home.config(), file).unwrap();
+    let mut janus = Janus::start_in(home, |_| {});
+    let said = janus.stderr().lines().find(|line| line.contains("WARN"));
+    let said = said.unwrap_or_default();
+    assert!(said.contains("this directory does not exist"), "{said}");
+    assert!(
+        said.contains("janus.yaml:4:26 (bindings[0].directory)"),
+        "{said}"
+    );
 }

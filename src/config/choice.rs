@@ -1,0 +1,78 @@
+//! Values that are one of a few words.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::node::Node;
+use super::problem::{Mistake, Path};
+use super::read::{Read, Reader};
+use super::value::inline_schema;
+use crate::model::{Colour, EraChoice, Sharing, Switching};
+
+/// A type of the model that is one of a few words: its reader, its schema, and the word for a value.
+macro_rules! choices {
+    ($($type:ident { $($word:literal => $variant:ident,)+ })+) => {$(
+        impl Read for $type {
+            fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+                reader.choice(node, path, &[$(($word, Self::$variant)),+])
+            }
+        }
+
+        inline_schema!($type, stringify!($type), { "type": "string", "enum": [$($word),+] });
+
+        impl Word for $type {
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    )+};
+}
+
+/// How the file writes a value.
+pub(super) trait Word {
+    fn word(self) -> &'static str;
+}
+
+choices! {
+    Sharing {
+        "auto" => Auto,
+        "shared" => Shared,
+        "per-session" => PerSession,
+    }
+    EraChoice {
+        "auto" => Auto,
+        "legacy" => Legacy,
+        "modern" => Modern,
+    }
+    Colour {
+        "red" => Red,
+        "yellow" => Yellow,
+        "green" => Green,
+        "blue" => Blue,
+        "magenta" => Magenta,
+        "cyan" => Cyan,
+    }
+}
+
+impl Read for Switching {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        // Other dialects of YAML take `off` for a boolean, so people write one.
+        let help = match node.plain() {
+            Some("false" | "False" | "FALSE") => "write `off`, which is a word here",
+            Some("true" | "True" | "TRUE") => "write `session` or `global`",
+            _ => {
+                let words = [Self::Off, Self::Session, Self::Global].map(|one| (one.word(), one));
+                return reader.choice(node, path, &words);
+            }
+        };
+        let mistake = Mistake::wrong_type("`off`, `session` or `global`", "a boolean");
+        reader
+            .problems
+            .add_with_help(&path.at(node.at), mistake, help);
+        None
+    }
+}
+inline_schema!(Switching, "Switching", { "type": "string", "enum": ["off", "session", "global"] });
