@@ -1,16 +1,25 @@
 //! Whether a text is one JSON value (RFC 8259). Every message is checked once, so this is the hot path's own loop:
 //! strings are skipped in long strides, and nesting costs one byte a level, whatever the depth.
 
+/// What is wrong with a text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    /// It is no UTF-8.
+    #[error(transparent)]
+    Text(#[from] std::str::Utf8Error),
+    /// A byte that cannot stand there.
+    #[error("unexpected at byte {0}")]
+    At(usize),
+}
+
 /// Checks that `text` is exactly one JSON value in UTF-8 with blanks around it.
 ///
 /// # Errors
-/// The offset of the first byte that cannot stand there.
-pub(super) fn one_value(text: &[u8]) -> Result<(), usize> {
+/// What is wrong with it.
+pub(super) fn one_value(text: &[u8]) -> Result<(), Flaw> {
     let seen = survey(text);
-    if !seen.ascii
-        && let Err(error) = std::str::from_utf8(text)
-    {
-        return Err(error.valid_up_to());
+    if !seen.ascii {
+        std::str::from_utf8(text)?;
     }
     let mut check = Check {
         text,
@@ -18,17 +27,7 @@ pub(super) fn one_value(text: &[u8]) -> Result<(), usize> {
         open: Vec::new(),
         controls: seen.controls,
     };
-    check.blanks();
-    check.value()?;
-    while let Some(&open) = check.open.last() {
-        check.after_value(open)?;
-    }
-    check.blanks();
-    if check.at == check.text.len() {
-        Ok(())
-    } else {
-        Err(check.at)
-    }
+    check.run().map_err(Flaw::At)
 }
 
 /// What the bytes of a text are, whatever their order.
@@ -58,6 +57,21 @@ struct Check<'t> {
 }
 
 impl Check<'_> {
+    /// The offset of the first byte that cannot stand there.
+    fn run(&mut self) -> Result<(), usize> {
+        self.blanks();
+        self.value()?;
+        while let Some(&open) = self.open.last() {
+            self.after_value(open)?;
+        }
+        self.blanks();
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(self.at)
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }

@@ -25,8 +25,8 @@ pub struct NotJson {
 impl Json {
     /// Checks the text: UTF-8 and exactly one JSON value.
     pub fn parse(text: Bytes) -> Result<Self, NotJson> {
-        check::one_value(&text).map_err(|offset| NotJson {
-            reason: format!("unexpected at byte {offset}"),
+        check::one_value(&text).map_err(|flaw| NotJson {
+            reason: flaw.to_string(),
         })?;
         let value = trimmed(&text);
         Ok(Self(if value.len() == text.len() {
