@@ -10,6 +10,7 @@ mod choice;
 mod completion;
 mod control;
 mod error;
+mod identity;
 mod lifecycle;
 mod listen;
 mod lists;
@@ -56,6 +57,7 @@ pub struct Gateway {
 struct Known {
     policy: Policy,
     servers: Labels,
+    identities: identity::Cache,
 }
 
 impl Known {
@@ -64,6 +66,7 @@ impl Known {
         Arc::new(Self {
             policy: Policy::new(servers.iter().map(AsRef::as_ref)),
             servers: servers.iter().map(named).collect(),
+            identities: identity::Cache::default(),
         })
     }
 }

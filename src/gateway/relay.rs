@@ -37,7 +37,9 @@ impl Gateway {
     ) -> Outcome {
         let route = chosen.route(subject);
         let (account, subject) = (route.account().clone(), route.subject().clone());
-        let permitted = match self.known().policy.permit(&account, &subject, route) {
+        let known = self.known();
+        let identity = known.identity(scope, &route);
+        let permitted = match known.policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
             Err(denied) => return error::denied(request.method(), &denied),
         };
@@ -45,7 +47,8 @@ impl Gateway {
             Ok(request) => request,
             Err(refused) => return refused,
         };
-        match self.upstream.forward(permitted, &request, events).await {
+        let forwarded = self.upstream.forward(permitted, &request, identity, events);
+        match forwarded.await {
             Ok(relayed) => self.returned(scope, &account, &request, relayed),
             Err(failure) => error::failed(request.method(), &failure),
         }

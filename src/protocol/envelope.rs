@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Edit, Json, Object, code};
+use super::object::Members;
+use super::outcome::Place;
+use super::scan::{each_member, means, skip_value};
+use super::{Edit, Json, Object, Splice, code};
 
 /// One JSON-RPC message.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub struct Envelope {
     id: Option<Json>,
     method: Option<Box<str>>,
     params: Option<Object>,
+    /// Where things are in a result that is an object.
+    result: Option<Place>,
 }
 
 /// What a message is, by the members it has (JSON-RPC 2.0, sections 4 and 5).
@@ -79,9 +84,14 @@ impl Envelope {
 
     /// The same for text that is already known to be JSON.
     pub fn of(json: &Json) -> Result<Self, Refused> {
-        let Some(object) = json.object() else {
+        if !json.is_object() {
             return Err(refuse(None, "a message is a JSON object"));
-        };
+        }
+        let Parts {
+            object,
+            params,
+            result,
+        } = Parts::of(json);
         let id = object.get("id");
         if let Some(key) = object.repeated(&READ) {
             return Err(refuse(None, &format!("the member `{key}` appears twice")));
@@ -99,19 +109,20 @@ impl Envelope {
                 .as_text()
                 .map(|text| text.into_owned().into_boxed_str())
         });
-        let mut params = None;
+        let mut read = None;
         if matches!(kind, Kind::Request | Kind::Notification) {
             if method.is_none() {
                 return Err(refuse(usable, "the member `method` must be a string"));
             }
-            params = read_params(&object).map_err(|why| refuse(usable, &why))?;
+            read = read_params(&object, params).map_err(|why| refuse(usable, &why))?;
         }
         Ok(Self {
             object,
             kind,
             id,
             method,
-            params,
+            params: read,
+            result: result.filter(|_| kind == Kind::Result),
         })
     }
 
@@ -138,6 +149,28 @@ impl Envelope {
     /// The result of a response.
     pub fn result(&self) -> Option<Json> {
         self.object.get("result")
+    }
+
+    /// The `resultType` of a result.
+    pub fn result_type(&self) -> Option<Json> {
+        let place = self.result.as_ref()?;
+        Some(self.json().part(place.kind.clone()?))
+    }
+
+    /// The response as its client gets it: under the client's own id, and a result says in its `_meta` who answered,
+    /// whatever the server says there. See [`Splice::identity`].
+    #[must_use]
+    pub fn answered(&self, id: &Json, identity: Option<&Json>) -> Json {
+        let (Some(identity), Some(place)) = (identity, &self.result) else {
+            return self.edited(&[Edit::Set("id", id.clone())]);
+        };
+        if place.has_meta {
+            let mut splice = Splice::id(id.clone()).identity(Some(identity.clone()));
+            return Json::spliced(splice.push(self.json().bytes()));
+        }
+        // A result has exactly one id.
+        let old = self.object.place("id").unwrap_or(0..0);
+        place.identified(self.json().bytes(), (old, id), identity)
     }
 
     /// The error of a response.
@@ -188,6 +221,7 @@ impl Envelope {
             id: None,
             method: Some(method.into()),
             params: params.object(),
+            result: None,
         }
     }
 
@@ -270,12 +304,50 @@ fn kind_of(object: &Object, has_id: bool) -> Result<Kind, &'static str> {
     }
 }
 
+/// A message, and what was found of its parameters and its result on the same way through its text.
+struct Parts {
+    object: Object,
+    params: Option<Members>,
+    result: Option<Place>,
+}
+
+impl Parts {
+    /// Those of a message that is an object.
+    fn of(json: &Json) -> Self {
+        let text = json.bytes();
+        let (mut members, mut params, mut result) = (Members::none(), None, None);
+        each_member(text, 0, |key, value| {
+            let written = text.get(key.clone()).unwrap_or_default();
+            let end = if text.get(value) != Some(&b'{') {
+                skip_value(text, value)
+            } else if means(written, "params") {
+                let (found, end) = Members::at(text, value);
+                params = Some(found);
+                end
+            } else if means(written, "result") {
+                let (found, end) = Place::of(text, value);
+                result = Some(found);
+                end
+            } else {
+                skip_value(text, value)
+            };
+            members.push(key, value..end);
+            end
+        });
+        Self {
+            object: Object::with(json.clone(), members),
+            params,
+            result,
+        }
+    }
+}
+
 /// The parameters, where there are any that can be read in one way only.
-fn read_params(object: &Object) -> Result<Option<Object>, String> {
+fn read_params(object: &Object, found: Option<Members>) -> Result<Option<Object>, String> {
     let Some(params) = object.get("params") else {
         return Ok(None);
     };
-    let Some(params) = params.object() else {
+    let (true, Some(found)) = (params.is_object(), found) else {
         // MCP has named parameters only; a null is what some clients write for none.
         return if params.is_null() {
             Ok(None)
@@ -283,6 +355,7 @@ fn read_params(object: &Object) -> Result<Option<Object>, String> {
             Err("`params` must be an object".to_owned())
         };
     };
+    let params = Object::with(params, found);
     match params.repeated(&READ_IN_PARAMS) {
         Some(key) => Err(format!("the member `{key}` of `params` appears twice")),
         None => Ok(Some(params)),

@@ -25,11 +25,8 @@ pub struct NotJson {
 impl Json {
     /// Checks the text: UTF-8 and exactly one JSON value.
     pub fn parse(text: Bytes) -> Result<Self, NotJson> {
-        let checked = std::str::from_utf8(&text).map_err(|e| NotJson {
-            reason: e.to_string(),
-        })?;
-        check::one_value(checked).map_err(|offset| NotJson {
-            reason: format!("unexpected at byte {offset}"),
+        check::one_value(&text).map_err(|flaw| NotJson {
+            reason: flaw.to_string(),
         })?;
         let value = trimmed(&text);
         Ok(Self(if value.len() == text.len() {
@@ -53,7 +50,10 @@ impl Json {
 
     /// `null`, `true`, `{}` and other literals of the code itself.
     pub(crate) fn literal(text: &'static str) -> Self {
-        debug_assert!(check::one_value(text).is_ok(), "a literal is JSON: {text}");
+        debug_assert!(
+            check::one_value(text.as_bytes()).is_ok(),
+            "a literal is JSON: {text}"
+        );
         Self(Bytes::from_static(text.as_bytes()))
     }
 
@@ -78,11 +78,14 @@ impl Json {
 
     /// Text that is JSON by construction: made from checked parts.
     pub(crate) fn composed(text: Vec<u8>) -> Self {
-        debug_assert!(
-            std::str::from_utf8(&text).is_ok_and(|text| check::one_value(text).is_ok()),
-            "composed text is JSON"
-        );
+        debug_assert!(check::one_value(&text).is_ok(), "composed text is JSON");
         Self(text.into())
+    }
+
+    /// What an edit made of a text that is JSON.
+    pub(super) fn spliced(text: Bytes) -> Self {
+        debug_assert!(check::one_value(&text).is_ok(), "spliced text is JSON");
+        Self(text)
     }
 
     /// The bytes.

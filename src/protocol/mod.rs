@@ -19,6 +19,7 @@ mod listing;
 mod log_level;
 pub mod meta;
 mod object;
+mod outcome;
 pub mod param_header;
 mod scan;
 mod seal;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Json;
-use super::scan::{skip_blank, skip_value, text_of};
+use super::scan::{each_member, means, skip_value, text_of};
 
 /// A JSON object and where its members are.
 #[derive(Clone)]
@@ -15,6 +15,9 @@ pub struct Object {
     /// Shared: objects are handed around more often than they are made.
     members: Arc<[Member]>,
 }
+
+/// The members that were found in an object, before it is cut out of its text. Places count from its beginning.
+pub(super) struct Members(Vec<Member>);
 
 #[derive(Clone)]
 struct Member {
@@ -28,6 +31,9 @@ struct Member {
 pub enum Edit<'a> {
     /// Replace the value in its place, or append the member.
     Set(&'a str, Json),
+    /// Replace the value by this object with changes of its own, in its place, or append the member. Long objects are
+    /// copied once that way, not once for each object around them.
+    Within(&'a str, &'a Object, &'a [Self]),
     /// Remove the member, if it is there.
     Remove(&'a str),
 }
@@ -35,8 +41,49 @@ pub enum Edit<'a> {
 impl Edit<'_> {
     fn key(&self) -> &str {
         match self {
-            Self::Set(key, _) | Self::Remove(key) => key,
+            Self::Set(key, _) | Self::Within(key, ..) | Self::Remove(key) => key,
         }
+    }
+
+    /// What it may add to a text at most.
+    fn growth(&self) -> usize {
+        match self {
+            Self::Set(key, value) => key.len() + value.bytes().len() + 6,
+            Self::Within(key, object, edits) => key.len() + object.size(edits) + 6,
+            Self::Remove(_) => 0,
+        }
+    }
+
+    /// Writes the new value.
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Set(_, value) => out.extend_from_slice(value.bytes()),
+            Self::Within(_, object, edits) => object.write(edits, out),
+            Self::Remove(_) => {}
+        }
+    }
+}
+
+impl Members {
+    /// Those of the object that begins at `at`, and where it ends.
+    pub(super) fn at(text: &[u8], at: usize) -> (Self, usize) {
+        let mut members = Self::none();
+        let end = each_member(text, at, |key, value| {
+            let end = skip_value(text, value);
+            members.push(key.start - at..key.end - at, value - at..end - at);
+            end
+        });
+        (members, end)
+    }
+
+    /// None yet.
+    pub(super) fn none() -> Self {
+        Self(Vec::with_capacity(8))
+    }
+
+    /// One more.
+    pub(super) fn push(&mut self, key: Range<usize>, value: Range<usize>) {
+        self.0.push(Member { key, value });
     }
 }
 
@@ -51,29 +98,15 @@ impl Object {
 
     /// Finds the members of what is known to be an object.
     pub(super) fn scan(text: Json) -> Self {
-        let bytes = text.bytes();
-        let mut members = Vec::with_capacity(8);
-        let mut at = skip_blank(bytes, 1);
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'"' => {
-                    let key_end = skip_value(bytes, at);
-                    let colon = skip_blank(bytes, key_end);
-                    let start = skip_blank(bytes, colon + 1);
-                    let end = skip_value(bytes, start);
-                    members.push(Member {
-                        key: at..key_end,
-                        value: start..end,
-                    });
-                    at = skip_blank(bytes, end);
-                }
-                b',' => at = skip_blank(bytes, at + 1),
-                _ => break,
-            }
-        }
+        let (members, _) = Members::at(text.bytes(), 0);
+        Self::with(text, members)
+    }
+
+    /// The same where the members are found already.
+    pub(super) fn with(text: Json, members: Members) -> Self {
         Self {
             text,
-            members: members.into(),
+            members: members.0.into(),
         }
     }
 
@@ -84,11 +117,14 @@ impl Object {
 
     /// The value of a member; the last one where a server repeats a key, as most parsers have it.
     pub fn get(&self, key: &str) -> Option<Json> {
-        self.members
-            .iter()
-            .rev()
-            .find(|member| self.is(member, key))
-            .map(|member| self.text.part(member.value.clone()))
+        Some(self.text.part(self.place(key)?))
+    }
+
+    /// Where the value of a member is in the object's text.
+    pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
+        let mut members = self.members.iter().rev();
+        let found = members.find(|member| self.is(member, key))?;
+        Some(found.value.clone())
     }
 
     /// Whether there is such a member.
@@ -115,60 +151,69 @@ impl Object {
         })
     }
 
-    /// The first of `keys` that the object has twice: two parsers may pick different ones.
+    /// One of `keys` that the object has twice: two parsers may pick different ones.
     pub fn repeated<'k>(&self, keys: &[&'k str]) -> Option<&'k str> {
-        keys.iter()
-            .find(|key| {
-                self.members
-                    .iter()
-                    .filter(|member| self.is(member, key))
-                    .count()
-                    > 1
-            })
-            .copied()
+        // One bit for each key that was seen; there are few of them.
+        let mut seen = 0_u32;
+        for member in &*self.members {
+            let written = self.raw(&member.key).unwrap_or_default();
+            let found = keys.iter().position(|key| means(written, key));
+            let Some((bit, key)) = found.and_then(|at| Some((1 << at, keys.get(at)?))) else {
+                continue;
+            };
+            if seen & bit != 0 {
+                return Some(key);
+            }
+            seen |= bit;
+        }
+        None
     }
 
     /// The object with some members changed: kept ones stay as they were written and where they were, new ones come
     /// last.
     #[must_use]
     pub fn edited(&self, edits: &[Edit<'_>]) -> Json {
-        let extra: usize = edits
-            .iter()
-            .map(|edit| {
-                if let Edit::Set(key, value) = edit {
-                    key.len() + value.bytes().len() + 6
-                } else {
-                    0
-                }
-            })
-            .sum();
-        let mut out = Vec::with_capacity(self.text.bytes().len() + extra);
+        let mut out = Vec::with_capacity(self.size(edits));
+        self.write(edits, &mut out);
+        Json::composed(out)
+    }
+
+    /// How long it may be with these changes.
+    fn size(&self, edits: &[Edit<'_>]) -> usize {
+        let replaced = |edit: &Edit<'_>| match edit {
+            // Its old value is about as long as the new one, and is not written.
+            Edit::Within(key, ..) => self.place(key).map_or(0, |place| place.len()),
+            Edit::Set(..) | Edit::Remove(_) => 0,
+        };
+        let growth = edits.iter().map(Edit::growth).sum::<usize>();
+        (self.text.bytes().len() + growth).saturating_sub(edits.iter().map(replaced).sum::<usize>())
+    }
+
+    fn write(&self, edits: &[Edit<'_>], out: &mut Vec<u8>) {
         out.push(b'{');
+        let mut wrote = false;
         for member in &*self.members {
             let edit = edits.iter().find(|edit| self.is(member, edit.key()));
-            let value = match edit {
-                Some(Edit::Remove(_)) => continue,
-                Some(Edit::Set(_, value)) => Some(&value.bytes()[..]),
-                None => self.raw(&member.value),
-            };
-            comma(&mut out);
+            if let Some(Edit::Remove(_)) = edit {
+                continue;
+            }
+            comma(&mut wrote, out);
             out.extend_from_slice(self.raw(&member.key).unwrap_or_default());
             out.push(b':');
-            out.extend_from_slice(value.unwrap_or_default());
+            match edit {
+                Some(edit) => edit.write(out),
+                None => out.extend_from_slice(self.raw(&member.value).unwrap_or_default()),
+            }
         }
         for edit in edits {
-            let Edit::Set(key, value) = edit else {
-                continue;
-            };
-            if !self.has(key) {
-                comma(&mut out);
-                out.extend_from_slice(Json::string(key).bytes());
+            if !matches!(edit, Edit::Remove(_)) && !self.has(edit.key()) {
+                comma(&mut wrote, out);
+                out.extend_from_slice(Json::string(edit.key()).bytes());
                 out.push(b':');
-                out.extend_from_slice(value.bytes());
+                edit.write(out);
             }
         }
         out.push(b'}');
-        Json::composed(out)
     }
 
     fn raw(&self, range: &Range<usize>) -> Option<&[u8]> {
@@ -176,19 +221,8 @@ impl Object {
     }
 
     fn is(&self, member: &Member, key: &str) -> bool {
-        let Some([b'"', written @ .., b'"']) = self.raw(&member.key) else {
-            return false;
-        };
-        if written.len() == key.len() {
-            return written == key.as_bytes();
-        }
-        // An escaped spelling is longer than what it means.
-        written.len() > key.len()
-            && memchr::memchr(b'\\', written).is_some()
-            && self
-                .raw(&member.key)
-                .and_then(text_of)
-                .is_some_and(|text| text == key)
+        self.raw(&member.key)
+            .is_some_and(|written| means(written, key))
     }
 }
 
@@ -203,8 +237,8 @@ impl fmt::Debug for Object {
     }
 }
 
-fn comma(out: &mut Vec<u8>) {
-    if out.len() > 1 {
+fn comma(wrote: &mut bool, out: &mut Vec<u8>) {
+    if std::mem::replace(wrote, true) {
         out.push(b',');
     }
 }
@@ -235,6 +269,20 @@ mod tests {
             r#"{"b":"new","a":[1e2, "]}\"" ],"nul\u006c":null,"last":true}"#
         );
         assert!(object.get("null").unwrap().is_null());
+    }
+
+    #[test]
+    fn an_edit_within_an_edit_is_the_same_as_one_after_the_other() {
+        let object = json(r#"{"a":1.0,"in":{"x":[1e2],"y":"z"},"b":{}}"#)
+            .object()
+            .unwrap();
+        let inner = object.object("in").unwrap();
+        let edits = [Edit::Set("x", Json::literal("7")), Edit::Remove("y")];
+        for key in ["in", "b", "new"] {
+            let once = object.edited(&[Edit::Within(key, &inner, &edits), Edit::Remove("a")]);
+            let twice = [Edit::Set(key, inner.edited(&edits)), Edit::Remove("a")];
+            assert_eq!(once, object.edited(&twice), "{key}");
+        }
     }
 
     #[test]

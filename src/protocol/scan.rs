@@ -48,15 +48,64 @@ pub(super) fn skip_value(text: &[u8], at: usize) -> usize {
 }
 
 fn skip_string(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
+    closing_quote(text, start + 1).map_or(text.len(), |quote| quote + 1)
+}
+
+/// The quote that ends the string in which `from` is, at a byte that is not escaped itself.
+///
+/// Only quotes are looked for: prose and code have many more escapes than escaped quotes.
+pub(super) fn closing_quote(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
     loop {
-        let rest = text.get(at..).unwrap_or_default();
-        match memchr::memchr2(b'"', b'\\', rest) {
-            None => return text.len(),
-            Some(found) if rest.get(found) == Some(&b'"') => return at + found + 1,
-            Some(found) => at += found + 2,
+        let quote = at + memchr::memchr(b'"', text.get(at..)?)?;
+        if !ends_in_escape(text.get(from..quote)?) {
+            return Some(quote);
+        }
+        at = quote + 1;
+    }
+}
+
+/// Whether what follows this part of a string is escaped.
+pub(super) fn ends_in_escape(text: &[u8]) -> bool {
+    let backslashes = text.iter().rev().take_while(|byte| **byte == b'\\');
+    backslashes.count() % 2 == 1
+}
+
+/// Goes through the members of the object that begins at `at` and gives where it ends. `end_of` is told where each key
+/// is, with its quotes, and where its value begins; it says where the value ends, mostly by [`skip_value`].
+pub(super) fn each_member(
+    text: &[u8],
+    at: usize,
+    mut end_of: impl FnMut(Range<usize>, usize) -> usize,
+) -> usize {
+    let mut at = skip_blank(text, at + 1);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                let key_end = skip_string(text, at);
+                let colon = skip_blank(text, key_end);
+                let value = skip_blank(text, colon + 1);
+                at = skip_blank(text, end_of(at..key_end, value));
+            }
+            b',' => at = skip_blank(text, at + 1),
+            _ => break,
         }
     }
+    (at + 1).min(text.len())
+}
+
+/// Whether a key, as it is written with its quotes, means `key`.
+pub(super) fn means(written: &[u8], key: &str) -> bool {
+    let Some(inner) = written.get(1..written.len().saturating_sub(1)) else {
+        return false;
+    };
+    if inner.len() == key.len() {
+        return inner == key.as_bytes();
+    }
+    // An escaped spelling is longer than what it means.
+    inner.len() > key.len()
+        && memchr::memchr(b'\\', inner).is_some()
+        && text_of(written).is_some_and(|text| text == key)
 }
 
 fn skip_nested(text: &[u8], start: usize) -> usize {

@@ -37,12 +37,13 @@ impl Account {
         self: &Arc<Self>,
         route: &Route,
         request: &Request,
+        identity: Option<Json>,
         events: &Events,
     ) -> Result<Relayed, Failure> {
-        match self.once(route, request, events).await {
+        match self.once(route, request, identity.as_ref(), events).await {
             Err((failure, true)) => {
                 tracing::debug!("{failure}; it was not run and is sent on a new connection");
-                let second = self.once(route, request, events).await;
+                let second = self.once(route, request, identity.as_ref(), events).await;
                 second.map_err(|(failure, _)| failure)
             }
             Err((failure, false)) => Err(failure),
@@ -55,11 +56,13 @@ impl Account {
         self: &Arc<Self>,
         route: &Route,
         request: &Request,
+        identity: Option<&Json>,
         events: &Events,
     ) -> Result<Relayed, (Failure, bool)> {
         let slot = self.slot_for(&request.client);
         let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
-        let outgoing = self.outgoing(&used, route, request);
+        let mut outgoing = self.outgoing(&used, route, request);
+        outgoing.identity = identity.cloned();
         let running = self.run(&used, &request.client);
         let era = used.facts.revision.era();
         let exchange = used

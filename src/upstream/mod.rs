@@ -60,7 +60,7 @@ pub use self::failure::Failure;
 use crate::binding::Route;
 use crate::model::{AccountId, Settings};
 use crate::policy::Permitted;
-use crate::protocol::{ClientFacts, Envelope, Events, Listing, Relayed, Request};
+use crate::protocol::{ClientFacts, Envelope, Events, Json, Listing, Relayed, Request};
 use crate::store::{EraRecord, ListingRecord, Store};
 
 /// Connections made at once at the start: enough that one slow server holds up none, few enough that a laptop does not
@@ -169,8 +169,9 @@ impl Upstream {
         )
     }
 
-    /// Sends a permitted request to its server and gives the response. Events go to `events` in their order, before it.
-    /// Dropping the future cancels the request at the server.
+    /// Sends a permitted request to its server and gives the response, whose result says `identity` in its `_meta` if
+    /// there is one. Events go to `events` in their order, before it. Dropping the future cancels the request at the
+    /// server.
     ///
     /// # Errors
     /// Why there is no response, and whether the server may have seen the request.
@@ -178,11 +179,12 @@ impl Upstream {
         &self,
         call: Permitted<Route>,
         request: &Request,
+        identity: Option<Json>,
         events: &Events,
     ) -> Result<Relayed, Failure> {
         let route = call.get();
         let account = self.account(route.account())?;
-        Box::pin(account.forward(route, request, events)).await
+        Box::pin(account.forward(route, request, identity, events)).await
     }
 
     /// Passes a client's notification on to the connection that its calls take.

@@ -17,6 +17,8 @@ pub(crate) struct Outgoing {
     pub(crate) text: Json,
     /// What the response's id becomes.
     pub(crate) client_id: Json,
+    /// What the result's `_meta` says of who answered; `None` where it says nothing, as for requests of Janus's own.
+    pub(crate) identity: Option<Json>,
     /// What `progressToken` becomes in progress notifications; `None` if the client asked for none.
     pub(crate) token: Option<Json>,
     /// `Mcp-Method`.
@@ -39,12 +41,13 @@ impl Outgoing {
         edits.extend(new_meta.map(|meta| Edit::Set("_meta", meta)));
         let mut envelope = vec![Edit::Set("id", Json::of(&id))];
         if !edits.is_empty() {
-            envelope.push(Edit::Set("params", params.edited(&edits)));
+            envelope.push(Edit::Within("params", &params, &edits));
         }
         Self {
             id,
             text: request.message.edited(&envelope).on_one_line(),
             client_id: request.id(),
+            identity: None,
             token,
             method: request.method().to_owned(),
             name,
@@ -63,6 +66,7 @@ impl Outgoing {
             id,
             text: Envelope::request_text(&wire_id, method, params.as_ref()).on_one_line(),
             client_id: wire_id,
+            identity: None,
             token: None,
             method: method.to_owned(),
             name: None,

@@ -87,7 +87,7 @@ impl Dispatcher {
             return;
         };
         let relayed = Relayed {
-            body: Body::Whole(message.edited(&[Edit::Set("id", pending.client_id.clone())])),
+            body: Body::Whole(message.answered(&pending.client_id, pending.identity.as_ref())),
             era: pending.era,
             completion: completion(message, pending.era),
         };
@@ -243,10 +243,7 @@ fn completion(message: &Envelope, era: Era) -> Completion {
         // The code of an error that has none is what JSON-RPC calls an internal one.
         return Completion::Error(message.error_code().unwrap_or(code::INTERNAL_ERROR));
     }
-    let kind = message
-        .result()
-        .filter(|_| era == Era::Modern)
-        .and_then(|result| result.object()?.get("resultType"));
+    let kind = message.result_type().filter(|_| era == Era::Modern);
     match kind.as_ref().map(Json::as_text) {
         None => Completion::Complete,
         Some(Some(kind)) if kind == "complete" => Completion::Complete,

@@ -151,6 +151,7 @@ impl Leg {
         let (ending, ended) = oneshot::channel();
         let pending = Pending {
             client_id: outgoing.client_id.clone(),
+            identity: outgoing.identity.clone(),
             token: outgoing.token.clone(),
             era,
             client: client.cloned(),

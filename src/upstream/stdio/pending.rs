@@ -30,6 +30,8 @@ pub(super) type Ending = Result<Relayed, Failure>;
 pub(super) struct Pending {
     /// What the response's id becomes.
     pub(super) client_id: Json,
+    /// What the result's `_meta` says of who answered.
+    pub(super) identity: Option<Json>,
     /// What the token of its progress becomes; `None` if the client asked for none.
     pub(super) token: Option<Json>,
     /// The era its server speaks.
@@ -288,6 +290,7 @@ mod tests {
         let (ending, ended) = oneshot::channel();
         let pending = Pending {
             client_id: Json::of(&1),
+            identity: None,
             token: None,
             era: Era::Legacy,
             client: None,

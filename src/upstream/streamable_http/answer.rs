@@ -87,25 +87,22 @@ impl Call<'_> {
             }
             (_, Era::Legacy) => Completion::Complete,
             (_, Era::Modern) => {
-                let result = message.result().and_then(|result| result.object());
-                let kind = result.and_then(|result| result.text("resultType"));
+                let kind = message.result_type();
+                let kind = kind.as_ref().and_then(Json::as_text);
                 completion(kind.as_deref().map(str::as_bytes))
             }
         };
-        let mut edits = Vec::new();
-        if message.id() != Some(&self.outgoing.client_id) {
-            edits.push(Edit::Set("id", self.outgoing.client_id.clone()));
-        }
-        if self.outgoing.is_listen()
+        let (id, identity) = (&self.outgoing.client_id, self.outgoing.identity.as_ref());
+        let text = if self.outgoing.is_listen()
             && let Some(result) = message.result()
             && let Some(result) = self.resubscribed(&result)
+            && let Ok(message) = Envelope::of(&message.edited(&[Edit::Set("result", result)]))
         {
-            edits.push(Edit::Set("result", result));
-        }
-        let text = if edits.is_empty() {
+            message.answered(id, identity)
+        } else if identity.is_none() && message.id() == Some(id) {
             message.json().clone()
         } else {
-            message.edited(&edits)
+            message.answered(id, identity)
         };
         Relayed {
             body: Body::Whole(text.on_one_line()),

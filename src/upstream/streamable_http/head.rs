@@ -25,21 +25,34 @@ fn members(text: &[u8], at: usize) -> Members<'_> {
     let start = blank(text, at);
     Members {
         text,
-        next: (text.get(start) == Some(&b'{')).then_some(start + 1),
+        next: (text.get(start) == Some(&b'{')).then_some(Next::Key(start + 1)),
     }
 }
 
 struct Members<'a> {
     text: &'a [u8],
     /// Where the next key is looked for; `None` at the end of what can be seen.
-    next: Option<usize>,
+    next: Option<Next>,
+}
+
+#[derive(Clone, Copy)]
+enum Next {
+    /// From there on.
+    Key(usize),
+    /// After the value that begins there. Whether it ends within the prefix matters only to whoever asks for another
+    /// member: the value of interest is the long one.
+    Value(usize),
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (&'a [u8], usize);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut at = blank(self.text, self.next.take()?);
+        let from = match self.next.take()? {
+            Next::Key(at) => at,
+            Next::Value(at) => skip(self.text, at)?,
+        };
+        let mut at = blank(self.text, from);
         if self.text.get(at) == Some(&b',') {
             at = blank(self.text, at + 1);
         }
@@ -53,8 +66,7 @@ impl<'a> Iterator for Members<'a> {
             return None;
         }
         let value = blank(self.text, colon + 1);
-        // Whether the value ends within the prefix matters only to whoever asks for another member.
-        self.next = skip(self.text, value);
+        self.next = Some(Next::Value(value));
         Some((key, value))
     }
 }

@@ -1,4 +1,5 @@
-//! A long result on its way through: the client's id goes in, line breaks become blanks, nothing is collected.
+//! A long result on its way through: the client's id and who answered go in, line breaks become blanks, nothing is
+//! collected.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -40,7 +41,8 @@ fn stream(call: &Call<'_>, head: Bytes, rest: Rest) -> BodyStream {
     let long = Long {
         head: Some(head),
         rest,
-        splice: Splice::id(call.outgoing.client_id.clone()),
+        splice: Splice::id(call.outgoing.client_id.clone())
+            .identity(call.outgoing.identity.clone()),
         timeout: call.leg.timeout,
         in_flight: InFlight::new(call.leg),
     };

@@ -132,7 +132,10 @@ impl Rig {
         let permitted = Policy::new([&self.server])
             .permit(&self.account, &subject, route)
             .unwrap();
-        self.upstream.forward(permitted, &request, events).await
+        let identity = Json::of(&serde_json::json!({"account": "a"}));
+        self.upstream
+            .forward(permitted, &request, Some(identity), events)
+            .await
     }
 
     fn tools(&self) -> Vec<String> {

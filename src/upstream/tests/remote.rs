@@ -208,5 +208,8 @@ async fn a_server_that_changed_its_era_is_asked_again() {
         ok(call, &json!({"content": []}));
     };
     let (called, ()) = tokio::join!(rig.call("a", "t"), script);
-    assert_eq!(value(called)["result"], json!({"content": []}));
+    assert_eq!(
+        value(called)["result"],
+        json!({"content": [], "_meta": {"dev.janus/identity": {"account": "a"}}})
+    );
 }

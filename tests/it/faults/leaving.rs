@@ -16,7 +16,14 @@ fn step(number: u32) -> Value {
 }
 
 fn released() -> Value {
-    json!({ "jsonrpc": "2.0", "id": "call", "result": { "content": [{ "type": "text", "text": "released" }] } })
+    let identity = json!({
+        "profile": "default", "server": "good", "account": "default",
+        "label": null, "verified_as": null, "resolved_from": "path",
+    });
+    json!({ "jsonrpc": "2.0", "id": "call", "result": {
+        "content": [{ "type": "text", "text": "released" }],
+        "_meta": { "dev.janus/identity": identity },
+    } })
 }
 
 async fn rest(door: &Http, session: &str, last: &str) -> Vec<Value> {

@@ -33,7 +33,7 @@ pub(super) fn request(case: &Case, sent: &Values, received: &Values, sides: Side
     };
     let text = case.render(&case.request, &values);
     let mut message = Members::of(&text);
-    if !sent.prefix.is_empty() {
+    if !sent.prefix.is_empty() || case.request.contains("resources/read") {
         message.change("params", |params| {
             // A name that lost its prefix is Janus's to spell.
             if let Some(name) = params.get("name").and_then(decoded) {
@@ -70,7 +70,7 @@ pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> Str
             let text = case.render(text, sent);
             let message = Members::of(&text);
             if message.get("result").is_some() {
-                response(case, message, sides)
+                response(case, message, sent, sides)
             } else {
                 text
             }
@@ -78,8 +78,9 @@ pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> Str
     }
 }
 
-/// Only the members of one era come and go, and what the other era has no form for.
-pub(super) fn response(case: &Case, mut message: Members, sides: Sides) -> String {
+/// Only the members of one era come and go, what the other era has no form for, and who answered.
+pub(super) fn response(case: &Case, message: Members, sent: &Values, sides: Sides) -> String {
+    let mut message = identified(case, message, sent);
     match (sides.server, sides.client) {
         (Era::Legacy, Era::Modern) => message.change("result", |result| {
             for key in &MODERN_RESULT {
@@ -104,4 +105,30 @@ pub(super) fn response(case: &Case, mut message: Members, sides: Sides) -> Strin
         _ => {}
     }
     message.text()
+}
+
+/// A result that is an object says in its `_meta` who answered, and the server has no say in it.
+fn identified(case: &Case, mut message: Members, sent: &Values) -> Members {
+    // A resource is found by its address, a tool by the account that is left to choose.
+    let from = if sent.prefix.is_empty() || case.request.contains("resources/read") {
+        "path"
+    } else {
+        "only_account"
+    };
+    let identity = format!(
+        r#"{{"profile":"default","server":"raw","account":"default","label":null,"verified_as":null,"resolved_from":"{from}"}}"#
+    );
+    let about = |meta: &str| {
+        let mut meta = Members::try_of(meta).unwrap_or_default();
+        meta.remove("dev.janus/identity");
+        meta.set("dev.janus/identity", &identity);
+        meta.text()
+    };
+    if let Some(mut result) = message.get("result").and_then(Members::try_of) {
+        if !result.change_each("_meta", about) {
+            result.set("_meta", &about("{}"));
+        }
+        message.set("result", &result.text());
+    }
+    message
 }

@@ -30,7 +30,7 @@ pub(super) async fn shown(
     } else {
         let own = Members::of(r#"{"method":"tools/list"}"#);
         let own = own_answer(sides.server, &own, &sent.id, cases.into_iter());
-        expect::response(&list, Members::of(&own), sides)
+        expect::response(&list, Members::of(&own), &sent, sides)
     };
     same("the tools", &expected, shown)
 }

@@ -118,6 +118,25 @@ pub(super) fn all() -> Vec<Case> {
             r#"{"_meta":{"vendor/x":1.0,"io.modelcontextprotocol/related-task":{"taskId":"1"},"io.modelcontextprotocol/unknown":[],"progressToken":"p","dev.janus/x":null},"content":[]}"#,
         ),
         Case::result(
+            "result-identity",
+            r#"{"_meta":{"x":1.0,"dev.janus\/identity":{"account":"another"},"y":null,"dev.janus/\u0069dentity":2},"content":[{"_meta":{"dev.janus/identity":3}}],"structuredContent":{"_meta":{"dev.janus/identity":4}}}"#,
+        ),
+        Case::result(
+            "result-identity-twice",
+            r#"{"_meta":{"dev.janus/identity":1,"x":1e2},"content":[],"_met\u0061":{"dev.janus/identity":{}},"n":-0}"#,
+        ),
+        Case::result(
+            "result-meta-list",
+            r#"{"content":[],"_meta":[{"dev.janus/identity":1}],"x":1.0}"#,
+        ),
+        Case::result(
+            "result-long-identity",
+            &format!(
+                "{{\"content\":[{{\"text\":{}}}],\"_met\\u0061\":{{\"a\":1.0,\"dev.janus/identity\":{{}}}},\"x\":1.0}}",
+                long()
+            ),
+        ),
+        Case::result(
             "result-structured-list",
             r#"{"structuredContent":[1.0,null,{"a":1e2}],"content":[]}"#,
         ),

@@ -54,6 +54,16 @@ impl Members {
         self.set(key, &inner.text());
     }
 
+    /// Changes every value of a key; whether there was one.
+    pub(super) fn change_each(&mut self, key: &str, change: impl Fn(&str) -> String) -> bool {
+        let mut found = false;
+        for (_, value) in self.0.iter_mut().filter(|(written, _)| is(written, key)) {
+            *value = change(value);
+            found = true;
+        }
+        found
+    }
+
     pub(super) fn text(&self) -> String {
         let members: Vec<String> = self.0.iter().map(|(k, v)| format!("{k}:{v}")).collect();
         format!("{{{}}}", members.join(","))

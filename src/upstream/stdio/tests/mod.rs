@@ -97,6 +97,7 @@ fn request(leg: &Leg, method: &str, params: &str) -> Outgoing {
         id,
         text: Envelope::request_text(&Json::of(&id), method, Some(&json(params))),
         client_id: Json::string("mine"),
+        identity: None,
         token: Some(Json::string("token")),
         method: method.to_owned(),
         name: None,

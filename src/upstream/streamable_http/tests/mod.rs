@@ -81,6 +81,7 @@ fn call(method: &str) -> Outgoing {
         id: 9,
         text: Envelope::request_text(&Json::of(&9), method, None),
         client_id: Json::string("mine"),
+        identity: None,
         token: Some(Json::string("token")),
         method: method.to_owned(),
         name: Some("grüße".to_owned()),

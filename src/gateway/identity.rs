@@ -1,0 +1,69 @@
+//! Whose identity answered, as every routed result says it in its `_meta`.
+//!
+//! Invariant: under one configuration the text depends on the profile, the account and how it was chosen alone, so it is
+//! composed once for each of these and shared by all calls.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+
+use crate::binding::{ResolvedFrom, Route, Scope};
+use crate::model::{AccountId, ProfileName, Subject};
+use crate::protocol::Json;
+
+use super::Known;
+
+/// The texts composed so far. There are as many as profiles times accounts times rules at most.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Mutex<BTreeMap<AccountId, Vec<Composed>>>);
+
+#[derive(Debug)]
+struct Composed {
+    profile: ProfileName,
+    from: ResolvedFrom,
+    text: Json,
+}
+
+impl Known {
+    /// Who answers what goes this way. `None` for a log level: the answer to it is an empty object and nothing else, which
+    /// the conformance suite insists on.
+    pub(super) fn identity(&self, scope: &Scope, route: &Route) -> Option<Json> {
+        if matches!(route.subject(), Subject::Method(method) if method == "logging/setLevel") {
+            return None;
+        }
+        let (account, from) = (route.account(), route.from());
+        let mut cache = self
+            .identities
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = cache.get(account).and_then(|texts| {
+            let mut texts = texts.iter();
+            texts.find(|known| known.from == from && known.profile == *scope.profile())
+        });
+        if let Some(known) = known {
+            return Some(known.text.clone());
+        }
+        let text = self.composed(scope.profile(), account, from);
+        cache.entry(account.clone()).or_default().push(Composed {
+            profile: scope.profile().clone(),
+            from,
+            text: text.clone(),
+        });
+        Some(text)
+    }
+
+    fn composed(&self, profile: &ProfileName, account: &AccountId, from: ResolvedFrom) -> Json {
+        let server = self.servers.get(account.server());
+        let configured = server.and_then(|server| server.account(account.account()));
+        Json::of(&json!({
+            "profile": profile.as_str(),
+            "server": account.server().as_str(),
+            "account": account.account().as_str(),
+            "label": configured.and_then(|account| account.label.as_deref()),
+            "verified_as": null,
+            "resolved_from": from.word(),
+        }))
+    }
+}
