@@ -33,12 +33,22 @@
 //! - `gateway` knows no HTTP; `downstream` chooses no account; only `config` reads the environment.
 //! - Nothing a client sees comes out of a `HashMap`.
 //! - A session id is never a caller: it finds what was said before, and only for whoever said it.
+//! - No failed, missing or unknown choice becomes another account: a call goes out as the account that the rules give,
+//!   or not at all.
+//! - No list depends on what was called or chosen before.
 //!
 //! # Why
 //!
 //! *Loopback only, and one user.* Without keys, any program of this user acts as this user; the kernel says whose a
 //! connection is, and nobody else's is served. Host and Origin are checked on every request, because a web page can
 //! make this user's browser send requests to loopback.
+//!
+//! *Scope by people, choice by the model.* Keys, directories, paths and the configuration decide what a request may reach
+//! (five rules, [`binding::Binding`]); inside that, a call may say which account it means (nine rules,
+//! [`binding::Scope::choose`]). A text that a model reads can change the second and never the first.
+//!
+//! *A session is no identity.* Whoever learns a session's id would be somebody else; so a session is found only by a
+//! request that comes the way it was opened: the same key, directory, path and headers.
 //!
 //! *One thread for the data path.* A call costs a few ten thousand instructions; handing it between threads costs
 //! more than a second core brings.

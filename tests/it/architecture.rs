@@ -13,6 +13,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
+            "account",
+            "authn",
             "binding",
             "downstream",
             "gateway",
@@ -21,19 +23,23 @@ const TABLE: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    // `Change` passes through: what happened behind Janus is told to sessions.
+    // `Change` passes through: what happened behind Janus is told to sessions. The control API answers for people what
+    // `account` and `binding` know, and hands out the keys of `authn`; sessions are kept in the store.
     (
         "downstream",
         &[
-            "authn", "binding", "gateway", "model", "protocol", "upstream",
+            "account", "authn", "binding", "gateway", "model", "protocol", "store", "upstream",
         ],
     ),
+    // A choice that a tool makes has a holder, which is the store's word.
     (
         "gateway",
         &[
-            "binding", "catalog", "model", "policy", "protocol", "upstream",
+            "account", "binding", "catalog", "model", "policy", "protocol", "store", "upstream",
         ],
     ),
+    // What is chosen counts in a scope, and only the resolver says what that is; how accounts stand, `upstream` knows.
+    ("account", &["binding", "model", "store", "upstream"]),
     // Two arrows for a type alone: a `Permitted<Route>` is what it forwards. What it learns of servers (their era, their
     // lists) outlives a restart; it alone knows what that means, so it keeps it itself.
     (

@@ -13,7 +13,7 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 #[test]
-fn the_check_calls_both_servers_and_leaves_nothing_behind() {
+fn the_check_shows_two_identities_of_one_server_and_leaves_nothing_behind() {
     let home = Home::new("");
     let ended = home.run(&["demo", "--check"]);
     assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""));
@@ -23,24 +23,45 @@ fn the_check_calls_both_servers_and_leaves_nothing_behind() {
         "{first}"
     );
     insta::assert_snapshot!(rest, @r#"
-      notes  a process that speaks on its standard input and output
-      dice   a web server that speaks Streamable HTTP
+      notes/alice  a process of her own, on its standard input and output
+      notes/bob    another process of the same program
+      dice         a web server that speaks Streamable HTTP
 
-    A client sees one list of 4 tools:
-      notes__add_note    Write a note down.
-      notes__list_notes  Read all notes.
-      dice__choose       Choose one of several things.
-      dice__roll         Roll dice and add them up.
+    A client sees one list of 8 tools, whatever the number of accounts:
+      janus_whoami         As whom calls act now: the profile, and for each server the account and why it is this one.
+      janus_list_accounts  The accounts in reach, which one is active at each server, and whether it is ready.
+      janus_use_account    Choose the account that calls to its server use from now on. For one call alone, pass janus_account in that call instead.
+      janus_with_account   Call a tool as a certain account; without `tool`, list that account's tools. For tools that take no janus_account.
+      notes__add_note      Write a note down.
+      notes__list_notes    Read all notes.
+      dice__choose         Choose one of several things.
+      dice__roll           Roll dice and add them up.
 
-    Calls through Janus:
-      notes__add_note text="Janus was here"
-        Noted. That is note 1.
-      notes__list_notes
-        1. Janus was here
-      dice__roll count=2 sides=6 seed=7
+    What it does with them, in one session:
+      as Alice: the call says whom it means
+        $ notes__add_note text="call Carol" janus_account="alice"
+        Noted. alice has 1 note.
+      the same tool as Bob, who has a process and notes of his own
+        $ notes__list_notes janus_account="bob"
+        bob has no notes.
+      without a word nothing is guessed
+        $ notes__list_notes
+        notes has several accounts here: alice, bob. Nothing was sent. Call again with "janus_account" set to one of them; if it is not clear which, ask the person.
+      a switch: this session is Alice from now on
+        $ janus_use_account account="notes/alice"
+        {"active":{"notes":"alice"},"was":{"notes":null},"scope":"session"}
+      so the call needs no word any more
+        $ notes__list_notes
+        alice has 1 note:
+        1. call Carol
+      a server with one account is simply used
+        $ dice__roll count=2 sides=6 seed=7
         3 + 1 = 4
+      a crossing: another client, at /mcp/bob, asks to be Alice
+        $ notes__list_notes janus_account="alice"
+        notes has no account "alice" here; there are: bob. Nothing was sent. No other account was used instead.
 
-    ok: both servers answered through Janus
+    ok: one endpoint, two identities of one server, and nobody was mistaken for the other
     "#);
     assert!(is_empty(&home.path().join("run")));
     assert!(is_empty(&home.path().join("state")));
@@ -51,7 +72,7 @@ fn the_document_names_what_happened() {
     let ended = Home::new("").run(&["demo", "--check", "--json"]);
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(document["schema"], "janus/demo/1");
-    assert_eq!(document["tools"].as_array().unwrap().len(), 4);
+    assert_eq!(document["tools"].as_array().unwrap().len(), 8);
     assert_eq!(document["calls"][0]["tool"], "notes__add_note");
     let url = document["url"].as_str().unwrap();
     let connect = format!("claude mcp add --scope user --transport http janus {url}");
