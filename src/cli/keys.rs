@@ -19,7 +19,8 @@ pub(super) enum Verb {
     /// List the clients, their keys and when those were used.
     #[command(alias = "ls")]
     List,
-    /// Make an access key for a client; one that is new is added to the configuration.
+    /// Make an access key for a client; one that is new is added to the configuration. With --profile its keys are tied to
+    /// that profile.
     Add(Add),
     /// Make a new key for a client and end the ones it has.
     Rotate {
@@ -40,9 +41,6 @@ pub(super) enum Verb {
 pub(super) struct Add {
     /// What to call it: a-z, 0-9, - and _.
     name: String,
-    /// Tie its key to this profile; again for several.
-    #[arg(long = "tie", value_name = "PROFILE")]
-    profiles: Vec<String>,
     /// Refuse its keys from this day on: 2027-03-01.
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
@@ -87,6 +85,8 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
 impl Add {
     fn run(&self, control: &Control, context: &Context) -> Result<(), Failure> {
         let name = legal(&self.name)?;
+        // Only what is said here: a variable of the surroundings ties no key.
+        let tied = context.global.profile.clone();
         // Nothing is written for a daemon that could not take it over.
         let before = control.get("/clients")?;
         let known = before["clients"].as_array().into_iter().flatten();
@@ -94,12 +94,8 @@ impl Add {
             .into_iter()
             .any(|client| client["client"] == self.name.as_str())
         {
-            let profiles: Result<Vec<ProfileName>, Failure> = self
-                .profiles
-                .iter()
-                .map(|profile| ProfileName::new(profile).map_err(bad_name))
-                .collect();
-            let profiles = profiles?;
+            let tied = tied.as_deref().map(ProfileName::new).transpose();
+            let profiles: Vec<ProfileName> = tied.map_err(bad_name)?.into_iter().collect();
             let change =
                 |text: &str| edit::add_client(text, &name, &profiles, self.expires.as_deref());
             if before["keys_required"] != true {
@@ -107,7 +103,7 @@ impl Add {
             }
             rewrite(context, self.yes, change)?;
             control.post("/reload", &json!({}))?;
-        } else if !self.profiles.is_empty() || self.expires.is_some() {
+        } else if tied.is_some() || self.expires.is_some() {
             let said = format!(
                 "`{}` is in the configuration already; what it is tied to is changed there",
                 self.name
