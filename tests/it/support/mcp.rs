@@ -43,8 +43,30 @@ impl Client {
         Self::with(http, path, era, json!({})).await
     }
 
+    /// A client that sends these headers with every request.
+    pub(crate) async fn open_with(
+        http: Http,
+        path: &str,
+        era: Era,
+        headers: &[(&str, &str)],
+    ) -> Self {
+        Self::made(http, path, era, json!({}), headers).await
+    }
+
     /// A client with these capabilities.
     pub(crate) async fn with(http: Http, path: &str, era: Era, capabilities: Value) -> Self {
+        Self::made(http, path, era, capabilities, &[]).await
+    }
+
+    async fn made(
+        http: Http,
+        path: &str,
+        era: Era,
+        capabilities: Value,
+        headers: &[(&str, &str)],
+    ) -> Self {
+        let named = headers.iter();
+        let headers = named.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let revision = match era {
             Era::Legacy => LEGACY,
             Era::Modern | Era::Both => MODERN,
@@ -53,7 +75,7 @@ impl Client {
             http,
             path: path.to_owned(),
             era,
-            headers: Vec::new(),
+            headers: headers.collect(),
             capabilities,
             server: Value::Null,
             last_id: 0,
@@ -74,7 +96,7 @@ impl Client {
             "capabilities": self.capabilities,
             "clientInfo": { "name": "janus-tests", "version": "1" },
         }});
-        let reply = self.http.post(&self.path, &[], &request).await;
+        let reply = self.http.post(&self.path, &self.headers(), &request).await;
         let session = reply.header("mcp-session-id").to_owned();
         let response = read(reply).await.response;
         assert_eq!(response["result"]["protocolVersion"], LEGACY, "{response}");
