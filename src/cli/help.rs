@@ -9,11 +9,11 @@ use super::{Context, Exit, Failure, definition};
 const EXAMPLE: &str = include_str!("../../janus.example.yaml");
 
 /// The topics, in the order of the alphabet.
-const TOPICS: [&str; 4] = ["config", "errors", "exit-codes", "json"];
+const TOPICS: [&str; 5] = ["bindings", "config", "errors", "exit-codes", "json"];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A topic (config, errors, exit-codes, json) or a command.
+    /// A topic (bindings, config, errors, exit-codes, json) or a command.
     topic: Vec<String>,
 }
 
@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 
 fn topic_text(topic: &str) -> Option<String> {
     match topic {
+        "bindings" => Some(BINDINGS.to_owned()),
         "config" => Some(format!("{CONFIG}\n{EXAMPLE}")),
         "errors" => Some(ERRORS.to_owned()),
         "exit-codes" => Some(exit_codes()),
@@ -93,12 +94,40 @@ a file that --config or JANUS_CONFIG names must exist.
 
 Of the environment Janus also reads (an empty variable counts as absent):
 
-  JANUS_RUNTIME_DIR        the directory of mcp.sock; --runtime-dir wins over it
+  JANUS_RUNTIME_DIR        the directory of mcp.sock and control.sock; --runtime-dir wins over it
+  JANUS_PROFILE            the profile to act in; -p wins over it
+  JANUS_KEY                the access key of `connect`, `headers` and `tool`
   JANUS_LOG                what to log, such as warn,janus=debug; -q and -v win over it
   NO_COLOR CLICOLOR_FORCE  colour; --color wins over them
   HTTPS_PROXY NO_PROXY     the proxy to remote servers
 
 Every key:
+";
+
+const BINDINGS: &str = "\
+Every request gets exactly one profile. The first rule that says something decides:
+
+  1  the access key of its client is tied to profiles (clients.NAME.profile)
+  2  a rule of `bindings:` matches its working directory and client; the longest directory first
+  3  the path /mcp/PROFILE or the header Janus-Profile names one that is not guarded
+  4  default_profile, or the only profile
+  5  otherwise it is refused, and the refusal names the profiles
+
+A path or header that names another profile than 1 or 2 give is refused: it narrows, never widens.
+
+The working directory is known of `janus connect` and of whatever uses the unix socket (from the
+kernel), of clients that send the header of `janus headers` (signed by the daemon), and of clients
+that report their roots. What a client only reports reaches no guarded profile.
+
+Inside the profile a call to a server goes to one account. The first of these that says something:
+
+  the only account in scope; the call's own `janus_account`; the choice of its session, then of
+  its client, then of everybody (with `switching: global`); the first account that the profile
+  lists; the server's `default`; otherwise the call is refused and names the accounts.
+
+With `switching: off` what calls, sessions and clients say does not count.
+
+  janus whoami --explain   the chain for a request from here, with file and line
 ";
 
 const ERRORS: &str = "\
@@ -128,7 +157,19 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/help/1             topic, text
   janus/tool-list/1        tools: each as its server wrote it, under the name that clients see
   janus/tool-call/1        result: as it came; also where it says isError
-  janus/demo/1             url, servers, tools, calls, connect
+  janus/demo/1             url, behind, tools, calls, connect
+  janus/status/1           version, pid, started, config, listening, here, accounts, sessions, …
+  janus/whoami/1           profile, switching, client, accounts, places, scope: every rule; or refused
+  janus/account-list/1     accounts: id, server, label, state, profiles, tools, verified_as
+  janus/profile-list/1     profiles: name, default, guarded, switching, accounts, where
+  janus/profile-show/1     as whoami, and tools
+  janus/session-list/1     sessions: session, client, program, profile, directory, used, choices
+  janus/session-end/1      ended
+  janus/use/1              profile, was, active, cleared
+  janus/client-list/1      keys_required, clients: client, profiles, expires, keys, where
+  janus/client-key/1       client, key: the one time it is shown
+  janus/client-end/1       client, ended: how many keys
+  janus/config-reload/1    reloaded, notes
 
 `janus config schema` prints the JSON Schema itself.
 

@@ -51,7 +51,7 @@ use crate::model::Settings;
     disable_help_subcommand = true,
     infer_long_args = false,
     max_term_width = 100,
-    after_help = "`janus help TOPIC` explains: config, errors, exit-codes, json"
+    after_help = "`janus help TOPIC` explains: bindings, config, errors, exit-codes, json"
 )]
 struct Line {
     #[command(flatten)]

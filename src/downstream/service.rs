@@ -39,7 +39,7 @@ impl Downstream {
         Ok(match *request.method() {
             Method::POST => self.post(entry, request).await,
             Method::GET => self.get(&entry, request.headers()),
-            Method::DELETE => self.delete(&entry, request.headers()),
+            Method::DELETE => self.delete(&entry, request.headers()).await,
             _ => not_allowed("GET, POST, DELETE"),
         })
     }
@@ -121,14 +121,14 @@ impl Downstream {
         event_stream(events)
     }
 
-    fn delete(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
+    async fn delete(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
         let Some(id) = session_id(headers) else {
             return self.without_session(entry);
         };
         let Some(session) = self.sessions.find(id, entry) else {
             return self.not_found(entry);
         };
-        self.sessions.close(&self.gateway, &session.id);
+        self.sessions.end(&self.gateway, &session.id).await;
         answer(StatusCode::OK, Reply::empty())
     }
 

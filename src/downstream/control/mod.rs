@@ -141,7 +141,7 @@ impl Downstream {
             (&Method::POST, "/whoami") => self.whoami(peer, &read(text)?),
             (&Method::POST, "/profile") => self.profile(&read(text)?).await,
             (&Method::POST, "/use") => self.use_from_outside(peer, read(text)?).await,
-            (&Method::POST, "/session/end") => self.end_session(&read(text)?),
+            (&Method::POST, "/session/end") => self.end_session(&read(text)?).await,
             (&Method::POST, "/headers") => self.headers(peer, &read(text)?).await,
             (&Method::POST, "/connection") => self.connection_key(&read(text)?).await,
             (&Method::POST, "/client/key") => self.new_key(&read(text)?).await,

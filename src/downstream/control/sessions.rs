@@ -60,9 +60,9 @@ impl Downstream {
             .collect()
     }
 
-    pub(super) fn end_session(&self, which: &Which) -> Answer {
+    pub(super) async fn end_session(&self, which: &Which) -> Answer {
         let id = self.session_named(&which.session)?;
-        self.sessions.close(&self.gateway, &id);
+        self.sessions.end(&self.gateway, &id).await;
         Ok(json!({"ended": &*id}))
     }
 

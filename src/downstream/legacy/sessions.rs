@@ -129,6 +129,15 @@ impl Sessions {
         })
     }
 
+    /// Ends a session because somebody wants it to: it does not come back, not even after a kill.
+    pub(in crate::downstream) async fn end(&self, gateway: &Gateway, id: &Arc<str>) {
+        let ended = self.store.write(Change::SessionEnded(Arc::clone(id))).await;
+        if let Err(not_saved) = ended {
+            tracing::warn!(%not_saved, "the end of a session could not be saved; it may be there after a restart");
+        }
+        self.close(gateway, id);
+    }
+
     /// Ends a session; false if there is none.
     pub(in crate::downstream) fn close(&self, gateway: &Gateway, id: &Arc<str>) -> bool {
         let (live, dormant) = {
