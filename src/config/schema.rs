@@ -51,7 +51,8 @@ pub(super) fn bound(schema: &mut Schema) {
 
 /// A key is tied in one of two ways, or not at all.
 pub(super) fn tied(schema: &mut Schema) {
-    let both = json!({ "required": ["profile", "profiles"] });
+    // Without the type, a client without a value would have both: `required` says nothing about what is no object.
+    let both = json!({ "type": "object", "required": ["profile", "profiles"] });
     schema.insert("not".to_owned(), both);
     let some = json!({ "profiles": { "type": "array", "minItems": 1, "uniqueItems": true } });
     schema.insert("allOf".to_owned(), json!([{ "properties": some }]));
