@@ -15,7 +15,7 @@ const TOOL: &str = "notes__add_note";
 
 /// Janus in front of the demo's notes, which tell what was called.
 fn notes() -> Janus {
-    let server = json!([env!("CARGO_BIN_EXE_janus"), "demo-server"]);
+    let server = json!([env!("CARGO_BIN_EXE_janus"), "demo-server", "ana"]);
     Janus::start_in(
         Home::new(&format!("notes: {{ command: {server} }}")),
         |_| {},

@@ -32,8 +32,10 @@ async fn in_every_way(test: impl AsyncFn(Client, &str)) {
 #[tokio::test]
 async fn tools_give_their_values() {
     in_every_way(async |mut client, prefix| {
+        let mut names = client.names("tools/list", "name").await;
+        names.retain(|name| !name.starts_with("janus_"));
         assert_eq!(
-            client.names("tools/list", "name").await,
+            names,
             ["echo", "add", "fail", "progress"].map(|name| format!("{prefix}{name}"))
         );
         let (echo, message) = (format!("{prefix}echo"), "a\u{1F600}b");
