@@ -111,6 +111,24 @@ impl Environment {
             })
     }
 
+    /// The socket that clients reach Janus at, where the configuration names none.
+    pub fn socket(&self) -> PathBuf {
+        self.runtime_file("mcp.sock")
+    }
+
+    /// The socket that commands ask the daemon at. It lies at the MCP socket's usual place: which file is read must not
+    /// change where the running daemon is found.
+    pub fn control_socket(&self) -> PathBuf {
+        self.runtime_file("control.sock")
+    }
+
+    fn runtime_file(&self, name: &str) -> PathBuf {
+        let directory = self.runtime_directory();
+        std::path::absolute(&directory)
+            .unwrap_or(directory)
+            .join(name)
+    }
+
     /// `JANUS_PROFILE`: the profile that a client of ours asks for.
     pub fn profile(&self) -> Option<String> {
         self.text("JANUS_PROFILE")

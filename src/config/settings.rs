@@ -1,7 +1,6 @@
 //! From what the file says to what Janus does: how the keys fit together, and the defaults.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Environment;
@@ -110,7 +109,7 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
         problems.add(&at.place, Mistake::BadValue { expected });
     }
     Listen {
-        control: control_socket(environment),
+        control: environment.control_socket(),
         http: listen
             .http
             .into_value()
@@ -118,7 +117,7 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
         socket: listen
             .socket
             .into_value()
-            .map_or_else(|| default_socket(environment), |path| path.0),
+            .map_or_else(|| environment.socket(), |path| path.0),
         session_idle: listen
             .session_idle
             .into_value()
@@ -138,21 +137,6 @@ fn refuse_remote(address: SocketAddr, place: &Place, allowed: bool, problems: &m
     };
     let help = "use 127.0.0.1 or [::1], and ssh -L from other machines";
     problems.add_with_help(place, Mistake::does_not_fit(why), help);
-}
-
-/// Beside the MCP socket's usual place. Which file is read must not change where the running daemon is found.
-fn control_socket(environment: &Environment) -> PathBuf {
-    let directory = environment.runtime_directory();
-    std::path::absolute(&directory)
-        .unwrap_or(directory)
-        .join("control.sock")
-}
-
-fn default_socket(environment: &Environment) -> PathBuf {
-    let directory = environment.runtime_directory();
-    std::path::absolute(&directory)
-        .unwrap_or(directory)
-        .join("mcp.sock")
 }
 
 pub(super) fn texts(list: List<Text>) -> Vec<String> {

@@ -11,5 +11,5 @@ mod run;
 mod standalone;
 
 pub use bind::NotBound;
-pub use run::{Read, Ready, Stopped, run};
+pub use run::{Read, Ready, Stopped, asked_to_stop, run};
 pub use standalone::standalone;

@@ -131,7 +131,8 @@ pub async fn run(
     Ok(stopped)
 }
 
-pub(super) async fn asked_to_stop() -> anyhow::Result<()> {
+/// Waits for a signal that asks for the end.
+pub async fn asked_to_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
     tokio::select! {

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::authn::{NotAuthenticated, Peer};
 
@@ -43,6 +45,14 @@ pub enum Listener {
     Control(UnixListener),
 }
 
+/// The place that a connection takes. It is held until the connection is closed, also when it was upgraded meanwhile
+/// and is no HTTP any more: so it is counted, and waited for when Janus stops.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _token: TaskTrackerToken,
+}
+
 impl Listener {
     /// The address of a TCP listener, with the port the system chose.
     pub fn address(&self) -> Option<SocketAddr> {
@@ -56,7 +66,7 @@ impl Listener {
 impl Downstream {
     /// Accepts connections until Janus stops, then lets the calls in flight finish: a vital task.
     pub async fn listen(self, listener: Listener) {
-        let graceful = GracefulShutdown::new();
+        let connections = TaskTracker::new();
         let (room, margin) = (
             Arc::new(Semaphore::new(CONNECTIONS)),
             Arc::new(Semaphore::new(TURNED_AWAY)),
@@ -86,13 +96,18 @@ impl Downstream {
                 Listener::Tcp(_) | Listener::Unix(_) => Serves::Clients,
             };
             let serves = if full { Serves::Nobody } else { serves };
+            let place = Arc::new(Place {
+                _permit: permit,
+                _token: connections.token(),
+            });
             match stream {
-                Stream::Tcp(stream) => self.connection(stream, peer, serves, permit, &graceful),
-                Stream::Unix(stream) => self.connection(stream, peer, serves, permit, &graceful),
+                Stream::Tcp(stream) => self.connection(stream, peer, serves, place),
+                Stream::Unix(stream) => self.connection(stream, peer, serves, place),
             }
         }
         drop(listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown())
+        connections.close();
+        if tokio::time::timeout(DRAIN, connections.wait())
             .await
             .is_err()
         {
@@ -108,13 +123,13 @@ impl Downstream {
         stream: S,
         peer: Result<Peer, NotAuthenticated>,
         serves: Serves,
-        permit: OwnedSemaphorePermit,
-        graceful: &GracefulShutdown,
+        place: Arc<Place>,
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (downstream, peer) = (self.clone(), Arc::new(peer));
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&place));
             let (downstream, peer) = (downstream.clone(), Arc::clone(&peer));
             async move {
                 match serves {
@@ -129,14 +144,22 @@ impl Downstream {
             .header_read_timeout(READ_HEAD)
             .max_buf_size(HEAD_BYTES)
             .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
             // Peers break connections all the time; what was being asked is cancelled or goes on by its own rule.
-            if let Err(error) = connection.await {
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended");
             }
-            drop(permit);
         });
     }
 }

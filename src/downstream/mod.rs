@@ -12,6 +12,7 @@ pub mod control;
 mod conversation;
 mod guard;
 mod legacy;
+mod lines;
 mod listener;
 mod modern;
 mod post;
@@ -21,6 +22,7 @@ mod reply;
 mod respond;
 mod service;
 mod stdio;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -82,7 +82,7 @@ impl Downstream {
     }
 
     /// Whether a session opened this way could be told its profile by its client's roots.
-    fn may_settle_later(&self, entry: &Entry) -> bool {
+    pub(super) fn may_settle_later(&self, entry: &Entry) -> bool {
         entry.caller.directory().is_none() && self.reach.binding().has_directory_rules()
     }
 

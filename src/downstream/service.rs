@@ -13,7 +13,7 @@ use crate::protocol::{RpcError, code, header};
 
 use super::legacy::{KeptStream, Reading};
 use super::reply::{EventStream, Reply};
-use super::{Downstream, adapt, guard, refusal};
+use super::{Downstream, adapt, guard, refusal, upgrade};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -38,6 +38,7 @@ impl Downstream {
         };
         Ok(match *request.method() {
             Method::POST => self.post(entry, request).await,
+            Method::GET if upgrade::is_asked(request.headers()) => self.upgrade(entry, request),
             Method::GET => self.get(&entry, request.headers()),
             Method::DELETE => self.delete(&entry, request.headers()).await,
             _ => not_allowed("GET, POST, DELETE"),

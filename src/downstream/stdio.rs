@@ -1,4 +1,5 @@
-//! MCP on standard input and output: one client, both eras, decided for each message by itself.
+//! MCP line by line: one client, both eras, decided for each message by itself. The client is the process that started
+//! Janus, or `janus connect` on the unix socket, which can come again.
 //!
 //! Invariant: nothing but protocol is written.
 
@@ -8,19 +9,20 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authn;
 use crate::binding::{Entry, Refused, Scope};
-use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, Request, Revision, RpcError, code};
+use crate::protocol::{Envelope, Json, Kind, Request, Revision, RpcError, code};
 
 use super::adapt::{Response, ResponseBody, error_text};
 use super::conversation::{Acting, Conversation, Edge, Next, requested_level};
 use super::legacy::{Follow, Opened, Reading, Session};
-use super::{Downstream, modern};
+use super::lines::{self, Line};
+use super::{Downstream, modern, refusal};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
 const LINES: usize = 64;
@@ -31,8 +33,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 struct Peer {
     downstream: Downstream,
     entry: Entry,
-    scope: Arc<Scope>,
+    /// The id of the session that `initialize` opens, for a client that can come again; `None` for one that cannot.
+    reserved: Option<Arc<str>>,
     session: Mutex<Option<Arc<Session>>>,
+    /// Ends when another connection takes the session over.
+    reading: Mutex<CancellationToken>,
     /// Modern requests under way, by id: `notifications/cancelled` names one.
     in_flight: Mutex<BTreeMap<String, CancellationToken>>,
     /// Streams of changes, which have no end of their own.
@@ -40,6 +45,25 @@ struct Peer {
     /// The answers under way.
     calls: TaskTracker,
     lines: mpsc::Sender<Bytes>,
+}
+
+/// A client that can come again on another connection.
+pub(super) struct Returning {
+    /// The id of the session that `initialize` opens on this connection.
+    pub(super) reserved: Arc<str>,
+    /// The session it comes back to.
+    pub(super) session: Option<Arc<Session>>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The client said all it had to say.
+    ByClient,
+    /// The connection did not hold.
+    Broken,
+    /// Janus stops.
+    Stopping,
 }
 
 impl Downstream {
@@ -54,42 +78,78 @@ impl Downstream {
             path: path.into(),
             profile: None,
         };
-        let scope = self.reach.scope(&entry)?;
+        self.reach.scope(&entry)?;
+        self.converse(entry, None, input, output).await;
+        Ok(())
+    }
+
+    /// Serves one client line by line. A client that can come again finds its session there, and when Janus stops, its
+    /// calls are finished; an empty line at the end then says that whatever is not answered was not begun.
+    pub(super) async fn converse<R, W>(
+        self,
+        entry: Entry,
+        returning: Option<Returning>,
+        input: R,
+        output: W,
+    ) where
+        R: AsyncBufRead + Unpin,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         let (lines, queue) = mpsc::channel(LINES);
-        let writer = self.tasks.spawn(write(queue, output));
+        let writer = self.tasks.spawn(lines::write(queue, output));
         let stopping = self.stopping.clone();
+        let (reserved, session) = returning.map_or((None, None), |client| {
+            (Some(client.reserved), client.session)
+        });
         let peer = Arc::new(Peer {
             downstream: self,
             entry,
-            scope,
+            reserved,
             session: Mutex::default(),
+            reading: Mutex::default(),
             in_flight: Mutex::default(),
             listening: CancellationToken::new(),
             calls: TaskTracker::new(),
             lines,
         });
-        tokio::select! {
-            () = stopping.cancelled() => {}
-            () = peer.read(input) => peer.finish().await,
+        if let Some(session) = session {
+            peer.attach(session);
         }
-        peer.close();
+        let ended = tokio::select! {
+            () = stopping.cancelled() => Ended::Stopping,
+            ended = peer.read(input) => ended,
+        };
+        match ended {
+            Ended::ByClient => drop(peer.finish().await),
+            Ended::Stopping if peer.reserved.is_some() => {
+                if peer.finish().await {
+                    peer.write(Bytes::new()).await;
+                }
+            }
+            Ended::Broken | Ended::Stopping => {}
+        }
+        peer.close(ended);
         drop(peer);
         // A client that is gone takes nothing more.
         drop(tokio::time::timeout(Duration::from_secs(2), writer).await);
-        Ok(())
     }
 }
 
 impl Peer {
-    async fn read<R: AsyncBufRead + Unpin>(self: &Arc<Self>, mut input: R) {
-        while let Some(line) = next_line(&mut input).await {
-            match line {
-                Line::Text(text) if text.iter().all(u8::is_ascii_whitespace) => {}
-                Line::Text(text) => self.line(text).await,
-                Line::TooLong => {
+    async fn read<R: AsyncBufRead + Unpin>(self: &Arc<Self>, mut input: R) -> Ended {
+        loop {
+            match lines::next(&mut input).await {
+                Ok(Some(Line::Text(text))) if text.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(Some(Line::Text(text))) => self.line(text).await,
+                Ok(Some(Line::TooLong)) => {
                     let error =
                         RpcError::new(code::INVALID_REQUEST, "a message has at most 16 MiB");
                     self.write(error.text(None).into_bytes()).await;
+                }
+                Ok(None) => return Ended::ByClient,
+                Err(error) => {
+                    tracing::debug!(%error, "a client's connection broke");
+                    return Ended::Broken;
                 }
             }
         }
@@ -167,38 +227,73 @@ impl Peer {
             Ok(opened) => opened,
             Err(error) => return self.write(error_text(message.id(), &error)).await,
         };
-        let gateway = &self.downstream.gateway;
-        let result = gateway.initialize(Some(&self.scope), opened.revision).await;
-        let sessions = &self.downstream.sessions;
-        let session = sessions.open(gateway, self.entry.clone(), opened).await;
-        let before = self
-            .session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(Arc::clone(&session));
-        if let Some(before) = before {
-            self.downstream.sessions.close(gateway, &before.id);
-        }
+        let downstream = &self.downstream;
+        let later = opened.capabilities.has("roots") && downstream.may_settle_later(&self.entry);
+        let scope = match self.scope() {
+            // What it will be is not known yet, so nothing is said of it.
+            _ if later => None,
+            Ok(scope) => Some(scope),
+            Err(error) => return self.write(error_text(message.id(), &error)).await,
+        };
+        let (gateway, entry) = (&downstream.gateway, self.entry.clone());
+        let result = gateway.initialize(scope.as_deref(), opened.revision).await;
+        // Before the new one opens: it may have the same id.
+        self.leave_session();
+        let session = match &self.reserved {
+            Some(id) => {
+                let id = Arc::clone(id);
+                downstream
+                    .sessions
+                    .open_as(id, gateway, entry, opened)
+                    .await
+            }
+            None => downstream.sessions.open(gateway, entry, opened).await,
+        };
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         self.write(Envelope::result_text(&id, &result).into_bytes())
             .await;
-        let peer = Arc::clone(self);
-        self.downstream
-            .tasks
-            .spawn(async move { peer.pass_standalone(&Reading::of(session)).await });
+        self.attach(session);
     }
 
-    /// Messages that belong to no call.
+    /// Goes on in this session: the lines without a `_meta` of their own belong to it, and its messages go here.
+    fn attach(self: &Arc<Self>, session: Arc<Session>) {
+        let until = session.take_reader(&self.downstream.stopping);
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = until.clone();
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(Arc::clone(&session));
+        let peer = Arc::clone(self);
+        let passing = async move { peer.pass_standalone(&Reading::of(session)).await };
+        let passing = until.run_until_cancelled_owned(passing);
+        self.downstream.tasks.spawn(passing);
+    }
+
+    fn leave_session(&self) {
+        let session = self
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(session) = session {
+            self.downstream
+                .sessions
+                .close(&self.downstream.gateway, &session.id);
+        }
+    }
+
+    /// Messages that belong to no call, from where the last reader stopped.
     async fn pass_standalone(&self, reading: &Reading) {
-        let mut position = 0;
+        let session = reading.session();
+        let mut position = session.read_to();
         loop {
-            match std::future::poll_fn(|cx| {
-                reading.session().standalone.poll_follow(&mut position, cx)
-            })
-            .await
+            match std::future::poll_fn(|cx| session.standalone.poll_follow(&mut position, cx)).await
             {
                 Follow::Event(_, text) if text.is_empty() => {}
-                Follow::Event(_, text) => self.write(text).await,
+                Follow::Event(_, text) => {
+                    self.write(text).await;
+                    session.set_read_to(position);
+                }
                 Follow::End => return,
             }
         }
@@ -225,18 +320,23 @@ impl Peer {
         );
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
         self.spawn(async move {
-            peer.run(&id, conversation).await;
+            peer.run(&id, conversation, false).await;
             session.finish(&id);
         });
     }
 
     async fn modern(self: &Arc<Self>, message: Envelope, version: &str) {
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
+        let scope = match self.scope() {
+            Ok(scope) => scope,
+            Err(error) => return self.write(error_text(Some(&id), &error)).await,
+        };
         let request = match modern::request(message, version, None) {
             Ok(request) => request,
             Err(error) => return self.write(error.text(Some(&id)).into_bytes()).await,
         };
-        let cancel = if request.method() == "subscriptions/listen" {
+        let listens = request.method() == "subscriptions/listen";
+        let cancel = if listens {
             self.listening.child_token()
         } else {
             CancellationToken::new()
@@ -248,19 +348,27 @@ impl Peer {
         let edge = Edge::Modern(requested_level(&request));
         let conversation = Conversation::begin(
             &self.downstream.gateway,
-            Acting::As(Arc::clone(&self.scope)),
+            Acting::As(scope),
             request,
             edge,
             cancel,
         );
         let peer = Arc::clone(self);
         self.spawn(async move {
-            peer.run(&id, conversation).await;
+            peer.run(&id, conversation, listens).await;
             peer.in_flight
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(id.as_str());
         });
+    }
+
+    /// What is in reach now: a reload may have changed it.
+    fn scope(&self) -> Result<Arc<Scope>, RpcError> {
+        let reach = &self.downstream.reach;
+        reach
+            .scope(&self.entry)
+            .map_err(|why| refusal::explained(&why, reach))
     }
 
     fn cancel(&self, message: &Envelope) {
@@ -277,11 +385,19 @@ impl Peer {
         }
     }
 
-    async fn run(&self, id: &Json, mut conversation: Conversation) {
+    async fn run(&self, id: &Json, mut conversation: Conversation, listens: bool) {
         loop {
             match conversation.next().await {
                 Next::Stream => {}
                 Next::Message(message) => self.write(message.into_bytes()).await,
+                // Whoever comes again listens on: what ends is not the subscription but this Janus.
+                Next::Response(_)
+                    if listens
+                        && self.reserved.is_some()
+                        && self.downstream.stopping.is_cancelled() =>
+                {
+                    return;
+                }
                 Next::Response(response) => return self.respond(id, response).await,
                 Next::Cancelled => return,
             }
@@ -318,80 +434,31 @@ impl Peer {
         self.downstream.tasks.spawn(self.calls.track_future(answer));
     }
 
-    /// The input has ended: what was asked is answered, to whoever still reads, within a limit.
-    async fn finish(&self) {
+    /// Nothing more is read: what was asked is answered, to whoever still reads, within a limit. Returns whether all
+    /// of it was.
+    async fn finish(&self) -> bool {
         self.listening.cancel();
         self.calls.close();
         tokio::select! {
-            () = self.calls.wait() => {}
-            () = self.lines.closed() => {}
-            () = tokio::time::sleep(LAST_ANSWERS) => {}
+            () = self.calls.wait() => true,
+            () = self.lines.closed() => false,
+            () = tokio::time::sleep(LAST_ANSWERS) => false,
         }
     }
 
-    fn close(&self) {
-        if let Some(session) = self
-            .session
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            self.downstream
-                .sessions
-                .close(&self.downstream.gateway, &session.id);
+    /// The session ends when the client does; one that can come again finds it where only the connection ended, and
+    /// goes on undisturbed where it came again before this end was noticed.
+    fn close(&self, ended: Ended) {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_elsewhere = reading.is_cancelled();
+        drop(reading);
+        if self.reserved.is_none() || (ended == Ended::ByClient && !is_elsewhere) {
+            self.leave_session();
         }
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
             .for_each(CancellationToken::cancel);
-    }
-}
-
-async fn write<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Bytes>, mut output: W) {
-    while let Some(line) = queue.recv().await {
-        let written = async {
-            output.write_all(&line).await?;
-            output.write_all(b"\n").await?;
-            output.flush().await
-        };
-        if written.await.is_err() {
-            return;
-        }
-    }
-}
-
-enum Line {
-    Text(Bytes),
-    TooLong,
-}
-
-/// The next line; one that is too long is read to its end without being kept.
-async fn next_line<R: AsyncBufRead + Unpin>(input: &mut R) -> Option<Line> {
-    let (mut line, mut too_long) = (BytesMut::new(), false);
-    loop {
-        let chunk = input.fill_buf().await.ok()?;
-        if chunk.is_empty() {
-            return (!line.is_empty()).then(|| Line::Text(line.freeze()));
-        }
-        let (part, used, ended) = match memchr::memchr(b'\n', chunk) {
-            Some(end) => (chunk.get(..end).unwrap_or_default(), end + 1, true),
-            None => (chunk, chunk.len(), false),
-        };
-        too_long |= line.len() + part.len() > LONGEST_MESSAGE;
-        if !too_long {
-            line.extend_from_slice(part);
-        }
-        input.consume(used);
-        if ended {
-            return Some(if too_long {
-                Line::TooLong
-            } else {
-                Line::Text(line.freeze())
-            });
-        }
-        if too_long {
-            line.clear();
-        }
     }
 }

@@ -244,6 +244,7 @@ fn every_topic_and_command_has_a_help_text() {
     Global options:
           --config <FILE>       The configuration to read, instead of ~/.config/janus/config.yaml
           --runtime-dir <DIR>   The directory of `mcp.sock`, where the configuration names no socket
+      -p, --profile <NAME>      The profile to act in, as far as keys and bindings leave a choice
           --json                Print one JSON document
       -q, --quiet               Print errors only
       -v, --verbose...          Log more; twice for everything

@@ -14,6 +14,7 @@ mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod connect;
 mod demo;
 mod everything;
 mod fastmcp;

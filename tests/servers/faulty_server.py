@@ -117,6 +117,10 @@ def call(id, name, arguments, token):
             cancel_waiters.append(id)
     elif name == "seen":
         answer(id, json.dumps(seen))
+    elif name == "steps":
+        for step in range(1, arguments["count"] + 1):
+            progress(token, step)
+        answer(id, "stepped")
     elif name == "pid":
         answer(id, str(os.getpid()))
     else:
@@ -141,7 +145,7 @@ def cancelled(id):
 
 def tools(cursor):
     names = "echo die garbage flood never twice long_id_first long_id_last hold wait_held release"
-    names += " wait_cancelled seen pid"
+    names += " wait_cancelled seen steps pid"
     good = [{"name": name, "inputSchema": {"type": "object"}} for name in names.split()]
     if options.lists == "malformed":
         bad = [7, {"name": "no_schema"}, {"inputSchema": {"type": "object"}}]

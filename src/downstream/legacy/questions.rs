@@ -19,10 +19,14 @@ pub(in crate::downstream) struct Questions {
 
 impl Questions {
     /// None open yet; log messages from `info` on, until the client says otherwise.
+    ///
+    /// Counting begins anywhere: a late answer to a question of the session before, which a restart of Janus cut off,
+    /// must not answer another one.
     pub(in crate::downstream) fn new() -> Self {
+        let first = getrandom::u32().unwrap_or_default();
         Self {
             open: Mutex::default(),
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(u64::from(first)),
             level: Mutex::new(LogLevel::Info),
         }
     }

@@ -62,6 +62,12 @@ impl Home {
         Process::run("janus", &mut self.command(arguments))
     }
 
+    /// `janus connect`: a shim in front of the daemon of this home, whether it runs or not.
+    pub(crate) fn connect(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(&["connect", "--config"]);
+        Process::start("janus connect", command.arg(self.config()).args(arguments))
+    }
+
     /// `janus connect --standalone`: the gateway on stdin and stdout.
     pub(crate) fn standalone(&self) -> Process {
         let config = self.config();
@@ -131,6 +137,17 @@ impl Janus {
     /// What it has written to stderr so far.
     pub(crate) fn stderr(&mut self) -> &str {
         self.process.stderr()
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill(self) -> Home {
+        self.process.kill();
+        self.home
     }
 
     /// Asks it to end and waits until it did.

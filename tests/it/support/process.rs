@@ -138,6 +138,17 @@ impl Process {
         self.ended()
     }
 
+    /// Ends it without a warning, and waits until it did.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, by the signal alone.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
     fn ask_to_end(&mut self) {
         self.close_stdin();
         // One that has ended is still there to be waited for: the id is not another's.

@@ -1,0 +1,121 @@
+//! As whom a client acts that comes through the shim: key, name, profile, directory.
+
+use serde_json::{Value, json};
+
+use super::{Client, refused, server};
+use crate::support::{Era, Home, Http, Janus, Process};
+
+/// A home with these rules beside its server.
+fn home(rules: &str) -> Home {
+    let home = Home::new(&(server("good", &[]) + &server("other", &[])));
+    let text = std::fs::read_to_string(home.config()).unwrap();
+    std::fs::write(home.config(), format!("{text}\n{rules}\n")).unwrap();
+    home
+}
+
+/// What the daemon knows of its sessions.
+async fn sessions(janus: &Janus) -> Vec<Value> {
+    let socket = janus.socket().with_file_name("control.sock");
+    let request = http::Request::get("/sessions").body(String::new()).unwrap();
+    let answer = Http::unix(&socket).send(request).await.json().await;
+    answer["sessions"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .clone()
+}
+
+#[tokio::test]
+async fn a_client_that_is_named_gets_a_key_for_its_connection() {
+    let janus = Janus::start_in(home("clients: { ci-bot: {} }"), |_| {});
+    let here = janus.home().path().to_str().unwrap();
+    for (arguments, expected) in [
+        (&["--client", "ci-bot"][..], json!("ci-bot")),
+        (&[], Value::Null),
+    ] {
+        let mut client = Client::open(janus.home(), Era::Legacy, arguments);
+        assert_eq!(client.text("good__echo", json!({ "text": "t" })), "t");
+        let sessions = sessions(&janus).await;
+        assert_eq!(sessions.len(), 1, "{sessions:?}");
+        assert_eq!(sessions[0]["client"], expected, "{sessions:?}");
+        let directory = sessions[0]["directory"].as_str().unwrap();
+        assert!(directory.ends_with(here), "{directory}");
+        client.leave();
+    }
+    assert_eq!(sessions(&janus).await, Vec::<Value>::new());
+}
+
+#[test]
+fn a_name_or_a_key_that_is_not_known_reaches_nothing() {
+    let janus = Janus::start_in(home("clients: { ci-bot: {} }"), |_| {});
+    let mut client = Client::silent(janus.home(), Era::Legacy, &["--client", "nobody"]);
+    let answer = client.request("initialize", super::initialize());
+    assert!(refused(&answer).0.contains("`nobody`"), "{answer}");
+    assert_eq!(refused(&answer).1["code"], "unknown_client");
+    client.leave();
+
+    let mut command = janus
+        .home()
+        .command(&["connect", "--client", "ci-bot", "--config"]);
+    command
+        .arg(janus.home().config())
+        .env("JANUS_KEY", "jk_CANARY");
+    let mut client = Client {
+        shim: Process::start("janus connect", &mut command),
+        era: Era::Legacy,
+        last_id: 0,
+        told: Vec::new(),
+    };
+    let answer = client.request("initialize", super::initialize());
+    assert_eq!(refused(&answer).1["code"], "key_required");
+    let ended = client.leave();
+    assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_session_with_a_key_is_the_same_after_a_restart() {
+    for rules in ["", "clients: { ci-bot: {} }"] {
+        let mut janus = Janus::start_in(home(rules), |_| {});
+        let mut client = Client::open(janus.home(), Era::Legacy, &[]);
+        let before = sessions(&janus).await;
+        for killed in [true, false] {
+            janus = Janus::start_in(if killed { janus.kill() } else { janus.stop().1 }, |_| {});
+            client.text("good__echo", json!({ "text": "t" }));
+            let after = sessions(&janus).await;
+            assert_eq!(after.len(), 1, "{after:?}");
+            assert_eq!(after[0]["session"], before[0]["session"], "{after:?}");
+        }
+        client.leave();
+    }
+}
+
+#[test]
+fn the_profile_of_the_flag_or_the_variable_is_asked_for() {
+    let rules =
+        "profiles:\n  one: { servers: [good] }\n  two: { servers: [] }\ndefault_profile: one";
+    let janus = Janus::start_in(home(rules), |_| {});
+    let tools = |mut client: Client| {
+        client.greet();
+        let list = client.request("tools/list", json!({}));
+        client.leave();
+        let tools = list["result"]["tools"].as_array().unwrap().iter();
+        tools.filter(|tool| tool["name"] == "good__echo").count()
+    };
+    assert_eq!(tools(Client::silent(janus.home(), Era::Modern, &[])), 1);
+    assert_eq!(
+        tools(Client::silent(janus.home(), Era::Modern, &["-p", "two"])),
+        0
+    );
+    let mut command = janus.home().command(&["connect", "--config"]);
+    command
+        .arg(janus.home().config())
+        .env("JANUS_PROFILE", "nobody");
+    let mut client = Client {
+        shim: Process::start("janus connect", &mut command),
+        era: Era::Modern,
+        last_id: 0,
+        told: Vec::new(),
+    };
+    let answer = client.request("tools/list", json!({}));
+    assert_eq!(refused(&answer).1["code"], "profile_unknown", "{answer}");
+    client.leave();
+}
