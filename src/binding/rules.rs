@@ -45,6 +45,9 @@ pub struct Decided {
 }
 
 impl Rule {
+    /// Those that can give a profile, in their order.
+    pub const GIVING: [Self; 4] = [Self::ClientKey, Self::Binding, Self::Named, Self::Default];
+
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {

@@ -229,10 +229,18 @@ fn every_topic_and_command_has_a_help_text() {
     Usage: janus [OPTIONS] <COMMAND>
 
     Commands:
-      demo     Try Janus with two servers that are built in
+      demo     Try Janus with two accounts and two servers that are built in
       serve    Run the daemon in the foreground
       connect  Speak MCP on standard input and output
+      status   Show the daemon, its accounts, and what this directory gets
+      whoami   Show as whom a request from here acts, and why
+      use      Choose an account for a session, a client or everybody
       tool     List and call the tools of the daemon that runs
+      account  The identities at the servers
+      profile  The accounts that belong together
+      client   The programs that connect, and their access keys
+      session  The sessions of clients
+      headers  Print the request headers that prove this directory
       config   Look at the configuration and check it
       version  Print the version
       help     Explain a topic or a command
@@ -252,7 +260,7 @@ fn every_topic_and_command_has_a_help_text() {
                                 never]
           --timeout <DURATION>  How long to wait for a server, such as 30s
 
-    `janus help TOPIC` explains: config, errors, exit-codes, json
+    `janus help TOPIC` explains: bindings, config, errors, exit-codes, json
     ");
 }
 

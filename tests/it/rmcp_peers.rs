@@ -82,7 +82,8 @@ async fn rmcp_is_understood_on_both_sides() {
             .unwrap()
             .unwrap();
         let tools = client.list_all_tools().await.unwrap();
-        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+        let names = tools.iter().map(|tool| tool.name.as_ref());
+        let names: Vec<&str> = names.filter(|name| !name.starts_with("janus_")).collect();
         assert_eq!(names, [format!("{prefix}add")]);
         let mut call = CallToolRequestParams::new(format!("{prefix}add"));
         call.arguments = serde_json::json!({"a": 40, "b": 2}).as_object().cloned();

@@ -307,7 +307,17 @@ fn people_read_the_chain_line_by_line() {
         .unwrap()
         .replace(&home, "HOME");
     let process = without_number(&text);
-    insta::assert_snapshot!(process, @"");
+    insta::assert_snapshot!(process, @r"
+    profile secret   switching session
+      notes  bob  first in the profile  may become alice  unverified  HOME/config/janus.yaml:16 (profiles.secret.accounts.notes)
+
+    rules, in their order; the first that says something decides
+      1 client key           no key sent
+      2 binding              HOME/secret holds HOME/secret  ← decides  HOME/config/janus.yaml:26 (bindings[0])
+      3 path, Janus-Profile  not reached
+      4 default_profile      not reached
+      directory HOME/secret, unix socket peer, process N
+    ");
 }
 
 /// The process number is another one each time.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Problem};
 use crate::account::{self, Holders};
 use crate::authn::{Directory, Peer};
-use crate::binding::{Given, Scope, Step};
+use crate::binding::{Given, Rule, Scope, Step};
 use crate::downstream::Downstream;
 use crate::model::{ClientId, Written};
 use crate::protocol::{Era, ListKind};
@@ -44,7 +44,8 @@ impl Downstream {
             profile: supposed.profile.as_deref(),
         };
         let explained = self.reach.binding().explain(&given);
-        let steps: Vec<Value> = explained.steps.iter().map(|step| self.step(step)).collect();
+        let looked_at = explained.steps.iter().map(|step| self.step(step));
+        let steps: Vec<Value> = looked_at.chain(not_reached(&explained.steps)).collect();
         let directory = directory.map(|directory| {
             let proof = if supposed.directory.is_some() {
                 "supposed"
@@ -184,6 +185,17 @@ impl Downstream {
             .help(format!("janus client add {name}"))
         })
     }
+}
+
+/// The rules after the one that decided.
+fn not_reached(steps: &[Step]) -> impl Iterator<Item = Value> {
+    let last = steps.last().map_or(0, |step| step.rule.number());
+    let after = Rule::GIVING
+        .into_iter()
+        .filter(move |rule| rule.number() > last);
+    after.map(|rule| {
+        json!({"rule": rule.number(), "name": rule.name(), "found": "not reached", "decides": false, "where": null})
+    })
 }
 
 /// Where the asker works, or says to work.
