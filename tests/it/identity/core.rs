@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use janus::account::Choices;
@@ -16,7 +16,7 @@ use janus::model::{ClientId, Settings};
 use janus::protocol::{
     Body, ClientFacts, Envelope, Events, Json, Object, Outcome, Request, Revision,
 };
-use janus::store::{InstallationKey, Store};
+use janus::store::{Change, InstallationKey, SessionRecord, Store};
 use janus::upstream::Upstream;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -207,14 +207,23 @@ impl Core {
             scope,
             facts: facts(way.era, None),
         };
-        self.begin(&mut program);
+        self.begin(&mut program).await;
         program
     }
 
-    fn begin(&self, program: &mut Program) {
+    async fn begin(&self, program: &mut Program) {
         if program.actor.is_legacy() {
             let number = self.sessions.fetch_add(1, Ordering::Relaxed);
             let session = format!("session-{number}");
+            let now = SystemTime::now();
+            let opened = Change::SessionOpened(SessionRecord {
+                id: session.as_str().into(),
+                client: program.scope.client().cloned(),
+                facts: "{}".to_owned(),
+                opened: now,
+                used: now,
+            });
+            self.store.write(opened).await.unwrap();
             program.facts = facts(Legacy, Some(session.as_str().into()));
             program.actor.begin(session);
         }
@@ -244,8 +253,9 @@ impl Core {
             150..160 => {
                 if let Some(session) = &program.facts.session {
                     self.gateway.release(session);
+                    self.store.note(Change::SessionEnded(Arc::clone(session)));
                 }
-                self.begin(program);
+                self.begin(program).await;
             }
             160..162 => random
                 .pick(&world.remote.iter().collect::<Vec<_>>())

@@ -14,6 +14,7 @@ mod locked;
 mod model;
 mod restarts;
 mod strangers;
+mod watchers;
 mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};

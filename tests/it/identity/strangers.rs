@@ -141,7 +141,7 @@ async fn an_unknown_name_never_leads_to_somebody_else() {
         (free("/mcp/nobody"), 404),
         (free("/mcp/All"), 404),
         (free("/mcp/al%6c"), 404),
-        (free("/mcp/all/"), 404),
+        (free("/mcp/all//"), 404),
         (free("/mcp/default"), 404),
         (OPENER.header("nobody"), 404),
         (OPENER.header("ALL"), 404),

@@ -138,9 +138,13 @@ impl World {
     pub(super) fn assert_no_crossing(&self) {
         let seen: Vec<String> = self.remote.iter().flat_map(WhoServer::violations).collect();
         assert!(seen.is_empty(), "{seen:#?}");
-        // Written by processes, and not there if none had anything to write.
-        let written = std::fs::read_to_string(self.file()).unwrap_or_default();
-        assert_eq!(written, "");
+        assert_eq!(self.written(), "");
+    }
+
+    /// What the processes have written of crossings.
+    pub(super) fn written(&self) -> String {
+        // The file is not there if none had anything to write.
+        std::fs::read_to_string(self.file()).unwrap_or_default()
     }
 
     fn file(&self) -> PathBuf {
