@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::actor::{Door, Way};
-use super::crossing::TOOLS;
 use super::model::{ACCOUNTS, ALL, Came, Expected, full};
+use super::ways::TOOLS;
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus, scale};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::actor::{Door, Way};
-use super::crossing::{TOOLS, WITH_KEYS, WITHOUT_KEYS};
 use super::model::{ACCOUNTS, Expected, SERVERS, full};
+use super::ways::{TOOLS, WITH_KEYS, WITHOUT_KEYS};
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus};
 

@@ -15,6 +15,7 @@ mod model;
 mod restarts;
 mod strangers;
 mod watchers;
+mod ways;
 mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};

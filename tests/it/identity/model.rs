@@ -182,14 +182,11 @@ impl Expected {
         let found = read(response);
         match (self, &found) {
             (Self::By(expected), Found::Answer { who, identity }) => {
-                if who != expected
-                    || identity
-                        .as_ref()
-                        .is_some_and(|identity| identity != expected)
-                {
-                    return wrong();
+                if who == expected && identity == expected {
+                    Ok(Came::Answer)
+                } else {
+                    wrong()
                 }
-                Ok(Came::Answer)
             }
             (Self::By(expected), Found::Failure { code, account }) => {
                 let down = ["unavailable", "outcome_unknown", "timed_out"].contains(&code.as_str());
@@ -210,14 +207,8 @@ impl Expected {
 /// A response, as far as it tells who answered.
 #[derive(Debug)]
 enum Found {
-    Answer {
-        who: String,
-        identity: Option<String>,
-    },
-    Failure {
-        code: String,
-        account: String,
-    },
+    Answer { who: String, identity: String },
+    Failure { code: String, account: String },
     Unknown,
     Other,
 }
@@ -246,13 +237,11 @@ fn read(response: &Value) -> Found {
             &result["contents"][0]["text"]
         };
         let identity = &result["_meta"]["dev.janus/identity"];
-        let identity = identity.is_object().then(|| {
-            format!(
-                "{}/{}",
-                text(&identity["server"]),
-                text(&identity["account"])
-            )
-        });
+        let identity = format!(
+            "{}/{}",
+            text(&identity["server"]),
+            text(&identity["account"])
+        );
         return Found::Answer {
             who: text(who),
             identity,

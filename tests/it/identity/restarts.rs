@@ -6,8 +6,8 @@ use tokio::sync::Semaphore;
 
 use super::Random;
 use super::actor::{Door, Way};
-use super::crossing::TOOLS;
 use super::model::{ACCOUNTS, ALL, Expected, SERVERS, full};
+use super::ways::TOOLS;
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus, scale};
 

@@ -4,8 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::actor::{Door, Way};
-use super::crossing::TOOLS;
 use super::model::{ALL, Expected, VAULT};
+use super::ways::TOOLS;
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus};
 

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::actor::{Door, Way};
-use super::crossing::TOOLS;
 use super::model::{ALL, Expected, full};
+use super::ways::TOOLS;
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus, WhoServer};
 
@@ -20,7 +20,8 @@ async fn an_account_with_the_credential_of_another_is_noticed() {
     let world = World::start(5).await;
     let mut config = world.config(Keys::None, &[]);
     // Over HTTP, and as a process.
-    config["servers"]["s0"]["accounts"]["ann"]["headers"]["Authorization"] = "Bearer cred-s0-bob".into();
+    config["servers"]["s0"]["accounts"]["ann"]["headers"]["Authorization"] =
+        "Bearer cred-s0-bob".into();
     config["servers"]["s5"]["accounts"]["ann"]["env"]["WHO_CREDENTIAL"] = "cred-s5-bob".into();
     let janus = Janus::start_in(Home::with(&config.to_string()), |_| {});
     let door = Door::open(janus, Keys::None).await;
@@ -29,18 +30,27 @@ async fn an_account_with_the_credential_of_another_is_noticed() {
     for server in [0, 5] {
         let expected = Expected::By(full(server, "ann"));
         let arguments = json!({"expect": expected.told(), "janus_account": "ann"});
-        let response = door.call(&WAY, None, &format!("s{server}__who"), arguments).await;
+        let response = door
+            .call(&WAY, None, &format!("s{server}__who"), arguments)
+            .await;
         assert!(expected.judge(&response).is_err(), "{response}");
     }
     door.end().await;
-    assert_eq!(world.remote[0].violations(), ["a request for s0/ann as s0/bob"]);
+    assert_eq!(
+        world.remote[0].violations(),
+        ["a request for s0/ann as s0/bob"]
+    );
     assert_eq!(world.written(), "s5/bob: a request for s5/ann\n");
 }
 
 #[tokio::test]
 async fn a_connection_and_a_session_belong_to_one_credential() {
     let server = WhoServer::start("s0", false, &["ann", "bob"]).await;
-    let host = server.url().strip_prefix("http://").unwrap().trim_end_matches("/mcp");
+    let host = server
+        .url()
+        .strip_prefix("http://")
+        .unwrap()
+        .trim_end_matches("/mcp");
     let stream = TcpStream::connect(host).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     let mut tasks = JoinSet::new();
@@ -67,7 +77,13 @@ async fn a_connection_and_a_session_belong_to_one_credential() {
     }
     let seen = server.violations();
     assert_eq!(seen.len(), 3, "{seen:?}");
-    assert_eq!(seen[0], "\"cred-s0-bob\" on a connection of \"cred-s0-ann\"");
-    assert!(seen[1].starts_with("cred-s0-bob in a session of"), "{seen:?}");
+    assert_eq!(
+        seen[0],
+        "\"cred-s0-bob\" on a connection of \"cred-s0-ann\""
+    );
+    assert!(
+        seen[1].starts_with("cred-s0-bob in a session of"),
+        "{seen:?}"
+    );
     assert_eq!(seen[2], "cred-s0-ann in a request of cred-s0-bob");
 }

@@ -94,19 +94,15 @@ impl World {
     }
 
     fn server(&self, server: usize) -> Value {
-        let mut written = match self.remote.get(server) {
-            Some(remote) => json!({"url": remote.url()}),
-            None => {
-                let era = if MODERN.contains(&server) {
-                    "modern"
-                } else {
-                    "legacy"
-                };
-                json!({
-                    "command": [Fixture::who()],
-                    "env": {"WHO_ERA": era, "WHO_VIOLATIONS": self.file()},
-                })
-            }
+        let mut written = if let Some(remote) = self.remote.get(server) {
+            json!({"url": remote.url()})
+        } else {
+            let modern = MODERN.contains(&server);
+            let era = if modern { "modern" } else { "legacy" };
+            json!({
+                "command": [Fixture::who()],
+                "env": {"WHO_ERA": era, "WHO_VIOLATIONS": self.file()},
+            })
         };
         let accounts: Map<String, Value> = ACCOUNTS
             .iter()

@@ -1,5 +1,7 @@
 //! No crossing, on the running daemon: fifty accounts, many programs, and everything that can happen to connections.
 
+mod breaking;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
@@ -8,11 +10,10 @@ use serde_json::{Value, json};
 use super::Random;
 use super::actor::{Actor, Door, Way};
 use super::history::{self, Call};
-use super::model::{ALL, Came, Chosen, EVERYBODY, Expected, LOCKED, MIXED, VAULT, full};
+use super::model::{Came, Chosen};
+use super::ways::{TOOLS, WITH_KEYS, WITHOUT_KEYS};
 use super::world::{Keys, World};
 use crate::support::{Era, Home, Janus, scale};
-
-use Era::{Legacy, Modern};
 
 /// The steps of one history.
 const STEPS: usize = 200;
@@ -20,48 +21,6 @@ const STEPS: usize = 200;
 const HISTORIES: usize = 50;
 /// Calls at once, in a step that makes several.
 const BURST: usize = 8;
-/// The tools of the default profile: two of Janus's own for everybody, two where there is a choice, and at each server
-/// `who`, `die` and one for each account.
-pub(super) const TOOLS: usize = 4 + 10 * 7;
-
-const FREE: Option<&str> = Some("free");
-const OTHER: Option<&str> = Some("other");
-const TIED: Option<&str> = Some("tied");
-const TWO: Option<&str> = Some("two");
-
-pub(super) const WITH_KEYS: [Way; 15] = [
-    Way::new(FREE, "/mcp", Legacy, ALL),
-    Way::new(FREE, "/mcp", Legacy, ALL),
-    Way::new(FREE, "/mcp", Modern, ALL),
-    Way::new(FREE, "/mcp/mixed", Legacy, MIXED).tcp(),
-    Way::new(FREE, "/mcp", Modern, MIXED).header("mixed"),
-    Way::new(TIED, "/mcp", Legacy, VAULT),
-    Way::new(TIED, "/mcp/vault", Modern, VAULT).tcp(),
-    Way::new(TWO, "/mcp/locked", Legacy, LOCKED),
-    Way::new(TWO, "/mcp", Modern, LOCKED).header("locked"),
-    Way::new(TWO, "/mcp", Legacy, EVERYBODY).header("everybody"),
-    Way::new(TWO, "/mcp/everybody", Modern, EVERYBODY),
-    Way::new(OTHER, "/mcp/everybody", Legacy, EVERYBODY).tcp(),
-    Way::new(OTHER, "/mcp/all", Legacy, ALL),
-    Way::new(FREE, "/mcp/@s0/cat", Legacy, ALL).shows(0, "cat"),
-    Way::new(OTHER, "/mcp/@s8/eve", Modern, ALL).shows(8, "eve"),
-];
-
-pub(super) const WITHOUT_KEYS: [Way; 12] = [
-    Way::new(None, "/mcp", Legacy, ALL),
-    Way::new(None, "/mcp", Legacy, ALL).tcp(),
-    Way::new(None, "/mcp", Modern, ALL),
-    Way::new(None, "/mcp/all", Legacy, ALL).header("all"),
-    Way::new(None, "/mcp/mixed", Legacy, MIXED),
-    Way::new(None, "/mcp", Modern, MIXED).header("mixed").tcp(),
-    Way::new(None, "/mcp/locked", Legacy, LOCKED),
-    Way::new(None, "/mcp/locked", Modern, LOCKED),
-    Way::new(None, "/mcp/everybody", Legacy, EVERYBODY),
-    Way::new(None, "/mcp/everybody", Modern, EVERYBODY),
-    Way::new(None, "/mcp/@s5/bob", Legacy, ALL).shows(5, "bob"),
-    Way::new(None, "/mcp/@s3/dan", Modern, ALL).shows(3, "dan"),
-];
-
 /// What happens, and what is known of it.
 struct History {
     random: Random,
@@ -246,7 +205,7 @@ impl History {
             self.actors[self.random.below(self.actors.len())].way,
         );
         let same = |way: &Way| (way.client, way.path, way.header, way.tcp);
-        if thief.era == Modern || same(&opener) == same(&thief) {
+        if thief.era == Era::Modern || same(&opener) == same(&thief) {
             return;
         }
         let params = json!({"name": "s0__who", "arguments": {"expect": "nobody"}});
@@ -278,126 +237,5 @@ impl History {
             assert_eq!(heard.expect("an answer").status, 404);
         }
         self.open(at).await;
-    }
-
-    /// A server over HTTP cuts its connections, sometimes while calls are under way.
-    async fn cut(&mut self) {
-        let server = self.random.below(self.world.remote.len());
-        self.disturb(server);
-        if self.random.percent(50) {
-            self.world.remote[server].break_connections();
-            return;
-        }
-        let mut calls = Vec::new();
-        for _ in 0..BURST {
-            let at = self.random.below(self.actors.len());
-            calls.push((
-                at,
-                history::call(&mut self.random, &self.actors[at], &self.chosen),
-            ));
-        }
-        let asked = calls
-            .iter()
-            .map(|(at, call)| self.ask(*at, call.method, call.params.clone()));
-        let remote = &self.world.remote[server];
-        let (responses, ()) = tokio::join!(join_all(asked), async {
-            tokio::task::yield_now().await;
-            remote.break_connections();
-        });
-        for ((at, call), response) in calls.iter().zip(responses) {
-            self.judge(*at, call, &response.expect("an answer"));
-        }
-    }
-
-    fn disturb(&mut self, server: usize) {
-        let accounts = super::model::ACCOUNTS.iter();
-        self.disturbed
-            .extend(accounts.map(|account| full(server, account)));
-    }
-
-    /// A server forgets its sessions: Janus begins new ones, and no caller notices.
-    fn forget(&mut self) {
-        let server = self.random.below(self.world.remote.len());
-        self.world.remote[server].forget_sessions();
-    }
-
-    /// A process dies of a call.
-    async fn die(&mut self) {
-        let (server, account) = (
-            5 + self.random.below(5),
-            self.random.pick(&super::model::ACCOUNTS),
-        );
-        let who = full(server, account);
-        let arguments = json!({"expect": who, "janus_account": account});
-        let params = json!({"name": format!("s{server}__die"), "arguments": arguments});
-        self.disturbed.insert(who.clone());
-        // The first program is one of the profile with everything.
-        let response = self.ask(0, "tools/call", params).await.expect("an answer");
-        let came = Expected::By(who).judge(&response);
-        assert_eq!(came, Ok(Came::Unavailable), "{response}");
-    }
-
-    /// Janus is killed, sometimes while calls are under way, and starts again.
-    async fn restart(&mut self, at: usize) {
-        let door = self.door.take().expect("it runs");
-        if self.random.percent(50) {
-            let mut calls = Vec::new();
-            for _ in 0..BURST {
-                calls.push((
-                    at,
-                    history::call(&mut self.random, &self.actors[at], &self.chosen),
-                ));
-            }
-            let asked = calls.iter().map(|(at, call)| {
-                let actor = &self.actors[*at];
-                door.ask(
-                    &actor.way,
-                    actor.session.as_deref(),
-                    call.method,
-                    call.params.clone(),
-                )
-            });
-            let (responses, ()) = tokio::join!(join_all(asked), async {
-                tokio::task::yield_now().await;
-                door.janus.strike();
-            });
-            for ((at, call), heard) in calls.iter().zip(responses) {
-                // Whatever came before the end was right.
-                if let Some(heard) = heard.filter(|heard| heard.message.is_object()) {
-                    self.judge(*at, call, &heard.message);
-                }
-            }
-        }
-        let door = door.killed();
-        door.settle(&self.actors[0].way, TOOLS).await;
-        self.door = Some(door);
-        self.disturbed.clear();
-    }
-
-    async fn end(mut self) {
-        // Every account answers for itself, however it was treated.
-        let way = self.actors[0].way;
-        self.restart(0).await;
-        for server in 0..super::model::SERVERS {
-            for account in super::model::ACCOUNTS {
-                let expected = Expected::By(full(server, account));
-                let arguments = json!({"expect": expected.told(), "janus_account": account});
-                let params = json!({"name": format!("s{server}__who"), "arguments": arguments});
-                let response = self.ask(0, "tools/call", params).await.expect("an answer");
-                assert_eq!(
-                    expected.judge(&response),
-                    Ok(Came::Answer),
-                    "{way:?}: {response}"
-                );
-            }
-        }
-        self.door.take().expect("it runs").end().await;
-        self.world.assert_no_crossing();
-        assert!(
-            self.answers > 4 * self.unavailable,
-            "{} of {}",
-            self.unavailable,
-            self.answers
-        );
     }
 }
