@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use crate::account::Holders;
 use crate::binding::{Chosen, Scope};
-use crate::model::ServerName;
+use crate::model::{AccountId, ServerName};
 use crate::protocol::{Edit, Envelope, Object, Outcome, Request, meta};
 
 use super::{Gateway, error};
@@ -34,6 +34,38 @@ impl Gateway {
             None => request,
         };
         Ok((chosen, request))
+    }
+
+    /// The request without its word for the account that it means, where its address names one: the two must agree, so
+    /// that nobody is answered by another account than the one they named.
+    pub(super) fn agreed(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        request: Request,
+    ) -> Result<Request, Outcome> {
+        let Some(word) = Word::of(&request, None).map_err(error::invalid_params)? else {
+            return Ok(request);
+        };
+        if let Some(named) = word.named.as_deref() {
+            let holders = holders(scope, &request);
+            let chosen = self
+                .choices
+                .choose(scope, account.server(), Some(named), holders);
+            let chosen =
+                chosen.map_err(|why| error::no_choice(request.method(), scope, &why, None))?;
+            if chosen.account() != account {
+                return Err(error::invalid_params(format!(
+                    "the resource is one of {account}, and `_meta[\"{}\"]` names {}",
+                    meta::ACCOUNT,
+                    chosen.account()
+                )));
+            }
+        }
+        Ok(Request {
+            message: word.without,
+            ..request
+        })
     }
 }
 

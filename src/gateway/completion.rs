@@ -42,7 +42,10 @@ impl Gateway {
                 self.settled(scope).await;
                 match self.addresses(scope).find(&uri) {
                     Found::At(account, own) => match scope.member(&account) {
-                        Some(chosen) => (chosen, Subject::ResourceCompletion(own), request),
+                        Some(chosen) => match self.agreed(scope, &account, request) {
+                            Ok(request) => (chosen, Subject::ResourceCompletion(own), request),
+                            Err(refused) => return refused,
+                        },
                         None => return error::invalid_params("no server here has this template"),
                     },
                     Found::Choice(server, own) => {

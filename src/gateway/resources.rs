@@ -50,6 +50,10 @@ impl Gateway {
             Found::Ambiguous(choices) => return ambiguous(&choices),
             Found::Nowhere => return nowhere(&request, &uri),
         };
+        let request = match self.agreed(scope, &account, request) {
+            Ok(request) => request,
+            Err(refused) => return refused,
+        };
         if self.era_of(&account) == Some(Era::Modern) {
             return error::not_translated(
                 request.method(),
@@ -70,7 +74,7 @@ impl Gateway {
     ) -> Result<(Chosen, String, Request), Outcome> {
         match self.resource(scope, uri).await {
             Found::At(account, own) => match scope.member(&account) {
-                Some(chosen) => Ok((chosen, own, request)),
+                Some(chosen) => Ok((chosen, own, self.agreed(scope, &account, request)?)),
                 None => Err(nowhere(&request, uri)),
             },
             Found::Choice(server, own) => {

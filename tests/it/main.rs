@@ -21,6 +21,7 @@ mod fastmcp;
 mod faults;
 mod fidelity;
 mod harness;
+mod identity;
 mod readme;
 mod refusals;
 mod restart;

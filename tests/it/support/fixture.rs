@@ -61,12 +61,21 @@ impl Fixture {
 
     /// Where cargo puts the example: beside the directory of the test's own program.
     pub(crate) fn program() -> PathBuf {
+        Self::example("conf-server")
+    }
+
+    /// The process that answers with who called.
+    pub(crate) fn who() -> PathBuf {
+        Self::example("who-server")
+    }
+
+    fn example(name: &str) -> PathBuf {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-        let program = profile.join("examples/conf-server");
+        let program = profile.join("examples").join(name);
         assert!(
             program.exists(),
-            "{} is not built: cargo build --example conf-server",
+            "{} is not built: cargo build --example {name}",
             program.display()
         );
         program

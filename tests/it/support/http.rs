@@ -48,6 +48,18 @@ pub(crate) struct Event {
     pub(crate) data: String,
 }
 
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) status: StatusCode,
+    /// `Mcp-Session-Id`, empty if it is missing.
+    pub(crate) session: String,
+    /// The message, the last one of a stream; null if there is none.
+    pub(crate) message: Value,
+    /// The same, byte for byte.
+    pub(crate) text: String,
+}
+
 impl Http {
     /// A client of the server in this URL, whatever its path.
     pub(crate) fn tcp(url: &str) -> Self {
@@ -77,6 +89,33 @@ impl Http {
             match &self.to {
                 Peer::Tcp(host) => over(TcpStream::connect(host).await.unwrap(), request).await,
                 Peer::Unix(path) => over(UnixStream::connect(path).await.unwrap(), request).await,
+            }
+        })
+        .await
+    }
+
+    /// Sends a message of MCP and hears the whole answer; `None` where the other side went away before it was whole.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Option<Heard> {
+        let mut request = Request::builder().method(method).uri(path);
+        let usual = [
+            ("host", self.host.as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        for (name, value) in [&usual[..], headers].concat() {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::from(body.to_string())).unwrap();
+        within("an answer", async {
+            match &self.to {
+                Peer::Tcp(host) => heard(TcpStream::connect(host).await.ok()?, request).await,
+                Peer::Unix(path) => heard(UnixStream::connect(path).await.ok()?, request).await,
             }
         })
         .await
@@ -124,6 +163,40 @@ impl Http {
             request = request.header(*name, *value);
         }
         self.send(request.body(body.to_owned()).unwrap()).await
+    }
+}
+
+async fn heard<S>(stream: S, request: Request<Full<Bytes>>) -> Option<Heard>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let exchange = async {
+        let response = sender.send_request(request).await.ok()?;
+        let session = response.headers().get("mcp-session-id");
+        let session = session.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let (status, session) = (response.status(), session.to_owned());
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        // Either the message itself, or events, the last of which it is.
+        let last = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("data: {"));
+        let message = last.map_or_else(|| text.clone().into_owned(), |rest| format!("{{{rest}"));
+        Some(Heard {
+            status,
+            session,
+            message: serde_json::from_str(&message).unwrap_or(Value::Null),
+            text: message,
+        })
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        biased;
+        heard = &mut exchange => heard,
+        // It may end when all of the answer is there.
+        _ = connection => exchange.await,
     }
 }
 

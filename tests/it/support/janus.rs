@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::http::Http;
@@ -19,6 +20,14 @@ pub(crate) struct Home {
 impl Home {
     /// The configuration is `servers`, below `servers:`, plus a free port to listen on.
     pub(crate) fn new(servers: &str) -> Self {
+        Self::with(&format!(
+            "listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n{}\n",
+            indented(servers)
+        ))
+    }
+
+    /// The whole configuration is `text`, which names the address to listen on.
+    pub(crate) fn with(text: &str) -> Self {
         let directory = TempDir::with_prefix("janus-").unwrap();
         for name in ["home", "state", "config", "run"] {
             let path = directory.path().join(name);
@@ -26,10 +35,6 @@ impl Home {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         }
         let home = Self { directory };
-        let text = format!(
-            "listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n{}\n",
-            indented(servers)
-        );
         fs::write(home.config(), text).unwrap();
         home
     }
@@ -132,6 +137,34 @@ impl Janus {
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A client of its control socket.
+    pub(crate) fn control(&self) -> Http {
+        Http::unix(&self.socket.with_file_name("control.sock"))
+    }
+
+    /// A new access key of a client.
+    pub(crate) async fn key(&self, client: &str) -> String {
+        let wanted = serde_json::json!({ "client": client });
+        let answer = self.control().post("/client/key", &[], &wanted).await;
+        let answer = answer.json().await;
+        let key = answer["key"].as_str();
+        key.unwrap_or_else(|| panic!("no key for {client}: {answer}"))
+            .to_owned()
+    }
+
+    /// Ends it without any warning, as a lack of memory would; its home stays.
+    pub(crate) fn kill(self) -> Home {
+        self.strike();
+        self.stop().1
+    }
+
+    /// The same, without waiting for the end.
+    pub(crate) fn strike(&self) {
+        // It is a child that nobody has waited for: the id is not another's.
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.unwrap(), Signal::KILL).unwrap();
     }
 
     /// What it has written to stderr so far.

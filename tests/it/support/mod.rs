@@ -14,16 +14,18 @@ mod janus;
 mod mcp;
 mod process;
 mod tools;
+mod who;
 
 use std::io::Write as _;
 use std::time::Duration;
 
 pub(crate) use fixture::{Era, Fixture};
-pub(crate) use http::{Event, Http, Reply, within};
+pub(crate) use http::{Event, Heard, Http, Reply, within};
 pub(crate) use janus::{Home, Janus};
 pub(crate) use mcp::{Answer, Client, Stream};
 pub(crate) use process::{Ended, Output, Process};
 pub(crate) use tools::Tools;
+pub(crate) use who::WhoServer;
 
 /// Longer than any healthy wait on a loaded machine, shorter than the runner's own limit.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
