@@ -11,6 +11,7 @@
 mod another_user;
 mod architecture;
 mod cli;
+mod client_accounts;
 mod clients;
 mod config;
 mod conformance;

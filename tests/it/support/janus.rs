@@ -177,12 +177,6 @@ impl Janus {
         self.process.terminate();
     }
 
-    /// Ends it without a warning.
-    pub(crate) fn kill(self) -> Home {
-        self.process.kill();
-        self.home
-    }
-
     /// Asks it to end and waits until it did.
     pub(crate) fn stop(self) -> (Ended, Home) {
         (self.process.stop(), self.home)
