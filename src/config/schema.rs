@@ -41,17 +41,16 @@ pub(super) fn one_kind(schema: &mut Schema) {
     schema.insert("dependentRequired".to_owned(), with);
 }
 
-/// A rule says whom it binds, and to what.
+/// A rule says whom it binds, and to what. With the type, because `required` says nothing about what is no object.
 pub(super) fn bound(schema: &mut Schema) {
-    schema.insert("type".to_owned(), json!("object"));
-    schema.insert("required".to_owned(), json!(["profile"]));
-    let whom = json!([{ "required": ["directory"] }, { "required": ["client"] }]);
-    schema.insert("anyOf".to_owned(), whom);
+    let whom = |key: &str| json!({ "type": "object", "required": [key, "profile"] });
+    let either = json!([whom("directory"), whom("client")]);
+    schema.insert("anyOf".to_owned(), either);
 }
 
 /// A key is tied in one of two ways, or not at all.
 pub(super) fn tied(schema: &mut Schema) {
-    // Without the type, a client without a value would have both: `required` says nothing about what is no object.
+    // With the type again: a client without a value does not have both.
     let both = json!({ "type": "object", "required": ["profile", "profiles"] });
     schema.insert("not".to_owned(), both);
     let some = json!({ "profiles": { "type": "array", "minItems": 1, "uniqueItems": true } });
