@@ -44,10 +44,11 @@ impl History {
             .extend(accounts.map(|account| full(server, account)));
     }
 
-    /// A server forgets its sessions: Janus begins new ones, and no caller notices.
+    /// A server forgets its sessions: Janus begins new ones, and no caller notices, unless one was just beginning.
     pub(super) fn forget(&mut self) {
         let server = self.random.below(self.world.remote.len());
         self.world.remote[server].forget_sessions();
+        self.disturb(server);
     }
 
     /// A process dies of a call.
@@ -119,11 +120,12 @@ impl History {
         }
         self.door.take().expect("it runs").end().await;
         self.world.assert_no_crossing();
+        // How often somebody is out of reach depends on the machine; that enough of it was answered does not.
         assert!(
-            self.answers > STEPS / 4 && self.answers > 4 * self.unavailable,
-            "{} of {}",
-            self.unavailable,
-            self.answers
+            self.answers > STEPS / 4,
+            "{} answers, {} times unavailable",
+            self.answers,
+            self.unavailable
         );
     }
 }
