@@ -130,6 +130,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "usage" => (Exit::Usage, "usage"),
         "profile_refused" => (Exit::Refused, "profile_refused"),
         "switching_off" => (Exit::Refused, "switching_off"),
+        "key_required" => (Exit::Refused, "key_required"),
         "config_invalid" => (Exit::Configuration, "config_invalid"),
         "directory_unknown" => (Exit::Failed, "directory_unknown"),
         _ => (Exit::Failed, "failed"),

@@ -196,8 +196,16 @@ async fn accept(listener: &Listener) -> std::io::Result<(Stream, Result<Peer, No
             (Stream::Unix(stream), peer)
         }
     };
-    if let Err(error) = &peer {
-        tracing::warn!(%error, "a connection is refused");
+    match &peer {
+        Ok(_) => {}
+        // Programs look whether somebody listens, and go away.
+        Err(error @ NotAuthenticated::Closing) => {
+            tracing::debug!(%error, "a connection is refused")
+        }
+        Err(error @ NotAuthenticated::Unknown(why)) => {
+            tracing::warn!(%error, %why, "a connection is refused");
+        }
+        Err(error) => tracing::warn!(%error, "a connection is refused"),
     }
     Ok((stream, peer))
 }

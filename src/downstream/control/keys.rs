@@ -15,6 +15,9 @@ use crate::store::KeyKind;
 pub(super) struct Of {
     #[serde(default)]
     client: Option<String>,
+    /// Asked by a command that a person runs, which is no client.
+    #[serde(default)]
+    own: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +68,13 @@ impl Downstream {
 
     async fn mint(&self, of: &Of) -> Result<String, Problem> {
         let client = self.client_named(of.client.as_deref())?;
+        if client.is_none() && !of.own {
+            let said =
+                "every client needs an access key here, and this one does not say which it is";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", said)
+                .help("name it:  --client NAME        # janus client list")
+                .help("or add it:  janus client add NAME"));
+        }
         let key = self.authn.connection_key(client.as_ref()).await?;
         Ok(key.into_text())
     }

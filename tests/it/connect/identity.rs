@@ -28,25 +28,24 @@ async fn sessions(janus: &Janus) -> Vec<Value> {
 async fn a_client_that_is_named_gets_a_key_for_its_connection() {
     let janus = Janus::start_in(home("clients: { ci-bot: {} }"), |_| {});
     let here = janus.home().path().to_str().unwrap();
-    for (arguments, expected) in [
-        (&["--client", "ci-bot"][..], json!("ci-bot")),
-        (&[], Value::Null),
-    ] {
-        let mut client = Client::open(janus.home(), Era::Legacy, arguments);
-        assert_eq!(client.text("good__echo", json!({ "text": "t" })), "t");
-        let sessions = sessions(&janus).await;
-        assert_eq!(sessions.len(), 1, "{sessions:?}");
-        assert_eq!(sessions[0]["client"], expected, "{sessions:?}");
-        let directory = sessions[0]["directory"].as_str().unwrap();
-        assert!(directory.ends_with(here), "{directory}");
-        client.leave();
-    }
+    let mut client = Client::open(janus.home(), Era::Legacy, &["--client", "ci-bot"]);
+    assert_eq!(client.text("good__echo", json!({ "text": "t" })), "t");
+    let listed = sessions(&janus).await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["client"], "ci-bot", "{listed:?}");
+    let directory = listed[0]["directory"].as_str().unwrap();
+    assert!(directory.ends_with(here), "{directory}");
+    client.leave();
     assert_eq!(sessions(&janus).await, Vec::<Value>::new());
 }
 
 #[test]
 fn a_name_or_a_key_that_is_not_known_reaches_nothing() {
     let janus = Janus::start_in(home("clients: { ci-bot: {} }"), |_| {});
+    let mut client = Client::silent(janus.home(), Era::Legacy, &[]);
+    let answer = client.request("initialize", super::initialize());
+    assert_eq!(refused(&answer).1["code"], "key_required", "{answer}");
+    client.leave();
     let mut client = Client::silent(janus.home(), Era::Legacy, &["--client", "nobody"]);
     let answer = client.request("initialize", super::initialize());
     assert!(refused(&answer).0.contains("`nobody`"), "{answer}");
@@ -73,9 +72,12 @@ fn a_name_or_a_key_that_is_not_known_reaches_nothing() {
 
 #[tokio::test]
 async fn a_session_with_a_key_is_the_same_after_a_restart() {
-    for rules in ["", "clients: { ci-bot: {} }"] {
+    for (rules, arguments) in [
+        ("", &[][..]),
+        ("clients: { ci-bot: {} }", &["--client", "ci-bot"]),
+    ] {
         let mut janus = Janus::start_in(home(rules), |_| {});
-        let mut client = Client::open(janus.home(), Era::Legacy, &[]);
+        let mut client = Client::open(janus.home(), Era::Legacy, arguments);
         let before = sessions(&janus).await;
         for killed in [true, false] {
             janus = Janus::start_in(if killed { janus.kill() } else { janus.stop().1 }, |_| {});
@@ -91,7 +93,7 @@ async fn a_session_with_a_key_is_the_same_after_a_restart() {
 #[test]
 fn the_profile_of_the_flag_or_the_variable_is_asked_for() {
     let rules =
-        "profiles:\n  one: { servers: [good] }\n  two: { servers: [] }\ndefault_profile: one";
+        "profiles:\n  one: { servers: [good] }\n  two: { servers: [other] }\ndefault_profile: one";
     let janus = Janus::start_in(home(rules), |_| {});
     let tools = |mut client: Client| {
         client.greet();

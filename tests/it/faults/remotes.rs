@@ -269,14 +269,14 @@ async fn a_server_that_is_down_at_the_start_is_told_of_when_it_comes_up() {
         (&error["code"], &error["sent"]),
         (&json!("unavailable"), &json!(false))
     );
-    assert_eq!(all.names("tools/list", "name").await.len(), 16);
+    assert_eq!(all.names("tools/list", "name").await.len(), 17);
     others_are_served(&janus).await;
 
     let remote = port.serve(&[]);
     stream.wait_for("notifications/tools/list_changed").await;
     listening.wait_for("notifications/tools/list_changed").await;
     assert_eq!(client.text("echo", json!({})).await, "echo in s-1");
-    assert_eq!(all.names("tools/list", "name").await.len(), 17);
+    assert_eq!(all.names("tools/list", "name").await.len(), 18);
     assert_eq!(remote.calls("echo"), 1);
     others_are_served(&janus).await;
 }
