@@ -66,6 +66,7 @@ pub mod config;
 pub mod daemon;
 pub mod downstream;
 pub mod gateway;
+pub mod import;
 pub mod model;
 pub mod policy;
 pub mod protocol;

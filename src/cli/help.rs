@@ -170,6 +170,7 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/client-key/1       client, key: the one time it is shown
   janus/client-end/1       client, ended: how many keys
   janus/config-reload/1    reloaded, notes
+  janus/import/1           config (with --merge the lines that are added), set, notes, file, backup, written
 
 `janus config schema` prints the JSON Schema itself.
 

@@ -15,6 +15,7 @@ mod exit;
 mod failure;
 mod headers;
 mod help;
+mod import;
 mod keys;
 mod log;
 mod output;
@@ -136,6 +137,8 @@ enum Command {
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
+    /// Make servers, accounts and profiles of another program's configuration.
+    Import(import::Arguments),
     /// Print the version.
     Version,
     /// Explain a topic or a command.
@@ -213,6 +216,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Session(verb) => session::run(&verb, context),
         Command::Headers(arguments) => headers::run(&arguments, context),
         Command::Config(verb) => config::run(verb, context),
+        Command::Import(arguments) => import::run(&arguments, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),
     }

@@ -56,6 +56,17 @@ impl Environment {
         self
     }
 
+    /// The same with these variables where they are not set: what a configuration would mean once they are.
+    #[must_use]
+    pub fn supposing<'v>(mut self, variables: impl IntoIterator<Item = (String, &'v str)>) -> Self {
+        for (name, value) in variables {
+            self.variables
+                .entry(name.into())
+                .or_insert_with(|| value.into());
+        }
+        self
+    }
+
     /// A variable as it is, for `${NAME}`.
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables

@@ -242,6 +242,7 @@ fn every_topic_and_command_has_a_help_text() {
       session  The sessions of clients
       headers  Print the request headers that prove this directory
       config   Look at the configuration and check it
+      import   Make servers, accounts and profiles of another program's configuration
       version  Print the version
       help     Explain a topic or a command
 

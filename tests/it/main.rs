@@ -23,6 +23,7 @@ mod faults;
 mod fidelity;
 mod harness;
 mod identity;
+mod import;
 mod readme;
 mod refusals;
 mod restart;
