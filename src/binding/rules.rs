@@ -155,11 +155,11 @@ impl Binding {
             return Ok(None);
         };
         let decided = match (asked.named, &client.profiles[..]) {
-            (None, [only]) => only,
             (Some(named), allowed) if asked.may_name && allowed.contains(&named.name) => {
                 &named.name
             }
-            (Some(_), [only]) => only,
+            // One that is named too is compared by whoever asked.
+            (_, [only]) => only,
             (Some(named), allowed) if asked.may_name => {
                 return Err(Refused::OutsideKey {
                     named: named.name.clone(),

@@ -160,6 +160,7 @@ fn resolve(binding: &Binding, asked: &Asked<'_>) -> Result<Scope, Refused> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_row_of_the_five_rules() {
     let binding = world();
     let ok = |profile: &'static str, rule| Ok((profile, rule));
@@ -395,6 +396,7 @@ fn a_transparent_path_shows_one_account_of_the_scope_that_naming_cannot_change()
 
 #[test]
 fn every_row_of_the_nine_rules() {
+    use ResolvedFrom::{Argument, Client, Default, OnlyAccount, Path, Profile, Session};
     let binding = world();
     let scope = |client, path| {
         let asked = Asked {
@@ -425,7 +427,6 @@ fn every_row_of_the_nine_rules() {
         global: Some(&a),
         ..none
     };
-    use ResolvedFrom::{Argument, Client, Default, OnlyAccount, Path, Profile, Session};
     for (scope, server, wish, expected) in [
         (&shown, "github", none, Ok(("a", Path))),
         (

@@ -1,5 +1,10 @@
 //! `janus account`: which identities there are.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use clap::Subcommand;
 
 use super::control::Control;

@@ -1,5 +1,10 @@
 //! `janus use`: a choice from outside, for a session, a client or everybody.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use clap::Args;
 use serde_json::json;
 

@@ -1,5 +1,10 @@
 //! `janus config`: look at the configuration and check it. Nothing here needs a daemon.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -74,7 +79,8 @@ fn reload(context: &Context) -> Result<(), Failure> {
     let reloaded = super::control::Control::new(context).post("/reload", &json!({}))?;
     let notes = super::table::texts(&reloaded["notes"]);
     context.output.document("config-reload", reloaded, || {
-        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        let notes: Vec<String> = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        let notes = notes.concat();
         format!("ok: the configuration was read again\n{notes}")
     })
 }

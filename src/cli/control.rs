@@ -1,5 +1,10 @@
 //! A client of the control socket: what a command asks of the daemon that runs.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

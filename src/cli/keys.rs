@@ -3,6 +3,11 @@
 //! A key is shown once. What a client may reach is written in `clients:` of the configuration; `add` and `remove` edit
 //! that section, keep everything else of the file as it is, and show the lines first.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::{Args, Subcommand};
@@ -205,6 +210,10 @@ fn legal(name: &str) -> Result<ClientId, Failure> {
     ClientId::new(name).map_err(bad_name)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` wants"
+)]
 fn bad_name(bad: crate::model::BadName) -> Failure {
     Failure::new(Exit::Usage, "usage", bad.to_string())
 }

@@ -1,5 +1,10 @@
 //! `janus session`: the clients that opened a session.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 

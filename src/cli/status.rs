@@ -1,5 +1,10 @@
 //! `janus status`: the daemon, its accounts, and what this directory gets.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use serde_json::Value;
 
 use super::control::Control;
@@ -16,33 +21,29 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
 fn page(status: &Value) -> String {
     let started = status["started"].as_u64().unwrap_or_default();
     let config = status["config"].as_str().unwrap_or("no file");
-    let mut page = format!(
-        "janus {}   started {}   config {config}\nlistening  {}\n",
-        text(status, "version"),
-        ago(started),
-        texts(&status["listening"]).join("   "),
-    );
     let directory = status["directory"]
         .as_str()
         .unwrap_or("an unknown directory");
-    match status["here"]["profile"].as_str() {
-        Some(profile) => page.push_str(&format!(
-            "here       {directory} → profile {profile}   (why: janus whoami --explain)\n"
-        )),
-        None => page.push_str(&format!(
-            "here       {directory} → {}\n",
-            text(&status["here"], "refused")
-        )),
-    }
-    if status["keys_required"] == true {
-        page.push_str("keys       every client needs one   (janus client list)\n");
-    }
-    page.push_str(&format!(
-        "sessions   {}   (janus session list)\n\n",
-        status["sessions"]
-    ));
-    page.push_str(&accounts(&status["accounts"]));
-    page
+    let here = match status["here"]["profile"].as_str() {
+        Some(profile) => format!("profile {profile}   (why: janus whoami --explain)"),
+        None => text(&status["here"], "refused"),
+    };
+    let keys = if status["keys_required"] == true {
+        "keys       every client needs one   (janus client list)\n"
+    } else {
+        ""
+    };
+    format!(
+        "janus {}   started {}   config {config}\n\
+         listening  {}\n\
+         here       {directory} → {here}\n\
+         {keys}sessions   {}   (janus session list)\n\n{}",
+        text(status, "version"),
+        ago(started),
+        texts(&status["listening"]).join("   "),
+        status["sessions"],
+        accounts(&status["accounts"]),
+    )
 }
 
 /// The accounts as a table, with the reason below each that does not work.
@@ -53,7 +54,7 @@ pub(super) fn accounts(listed: &Value) -> String {
     }
     let head = ["ACCOUNT", "STATE", "WHO", "TOOLS", "PROFILES", "LABEL"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    let mut reasons = String::new();
+    let mut reasons = Vec::new();
     for account in listed {
         let state = text(&account["state"], "word");
         rows.push(vec![
@@ -68,10 +69,10 @@ pub(super) fn accounts(listed: &Value) -> String {
             text(account, "label"),
         ]);
         if let Some(reason) = account["state"]["because"].as_str() {
-            reasons.push_str(&format!("  {}: {reason}\n", text(account, "id")));
+            reasons.push(format!("  {}: {reason}\n", text(account, "id")));
         }
     }
-    format!("{}{reasons}", table(&rows))
+    format!("{}{}", table(&rows), reasons.concat())
 }
 
 /// A sign beside the word, never instead of it.

@@ -1,5 +1,10 @@
 //! `janus whoami`: as whom a request from here would act, and why.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 use std::path::PathBuf;
 
 use clap::Args;

@@ -56,13 +56,12 @@ impl Acting {
             Self::As(scope) => return Ok(scope),
             Self::In(session, reach, sessions) => (session, reach, sessions),
         };
-        let settled = match session.settled(gateway, &reach) {
-            Some(settled) => settled,
-            None => {
-                let found = Box::pin(session.scope(gateway, &reach, events)).await;
-                sessions.keep(&session);
-                found
-            }
+        let settled = if let Some(settled) = session.settled(gateway, &reach) {
+            settled
+        } else {
+            let found = Box::pin(session.scope(gateway, &reach, events)).await;
+            sessions.keep(&session);
+            found
         };
         settled.map_err(|why| refusal::explained(&why, &reach))
     }

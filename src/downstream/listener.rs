@@ -200,7 +200,7 @@ async fn accept(listener: &Listener) -> std::io::Result<(Stream, Result<Peer, No
         Ok(_) => {}
         // Programs look whether somebody listens, and go away.
         Err(error @ NotAuthenticated::Closing) => {
-            tracing::debug!(%error, "a connection is refused")
+            tracing::debug!(%error, "a connection is refused");
         }
         Err(error @ NotAuthenticated::Unknown(why)) => {
             tracing::warn!(%error, %why, "a connection is refused");

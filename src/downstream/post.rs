@@ -42,10 +42,11 @@ impl Downstream {
         let session = session_id(&parts.headers).and_then(|id| self.sessions.find(id, &entry));
         // A session may act as its client's roots say; whatever belongs to none is decided before it is read, unless
         // it may open such a session.
-        if session.is_none() && !self.may_settle_later(&entry) {
-            if let Err(refusal) = self.scope(&entry) {
-                return refusal;
-            }
+        if session.is_none()
+            && !self.may_settle_later(&entry)
+            && let Err(refusal) = self.scope(&entry)
+        {
+            return refusal;
         }
         let accepted = Accepted {
             json: accepts(&parts.headers, "application/json"),

@@ -8,6 +8,10 @@ use crate::protocol::{Envelope, Era, ListKind, Revision};
 
 /// Something happened at a server outside of any exchange.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "notifications are the common ones"
+)]
 pub enum Change {
     /// A list was read again. The listing holds the new one already.
     Listed {

@@ -25,11 +25,11 @@ bindings:
   - { directory: DIR/secret, profile: secret }
 "#;
 
-const CLIENTS: &str = r#"clients:
+const CLIENTS: &str = r"clients:
   everyday: {}
   tied: { profile: locked }
   past: { expires: 2020-01-01 }
-"#;
+";
 
 fn start(clients: bool) -> Janus {
     let home = Home::new("");

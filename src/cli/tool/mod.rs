@@ -92,7 +92,7 @@ async fn key(context: &Context) -> Option<Secret> {
         .ask(http::Method::POST, "/connection", Some(&own))
         .await
         .ok()?;
-    answer["key"].as_str().map(Secret::new)
+    answer.get("key")?.as_str().map(Secret::new)
 }
 
 impl List {

@@ -10,7 +10,7 @@ use super::who::{Supposed, directory};
 use super::{Answer, Problem};
 use crate::account::{Holders, Switch};
 use crate::authn::Peer;
-use crate::binding::{Given, Scope, Wish};
+use crate::binding::{Given, Reachable, Scope, Wish};
 use crate::downstream::Downstream;
 use crate::model::{AccountId, ServerName, Switching};
 use crate::store::Holder;
@@ -163,31 +163,22 @@ fn account_of(scope: &Scope, named: &str) -> Result<AccountId, Problem> {
     let servers = scope.servers().iter();
     let found = servers.filter_map(|reachable| scope.choose(reachable.server(), &wish).ok());
     let found: Vec<AccountId> = found.map(|chosen| chosen.account().clone()).collect();
-    match &found[..] {
-        [one] => Ok(one.clone()),
-        _ => {
-            let there: Vec<String> = scope
-                .servers()
-                .iter()
-                .flat_map(|one| one.accounts())
-                .map(ToString::to_string)
-                .collect();
-            let problem = Problem::unknown(
-                "unknown_account",
-                format!(
-                    "`{named}` is not one account of profile `{}`; there are: {}",
-                    scope.profile(),
-                    there.join(", ")
-                ),
-            );
-            Err(problem.help("janus account list"))
-        }
+    if let [one] = &found[..] {
+        return Ok(one.clone());
     }
+    let accounts = scope.servers().iter().flat_map(Reachable::accounts);
+    let there: Vec<String> = accounts.map(ToString::to_string).collect();
+    let said = format!(
+        "`{named}` is not one account of profile `{}`; there are: {}",
+        scope.profile(),
+        there.join(", ")
+    );
+    Err(Problem::unknown("unknown_account", said).help("janus account list"))
 }
 
 fn server_of(scope: &Scope, named: &str) -> Result<ServerName, Problem> {
     let name = named.split_once('/').map_or(named, |(server, _)| server);
-    let mut servers = scope.servers().iter().map(|reachable| reachable.server());
+    let mut servers = scope.servers().iter().map(Reachable::server);
     servers
         .find(|server| server.as_str() == name)
         .cloned()

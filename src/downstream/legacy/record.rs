@@ -91,7 +91,7 @@ impl Record {
         let level = self.level.as_deref().and_then(LogLevel::named);
         let kept = Kept {
             roots: self.roots,
-            level: level.unwrap_or(Kept::default().level),
+            level: level.unwrap_or_else(|| Kept::default().level),
             subscriptions: self.subscriptions,
         };
         Some((opened, kept))

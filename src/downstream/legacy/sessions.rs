@@ -24,6 +24,9 @@ pub(in crate::downstream) struct Sessions {
     store: Store,
 }
 
+/// Sessions and when they were last used.
+type Uses = Vec<(Arc<str>, SystemTime)>;
+
 #[derive(Debug)]
 struct Known {
     by_id: BTreeMap<Arc<str>, Arc<Session>>,
@@ -209,7 +212,7 @@ impl Known {
     }
 
     /// The sessions that are over, and the last uses that are not written yet.
-    fn swept(&mut self) -> (Vec<Arc<str>>, Vec<(Arc<str>, SystemTime)>) {
+    fn swept(&mut self) -> (Vec<Arc<str>>, Uses) {
         let now = SystemTime::now();
         let over = |used: SystemTime| now.duration_since(used).is_ok_and(|idle| idle > self.idle);
         let live = self

@@ -97,24 +97,18 @@ pub(super) fn in_scope(scope: &Scope, named: &str) -> Result<AccountId, Outcome>
             Err(_) => {}
         }
     }
-    match &found[..] {
-        [one] => Ok(one.clone()),
-        _ => {
-            let named: String = named.chars().take(64).collect();
-            let said = if found.is_empty() {
-                "is no account here"
-            } else {
-                "is an account of several servers"
-            };
-            Err(refused(
-                "unknown_account",
-                &format!(
-                    "\"{named}\" {said}; there are: {}. Nothing changed.",
-                    choosable(scope).join(", ")
-                ),
-            ))
-        }
+    if let [one] = &found[..] {
+        return Ok(one.clone());
     }
+    let named: String = named.chars().take(64).collect();
+    let said = if found.is_empty() {
+        "is no account here"
+    } else {
+        "is an account of several servers"
+    };
+    let there = choosable(scope).join(", ");
+    let text = format!("\"{named}\" {said}; there are: {there}. Nothing changed.");
+    Err(refused("unknown_account", &text))
 }
 
 fn of_client(scope: &Scope) -> Result<Holder, Outcome> {
