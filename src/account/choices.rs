@@ -148,8 +148,15 @@ impl Choices {
     }
 
     /// Forgets what a session chose: it has ended, in the store too.
-    pub fn forget(&self, session: &Arc<str>) {
-        self.made().remove(&Holder::Session(Arc::clone(session)));
+    pub fn forget(self: &Arc<Self>, session: &Arc<str>) {
+        let holder = Holder::Session(Arc::clone(session));
+        self.made().remove(&holder);
+        // A choice that was on its way comes to memory after this, and goes again in its turn.
+        let choices = Arc::clone(self);
+        self.changes.spawn(async move {
+            let _turn = choices.changing.lock().await;
+            choices.made().remove(&holder);
+        });
     }
 
     /// The choices of one holder, for people.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::binding::{Reachable, Scope};
-use crate::model::{AccountId, Server, ServerName, Switching};
+use crate::model::{AccountId, ClientId, Server, ServerName, Switching};
 use crate::upstream::Upstream;
 
 use super::{Choices, Holders};
@@ -92,7 +92,7 @@ pub fn who(
         accounts.insert(server.to_string(), said);
     }
     json!({
-        "client": scope.client().map(|client| client.as_str()),
+        "client": scope.client().map(ClientId::as_str),
         "profile": scope.profile().as_str(),
         "switching": scope.switching().word(),
         "session": holders.session.map(|session| short(session)),

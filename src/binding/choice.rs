@@ -148,7 +148,10 @@ impl Scope {
 
     /// The account itself, where an address or a seal of ours names it; `None` if it is not in reach.
     pub fn member(&self, account: &AccountId) -> Option<Chosen> {
-        let seen = self.accounts().contains(account);
+        // Without switching an address is one more word that does not count: what people fixed is all there is.
+        let locked = self.switching() == Switching::Off && self.view() == &View::Profile;
+        let fixed = || self.unchosen(account.server()).as_ref() == Some(account);
+        let seen = self.accounts().contains(account) && (!locked || fixed());
         seen.then(|| Chosen::new(account, ResolvedFrom::Path))
     }
 

@@ -141,7 +141,6 @@ impl Refused {
                 | Self::UnknownProfile { .. }
                 | Self::UnknownServer(_)
                 | Self::UnknownAccount { .. }
-                | Self::SeveralAccounts { .. }
         )
     }
 

@@ -67,7 +67,7 @@ impl Argument {
 }
 
 /// The name under which a call to this tool says which account it means; `None` where both names are the tool's own.
-pub(super) fn of_tool(tool: &Object) -> Option<&'static str> {
+pub fn of_tool(tool: &Object) -> Option<&'static str> {
     let properties = tool
         .object("inputSchema")
         .and_then(|schema| schema.object("properties"));
@@ -185,8 +185,8 @@ mod tests {
             (r#"{"type":"object"}"#, true),
             (r#"{"type":"object","properties":{}}"#, true),
             (r#"{"properties":{}}"#, true),
-            (r#"{}"#, false),
-            (r#"true"#, false),
+            (r"{}", false),
+            (r"true", false),
             (r#"{"type":"object","properties":[]}"#, false),
             (r##"{"type":"object","$ref":"#/$defs/x"}"##, false),
             (r#"{"type":"object","oneOf":[]}"#, false),

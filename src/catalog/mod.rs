@@ -11,6 +11,6 @@ mod merge;
 mod name;
 
 pub use address::{Addresses, Found, told_apart};
-pub use argument::Argument;
+pub use argument::{Argument, of_tool as argument_of_tool};
 pub use merge::{Entry, Merged, Source, for_era};
 pub use name::{NAME_LIMIT, exposed_name};

@@ -36,15 +36,16 @@ impl Gateway {
         Ok((chosen, request))
     }
 
-    /// The request without its word for the account that it means, where its address names one: the two must agree, so
-    /// that nobody is answered by another account than the one they named.
+    /// The request without its word for the account that it means, where something else names one already: the two must
+    /// agree, so that nobody is answered by another account than the one they named.
     pub(super) fn agreed(
         &self,
         scope: &Scope,
         account: &AccountId,
+        argument: Option<&'static str>,
         request: Request,
     ) -> Result<Request, Outcome> {
-        let Some(word) = Word::of(&request, None).map_err(error::invalid_params)? else {
+        let Some(word) = Word::of(&request, argument).map_err(error::invalid_params)? else {
             return Ok(request);
         };
         if let Some(named) = word.named.as_deref() {
@@ -56,8 +57,7 @@ impl Gateway {
                 chosen.map_err(|why| error::no_choice(request.method(), scope, &why, None))?;
             if chosen.account() != account {
                 return Err(error::invalid_params(format!(
-                    "the resource is one of {account}, and `_meta[\"{}\"]` names {}",
-                    meta::ACCOUNT,
+                    "the request is for {account}, and another word of it names {}",
                     chosen.account()
                 )));
             }
@@ -89,8 +89,9 @@ impl Word {
     /// Reads it out of the arguments and `_meta`. Both may say it if they say the same.
     fn of(request: &Request, argument: Option<&'static str>) -> Result<Option<Self>, String> {
         let params = request.params();
-        // Both names hold it, and hardly any request does: a quick look before a slow one.
-        if memmem::find(params.json().bytes(), b"janus").is_none() {
+        // Both names hold it, or are written with escapes, and hardly any request does: a quick look before a slow one.
+        let text = params.json().bytes();
+        if memmem::find(text, b"janus").is_none() && memmem::find(text, b"\\u00").is_none() {
             return Ok(None);
         }
         let mut edits = Vec::new();

@@ -42,7 +42,7 @@ impl Gateway {
                 self.settled(scope).await;
                 match self.addresses(scope).find(&uri) {
                     Found::At(account, own) => match scope.member(&account) {
-                        Some(chosen) => match self.agreed(scope, &account, request) {
+                        Some(chosen) => match self.agreed(scope, &account, None, request) {
                             Ok(request) => (chosen, Subject::ResourceCompletion(own), request),
                             Err(refused) => return refused,
                         },

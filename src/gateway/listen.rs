@@ -58,6 +58,7 @@ impl Gateway {
         };
         self.settled(scope).await;
         // Registered before anything is looked at, so that no change is missed.
+        let mut configured = self.configured.subscribe();
         let mut changes = self.upstream.changes();
         let mut pending = self.pending(scope, Era::Modern);
         let filter = self.filter(scope, &wanted);
@@ -77,6 +78,8 @@ impl Gateway {
         loop {
             tokio::select! {
                 () = self.stopping.cancelled() => return ended(&request),
+                // The sender lives as long as this gateway.
+                _ = configured.changed() => return ended(&request),
                 told = next(&mut branches) => match told {
                     Some(message) => events.notify(message).await,
                     // A stream that would be silent from now on is ended, so that the client opens another.

@@ -25,6 +25,7 @@ mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{Choices, Labels};
@@ -50,6 +51,8 @@ pub struct Gateway {
     tasks: Sealer,
     /// Janus is stopping: streams that would stay open end.
     stopping: CancellationToken,
+    /// Another configuration holds: what was permitted under the earlier one is asked for again.
+    configured: watch::Sender<()>,
 }
 
 /// What of the configuration a request is held to: replaced as a whole when it is read again.
@@ -89,13 +92,16 @@ impl Gateway {
             states: Sealer::new(installation_key, "request state"),
             tasks: Sealer::new(installation_key, "task id"),
             stopping,
+            configured: watch::Sender::new(()),
         }
     }
 
-    /// Goes on with another configuration. Requests under way end with the one they began with.
+    /// Goes on with another configuration. Calls that were sent end as they began; streams of changes end, so that their
+    /// clients ask again.
     pub fn configure(&self, servers: &[Arc<Server>]) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
         self.views.clear();
+        self.configured.send_replace(());
     }
 
     fn known(&self) -> Arc<Known> {

@@ -50,7 +50,7 @@ impl Gateway {
             Found::Ambiguous(choices) => return ambiguous(&choices),
             Found::Nowhere => return nowhere(&request, &uri),
         };
-        let request = match self.agreed(scope, &account, request) {
+        let request = match self.agreed(scope, &account, None, request) {
             Ok(request) => request,
             Err(refused) => return refused,
         };
@@ -74,7 +74,7 @@ impl Gateway {
     ) -> Result<(Chosen, String, Request), Outcome> {
         match self.resource(scope, uri).await {
             Found::At(account, own) => match scope.member(&account) {
-                Some(chosen) => Ok((chosen, own, self.agreed(scope, &account, request)?)),
+                Some(chosen) => Ok((chosen, own, self.agreed(scope, &account, None, request)?)),
                 None => Err(nowhere(&request, uri)),
             },
             Found::Choice(server, own) => {

@@ -36,6 +36,8 @@ impl Cache {
 
 #[derive(Debug, Clone)]
 struct Kept {
+    /// The scope it was made for: one of an earlier configuration gives another list.
+    scope: Scope,
     /// The listings it was made of: the same ones give the same list.
     made_of: Vec<Arc<Listing>>,
     merged: Arc<Merged>,
@@ -64,6 +66,7 @@ impl Gateway {
         let key = (scope.profile().clone(), kind, era, keyed);
         let mut cache = self.views.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = cache.get(&key)
+            && kept.scope == *scope
             && kept.made_of.len() == made_of.len()
             && kept
                 .made_of
@@ -86,6 +89,7 @@ impl Gateway {
         cache.insert(
             key,
             Kept {
+                scope: scope.clone(),
                 made_of,
                 merged: Arc::clone(&merged),
             },

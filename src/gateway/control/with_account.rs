@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::binding::{Scope, Wish};
 use crate::model::{AccountId, Subject};
-use crate::protocol::{Edit, Envelope, Events, Json, ListKind, Object, Outcome, Request};
+use crate::protocol::{Edit, Envelope, Era, Events, Json, Object, Outcome, Request};
 
 use super::super::{Gateway, error};
 use super::{refused, said, text};
-use crate::catalog::exposed_name;
+use crate::catalog::{argument_of_tool, exposed_name, for_era};
 
 impl Gateway {
     pub(super) async fn with_account(
@@ -24,9 +24,9 @@ impl Gateway {
         };
         let Some(tool) = tool else {
             self.settled(scope).await;
-            return self.tools_of(&account);
+            return self.tools_of(&account, request.client.era());
         };
-        let Some(own) = self.own_name(scope, &account, &tool).await else {
+        let Some((own, argument)) = self.own_name(scope, &account, &tool, &request).await else {
             let tool: String = tool.chars().take(100).collect();
             let text = format!(
                 "{account} has no tool \"{tool}\". Nothing was sent. Call janus_with_account without `tool` to see which there are."
@@ -48,32 +48,53 @@ impl Gateway {
             Ok(message) => message,
             Err(refused) => return Outcome::Error(refused.error),
         };
-        let wish = Wish {
-            named: Some(account.account().as_str()),
-            ..Wish::default()
+        let request = Request {
+            message,
+            param_headers: Vec::new(),
+            ..request
         };
-        match scope.choose(account.server(), &wish) {
-            Ok(chosen) => {
-                let request = Request {
-                    message,
-                    param_headers: Vec::new(),
-                    ..request
+        // Whatever else names an account, in the tool's arguments or in `_meta`, means the same one.
+        match self.agreed(scope, &account, argument, request) {
+            Ok(request) => {
+                let wish = Wish {
+                    named: Some(account.account().as_str()),
+                    ..Wish::default()
                 };
-                self.relay(scope, chosen, Subject::Tool(own), request, events)
-                    .await
+                match scope.choose(account.server(), &wish) {
+                    Ok(chosen) => {
+                        let subject = Subject::Tool(own);
+                        self.relay(scope, chosen, subject, request, events).await
+                    }
+                    Err(why) => error::no_choice("tools/call", scope, &why, None),
+                }
             }
-            Err(why) => error::no_choice("tools/call", scope, &why, None),
+            Err(refused) => refused,
         }
     }
 
-    /// The server's own name of a tool that an account has, by that name or by the one it is listed under.
-    async fn own_name(&self, scope: &Scope, account: &AccountId, tool: &str) -> Option<String> {
+    /// The server's own name of a tool that an account has for this client, by the name it is listed under or by its
+    /// own; and the argument by which a call to it says which account it means.
+    async fn own_name(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        tool: &str,
+        request: &Request,
+    ) -> Option<(String, Option<&'static str>)> {
+        let era = request.client.era();
         let find = || {
             let listing = self.listing(account);
-            let mut tools = listing.of(ListKind::Tools).iter();
-            let found = tools
-                .find(|item| item.key == tool || exposed_name(account.server(), &item.key) == tool);
-            found.map(|item| item.key.clone())
+            let there = listing.tools.iter().filter_map(|item| {
+                let fits = for_era(item.json.clone(), era)?;
+                Some((item.key.clone(), argument_of_tool(&fits.object()?)))
+            });
+            let there: Vec<_> = there.collect();
+            let listed = there
+                .iter()
+                .find(|(key, _)| exposed_name(account.server(), key) == tool);
+            listed
+                .or_else(|| there.iter().find(|(key, _)| key == tool))
+                .cloned()
         };
         if let Some(found) = find() {
             return Some(found);
@@ -82,14 +103,14 @@ impl Gateway {
         find()
     }
 
-    fn tools_of(&self, account: &AccountId) -> Outcome {
+    fn tools_of(&self, account: &AccountId, era: Era) -> Outcome {
         let (listing, known) = (self.listing(account), self.known());
         let shown = listing.tools.iter().filter_map(|item| {
             let subject = Subject::Tool(item.key.clone());
             if known.policy.against(account, &subject).is_some() {
                 return None;
             }
-            let tool = item.json.object()?;
+            let tool = for_era(item.json.clone(), era)?.object()?;
             let schema: Option<Value> = tool.get("inputSchema").and_then(|schema| schema.read());
             Some(json!({
                 "name": exposed_name(account.server(), &item.key),

@@ -171,7 +171,8 @@ fn addressed(random: &mut Random, actor: &Actor, server: usize) -> Call {
     let expected = match actor.profile().accounts(server) {
         Some((accounts, fixed)) if accounts.contains(&account) => {
             // What people fixed is all there is to see.
-            if locked && fixed.is_some_and(|fixed| fixed != account) {
+            let only = accounts.len() == 1;
+            if locked && !only && fixed.is_none_or(|fixed| fixed != account) {
                 Expected::Unknown
             } else {
                 Expected::By(full(server, account))
