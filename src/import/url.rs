@@ -17,10 +17,11 @@ pub(super) struct Settled {
 pub(super) fn settle(url: &str, spot: &Spot<'_>, variables: &mut Variables) -> Option<Settled> {
     let marked = variables.mark(url.trim());
     // A variable may stand for all of the beginning: `${BASE}/mcp`.
-    let (scheme, rest) = marked
-        .text
-        .split_once("://")
-        .map_or(("", marked.text.as_str()), |(s, r)| (s, r));
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+    let split = marked.text.split_once("://");
+    let (scheme, rest) = split
+        .filter(|(scheme, _)| is_scheme(scheme))
+        .unwrap_or(("", marked.text.as_str()));
     let (rest, fragment) = rest
         .split_once('#')
         .map_or((rest, false), |(rest, _)| (rest, true));
@@ -38,8 +39,7 @@ pub(super) fn settle(url: &str, spot: &Spot<'_>, variables: &mut Variables) -> O
         .map_or((None, authority), |(user, host)| (Some(user), host));
     let mut out = String::new();
     if !scheme.is_empty() {
-        out.push_str(&variables.render(spot, &marked, scheme));
-        out.push_str("://");
+        out.extend([scheme, "://"]);
     }
     out.push_str(&piece(host, "URL", spot, &marked, variables));
     for part in path.into_iter().flat_map(|path| path.split('/')) {
@@ -150,7 +150,7 @@ mod tests {
                 true
             ))
         );
-        for none in ["", "a.example/mcp", "https://", "/mcp"] {
+        for none in ["", "a.example/mcp", "https://", "/mcp", "a${B}://c.example"] {
             assert_eq!(settled(none), None, "{none}");
         }
     }

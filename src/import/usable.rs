@@ -86,7 +86,12 @@ pub(super) fn is_url(url: &str) -> bool {
         }
     }
     plain.push_str(rest);
-    let url: Option<http::Uri> = plain.parse().ok();
+    let authority = plain.split_once("://").map(|(_, rest)| rest);
+    let authority = authority.and_then(|rest| rest.split(['/', '?']).next());
+    // The parser takes a user and drops a fragment; a configuration may hold neither.
+    let strict =
+        authority.is_some_and(|authority| !authority.contains('@')) && !plain.contains('#');
+    let url: Option<http::Uri> = plain.parse().ok().filter(|_| strict);
     url.is_some_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https"))
             && url.host().is_some_and(|host| !host.is_empty())

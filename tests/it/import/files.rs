@@ -105,13 +105,13 @@ fn the_preview_is_a_diff_and_nothing_is_written_without_a_yes() {
     let written = home.run(&["import", file, "--yes"]);
     assert_eq!(written.stdout, preview.stdout);
     let text = fs::read_to_string(&config).unwrap();
-    let added: String = preview
+    let added: Vec<&str> = preview
         .stdout
         .lines()
         .skip(3)
-        .map(|line| format!("{}\n", &line[1..]))
+        .map(|line| line.strip_prefix('+').unwrap())
         .collect();
-    assert_eq!(text, added);
+    assert_eq!(text, added.join("\n") + "\n");
     assert_eq!(
         fs::metadata(&config).unwrap().permissions().mode() & 0o777,
         0o600
