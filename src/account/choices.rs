@@ -77,7 +77,7 @@ impl Choices {
         named: Option<&str>,
         holders: Holders<'_>,
     ) -> Result<Chosen, NoChoice> {
-        if named.is_some() || !scope.is_choosable(server) {
+        if named.is_some() {
             let wish = Wish {
                 named,
                 ..Wish::default()
@@ -151,7 +151,10 @@ impl Choices {
     pub fn forget(self: &Arc<Self>, session: &Arc<str>) {
         let holder = Holder::Session(Arc::clone(session));
         self.made().remove(&holder);
-        // A choice that was on its way comes to memory after this, and goes again in its turn.
+        // A choice that is on its way comes to memory after this, and goes again in its turn.
+        if self.changing.try_lock().is_ok() {
+            return;
+        }
         let choices = Arc::clone(self);
         self.changes.spawn(async move {
             let _turn = choices.changing.lock().await;

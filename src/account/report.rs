@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::binding::{Reachable, Scope};
+use crate::binding::{Chosen, Reachable, Scope, View};
 use crate::model::{AccountId, ClientId, Server, ServerName, Switching};
 use crate::upstream::Upstream;
 
@@ -70,8 +70,11 @@ pub fn who(
     let mut accounts = Map::new();
     for reachable in scope.servers() {
         let server = reachable.server();
+        if !scope.shows(server) {
+            continue;
+        }
         let chosen = choices.choose(scope, server, None, holders);
-        let account = chosen.as_ref().ok().map(|chosen| chosen.account());
+        let account = chosen.as_ref().ok().map(Chosen::account);
         let from = chosen
             .as_ref()
             .map_or("none", |chosen| chosen.from().word());
@@ -101,7 +104,15 @@ pub fn who(
 }
 
 /// The accounts of a server that can be used here: without switching the one that is fixed.
-fn visible<'a>(scope: &Scope, reachable: &'a Reachable) -> &'a [AccountId] {
+fn visible<'a>(scope: &'a Scope, reachable: &'a Reachable) -> &'a [AccountId] {
+    if let View::Transparent(account) = scope.view() {
+        let is_shown = account.server() == reachable.server();
+        return if is_shown {
+            std::slice::from_ref(account)
+        } else {
+            &[]
+        };
+    }
     match (scope.switching(), reachable.fixed()) {
         (Switching::Off, Some((fixed, ..))) => std::slice::from_ref(fixed),
         _ => reachable.accounts(),

@@ -1,11 +1,15 @@
 //! The working directory of another process, if it can be trusted.
 //!
-//! The kernel's link `/proc/PID/cwd` names it, but the name may be stale: the directory was removed (`x (deleted)`),
-//! or something else stands at that path in our view of the file system, as with a process in a container. So the
-//! name counts only where it leads to the very directory that the process is in.
+//! The kernel's link `/proc/PID/cwd` names it, but something else may stand at that path in our view of the file
+//! system, as with a process in a container. So the name counts only where it leads to the very directory that the
+//! process is in. A directory that was removed (`x (deleted)`) goes by the name it had: whoever worked below a binding
+//! would else be served in another profile from then on.
 
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +22,21 @@ pub(super) fn of(pid: u32) -> Option<PathBuf> {
     let link = PathBuf::from(format!("/proc/{pid}/cwd"));
     let named = fs::read_link(&link).ok()?;
     let is = fs::metadata(link.join(".")).ok()?;
-    let found = fs::metadata(&named).ok()?;
-    let trusted = named.is_absolute() && same(&is, &found) && process.is_there();
-    trusted.then_some(named)
+    let trusted = |name: &Path| name.is_absolute() && process.is_there();
+    match fs::metadata(&named) {
+        Ok(found) => Some(named).filter(|named| same(&is, &found) && trusted(named)),
+        Err(_) => removed(&named, &is).filter(|had| trusted(had)),
+    }
+}
+
+/// The name that a removed directory had, if it was in the file system that we see there.
+fn removed(named: &Path, is: &Metadata) -> Option<PathBuf> {
+    let had = named.as_os_str().as_bytes().strip_suffix(b" (deleted)")?;
+    let had = Path::new(OsStr::from_bytes(had));
+    // Another directory of that name is not the one that was removed.
+    let is_gone = fs::metadata(had).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let above = had.ancestors().find_map(|above| fs::metadata(above).ok())?;
+    (is_gone && above.dev() == is.dev()).then(|| had.to_owned())
 }
 
 fn same(one: &Metadata, other: &Metadata) -> bool {
@@ -112,7 +128,10 @@ mod tests {
         assert_eq!(of(pid).as_ref(), Some(&moved));
         // A removed directory is called `moved (deleted)`, and there may be one of that very name.
         fs::remove_dir(&moved).unwrap();
+        assert_eq!(of(pid).as_ref(), Some(&moved));
+        fs::create_dir(&moved).unwrap();
         assert_eq!(of(pid), None);
+        fs::remove_dir(&moved).unwrap();
         fs::create_dir(root.join("moved (deleted)")).unwrap();
         assert_eq!(of(pid), None);
         end(child);

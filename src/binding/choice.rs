@@ -3,7 +3,7 @@
 //! | # | source | |
 //! |---|---|---|
 //! | 1 | the transparent path | the path names the account |
-//! | 2 | the only account in scope | |
+//! | 2 | the only account in scope | unless another one was chosen |
 //! | 3 | the call's own word | must be in scope; refused without switching |
 //! | 4–6 | what session, client or everybody chose | not without switching; the last with `global` alone |
 //! | 7 | the first account that the profile lists | |
@@ -141,7 +141,12 @@ impl Scope {
         }
         match (wish.named, reachable.accounts()) {
             (Some(named), _) => named_of(reachable, named),
-            (None, [only]) => Ok(Chosen::new(only, ResolvedFrom::OnlyAccount)),
+            (None, [only])
+                if chosen(self.switching(), wish)
+                    .is_none_or(|(choice, _)| choice == only.account()) =>
+            {
+                Ok(Chosen::new(only, ResolvedFrom::OnlyAccount))
+            }
             (None, _) => before(reachable, self.switching(), wish),
         }
     }
@@ -227,14 +232,7 @@ fn before(
     switching: Switching,
     wish: &Wish<'_>,
 ) -> Result<Chosen, NoChoice> {
-    let global = wish.global.filter(|_| switching == Switching::Global);
-    let choices = [
-        (wish.session, ResolvedFrom::Session),
-        (wish.client, ResolvedFrom::Client),
-        (global, ResolvedFrom::Global),
-    ];
-    for (choice, from) in choices {
-        let Some(choice) = choice else { continue };
+    if let Some((choice, from)) = chosen(switching, wish) {
         let mut accounts = reachable.accounts().iter();
         return match accounts.find(|account| account.account() == choice) {
             Some(account) => Ok(Chosen::new(account, from)),
@@ -250,6 +248,18 @@ fn before(
         Some((account, from, _)) => Ok(Chosen::new(account, from)),
         None => Err(reachable.ambiguous()),
     }
+}
+
+/// The first of the choices that count.
+fn chosen<'a>(switching: Switching, wish: &Wish<'a>) -> Option<(&'a AccountName, ResolvedFrom)> {
+    let global = wish.global.filter(|_| switching == Switching::Global);
+    let choices = [
+        (wish.session, ResolvedFrom::Session),
+        (wish.client, ResolvedFrom::Client),
+        (global, ResolvedFrom::Global),
+    ];
+    let mut made = choices.into_iter();
+    made.find_map(|(choice, from)| Some((choice?, from)))
 }
 
 impl Reachable {

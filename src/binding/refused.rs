@@ -1,6 +1,6 @@
 //! Why a request has no scope.
 
-use crate::model::{AccountName, ProfileName, ServerName, Written};
+use crate::model::{AccountName, ClientId, ProfileName, ServerName, Written};
 
 /// A request that reaches nothing. Nothing was sent.
 ///
@@ -31,6 +31,9 @@ pub enum Refused {
         /// What was named, cut short.
         named: String,
     },
+    /// The key's client is not in the configuration any more.
+    #[error("the client `{0}` is not in `clients:` any more; add it again:  janus client add {0}")]
+    UnknownClient(ClientId),
     /// Another profile is given by a key or a binding, or by the default.
     #[error(
         "the request names profile `{named}`, but {by} gives `{given}`; a path or header cannot change that"
@@ -122,6 +125,18 @@ pub enum Refused {
         /// Where it is written.
         written: Written,
     },
+    /// `switching: off`, and people fixed none of several accounts: a path would be a choice.
+    #[error(
+        "switching is off in profile `{profile}`, and none of the accounts of `{server}` is fixed; set servers.{server}.default in the configuration"
+    )]
+    NoneFixed {
+        /// The server.
+        server: ServerName,
+        /// The profile the rules give.
+        profile: ProfileName,
+        /// Where it is written.
+        written: Written,
+    },
     /// `/mcp/@SERVER`, and the server has several accounts.
     #[error("`{server}` has several accounts here, and none is the default; name one: {}", accounts.iter().map(|account| format!("/mcp/@{server}/{account}")).collect::<Vec<_>>().join(", "))]
     SeveralAccounts {
@@ -149,7 +164,8 @@ impl Refused {
         match self {
             Self::UnknownPath | Self::UnknownProfile { .. } => "profile_unknown",
             Self::UnknownServer(_) | Self::UnknownAccount { .. } => "unknown_account",
-            Self::SeveralAccounts { .. } => "ambiguous_account",
+            Self::SeveralAccounts { .. } | Self::NoneFixed { .. } => "ambiguous_account",
+            Self::UnknownClient(_) => "unknown_client",
             Self::Locked { .. } => "switching_off",
             _ => "profile_refused",
         }
@@ -163,6 +179,7 @@ impl Refused {
             | Self::Guarded { written, .. }
             | Self::GuardedByRoots { written, .. }
             | Self::OutsideProfile { written, .. }
+            | Self::NoneFixed { written, .. }
             | Self::Locked { written, .. } => Some(written).filter(|written| written.line > 0),
             _ => None,
         }

@@ -95,7 +95,7 @@ impl Binding {
         asked: &Question<'_>,
         trace: &mut Trace<'_>,
     ) -> Result<(&Compiled, Decided), Refused> {
-        let client = self.client(asked, trace);
+        let client = self.client(asked, trace)?;
         let among = client.map(|client| (client, &client.profiles[..]));
         let found = match self.by_key(asked, client, trace)? {
             Some(found) => Some(found),
@@ -129,20 +129,27 @@ impl Binding {
         }
     }
 
-    /// The client, if its key is tied to profiles.
-    fn client(&self, asked: &Question<'_>, trace: &mut Trace<'_>) -> Option<&Client> {
+    /// The client, if its key is tied to profiles. One that is not written any more reaches nothing: what it was tied
+    /// to is not known.
+    fn client(
+        &self,
+        asked: &Question<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<Option<&Client>, Refused> {
         let Some(id) = asked.given.client else {
             trace.passed(Rule::ClientKey, || "no key sent".to_owned());
-            return None;
+            return Ok(None);
         };
         let mut known = self.identity.clients.iter().flatten();
-        let client = known
-            .find(|client| client.id == *id)
-            .filter(|client| !client.profiles.is_empty());
-        if client.is_none() {
+        let Some(client) = known.find(|client| client.id == *id) else {
+            trace.passed(Rule::ClientKey, || format!("`{id}`, which is not there"));
+            return Err(Refused::UnknownClient(id.clone()));
+        };
+        if client.profiles.is_empty() {
             trace.passed(Rule::ClientKey, || format!("`{id}`, tied to no profile"));
+            return Ok(None);
         }
-        client
+        Ok(Some(client))
     }
 
     fn by_key(

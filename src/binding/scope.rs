@@ -206,6 +206,14 @@ impl Compiled {
         };
         let reachable = self.server(server).ok_or_else(|| outside(account))?;
         let fixed = reachable.fixed().map(|(account, ..)| account);
+        let is_off = self.switching == Switching::Off;
+        if is_off && fixed.is_none() && reachable.accounts().len() > 1 {
+            return Err(Refused::NoneFixed {
+                server: server.clone(),
+                profile: self.name.clone(),
+                written: self.written.clone(),
+            });
+        }
         let Some(named) = account else {
             return match (reachable.accounts(), fixed) {
                 ([only], _) => Ok(only.clone()),
@@ -221,14 +229,12 @@ impl Compiled {
             .find(|account| account.account().as_str() == named)
             .ok_or_else(|| outside(account))?;
         match fixed {
-            Some(fixed) if self.switching == Switching::Off && fixed != found => {
-                Err(Refused::Locked {
-                    server: server.clone(),
-                    fixed: fixed.account().clone(),
-                    profile: self.name.clone(),
-                    written: self.written.clone(),
-                })
-            }
+            Some(fixed) if is_off && fixed != found => Err(Refused::Locked {
+                server: server.clone(),
+                fixed: fixed.account().clone(),
+                profile: self.name.clone(),
+                written: self.written.clone(),
+            }),
             _ => Ok(found.clone()),
         }
     }
@@ -254,6 +260,14 @@ impl Scope {
     /// The profile the request lives in.
     pub fn profile(&self) -> &ProfileName {
         &self.compiled.name
+    }
+
+    /// Whether the view has this server.
+    pub fn shows(&self, server: &ServerName) -> bool {
+        match &self.view {
+            View::Profile => self.server(server).is_some(),
+            View::Transparent(account) => account.server() == server,
+        }
     }
 
     /// How the accounts are shown.

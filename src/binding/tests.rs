@@ -190,6 +190,15 @@ fn every_row_of_the_five_rules() {
             Some("own"),
             Err("profile_refused"),
         ),
+        // 1: whose client is not written any more.
+        (Some("gone"), None, "/mcp", None, Err("unknown_client")),
+        (
+            Some("gone"),
+            Some("/src/a"),
+            "/mcp",
+            None,
+            Err("unknown_client"),
+        ),
         // 1: a key tied to several, one of them named; the others are out of reach.
         (Some("two"), None, "/mcp/b", None, ok("b", Rule::ClientKey)),
         (
@@ -438,6 +447,14 @@ fn every_row_of_the_nine_rules() {
         (&shown, "github", named("b"), Err("unknown")),
         (&shown, "notes", none, Err("out of scope")),
         (&open, "notes", none, Ok(("default", OnlyAccount))),
+        (
+            &open,
+            "notes",
+            session(&account_name("default")),
+            Ok(("default", OnlyAccount)),
+        ),
+        // What was chosen is not replaced by what is left.
+        (&open, "notes", session(&gone), Err("stale")),
         (&open, "notes", named("default"), Ok(("default", Argument))),
         (&open, "notes", named("other"), Err("unknown")),
         (&open, "github", named("a"), Ok(("a", Argument))),

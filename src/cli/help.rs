@@ -111,7 +111,7 @@ Every request gets exactly one profile. The first rule that says something decid
   2  a rule of `bindings:` matches its working directory and client; the longest directory first
   3  the path /mcp/PROFILE or the header Janus-Profile names one that is not guarded
   4  default_profile, or the only profile
-  5  otherwise it is refused, and the refusal names the profiles
+  5  otherwise it is refused, and the refusal names the profiles that can be named
 
 A path or header that names another profile than 1 or 2 give is refused: it narrows, never widens.
 
@@ -124,6 +124,9 @@ Inside the profile a call to a server goes to one account. The first of these th
   the only account in scope; the call's own `janus_account`; the choice of its session, then of
   its client, then of everybody (with `switching: global`); the first account that the profile
   lists; the server's `default`; otherwise the call is refused and names the accounts.
+
+A choice that is out of reach by now is refused; nothing else takes its place, not even the only
+account that is left.
 
 With `switching: off` what calls, sessions and clients say does not count.
 

@@ -9,6 +9,8 @@
 )]
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ pub(super) enum Verb {
         /// The client.
         name: String,
     },
-    /// End the keys of a client.
+    /// End the keys of a client and its sessions. It can come again with a new key: only `remove` shuts it out.
     Revoke {
         /// The client.
         name: String,
@@ -106,7 +108,7 @@ impl Add {
             if before["keys_required"] != true {
                 context.output.note("note: from now on every client needs a key, also those that work without one today");
             }
-            rewrite(context, self.yes, change)?;
+            rewrite(control, context, self.yes, change)?;
             control.post("/reload", &json!({}))?;
         } else if tied.is_some() || self.expires.is_some() {
             let said = format!(
@@ -124,20 +126,38 @@ impl Remove {
     fn run(&self, control: &Control, context: &Context) -> Result<(), Failure> {
         let name = legal(&self.name)?;
         control.get("/clients")?;
-        rewrite(context, self.yes, |text| edit::remove_client(text, &name))?;
-        control.post("/reload", &json!({}))?;
+        rewrite(control, context, self.yes, |text| {
+            edit::remove_client(text, &name)
+        })?;
         let ended = control.post("/client/end", &json!({"client": self.name}))?;
+        control.post("/reload", &json!({}))?;
+        let left = control.get("/clients")?;
+        if left["clients"].as_array().is_some_and(Vec::is_empty) {
+            context.output.note(
+                "note: no client is left, and every client still needs a key; take `clients:` out to let programs in without one",
+            );
+        }
         said(&ended, context)
     }
 }
 
 /// Changes the configuration, after showing how.
 fn rewrite(
+    control: &Control,
     context: &Context,
     yes: bool,
     change: impl FnOnce(&str) -> Result<String, edit::NotEdited>,
 ) -> Result<(), Failure> {
     let path = context.location()?.path;
+    let status = control.get("/status")?;
+    let theirs = text(&status, "config");
+    if !theirs.is_empty() && !is_same(Path::new(&theirs), &path) {
+        let said =
+            format!("the daemon that runs reads {theirs}, and this would change another file");
+        return Err(Failure::new(Exit::Usage, "usage", said)
+            .place(path.display().to_string())
+            .help("name it:  --config FILE"));
+    }
     let before = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -153,6 +173,8 @@ fn rewrite(
             _ => failure,
         }
     })?;
+    // A file that is not good after the change is not written.
+    crate::config::parse(&after, &path, &context.environment)?;
     context
         .output
         .note(&format!("changes in {}:", path.display()));
@@ -166,9 +188,22 @@ fn rewrite(
             "nothing was changed",
         ));
     }
+    let now = std::fs::read_to_string(&path).unwrap_or_default();
+    if now != before {
+        let said = "the file changed meanwhile; nothing was written";
+        return Err(
+            Failure::new(Exit::Failed, "not_edited", said).place(path.display().to_string())
+        );
+    }
     edit::write_whole(&path, &after).map_err(|error| {
         Failure::from(anyhow::Error::from(error)).place(path.display().to_string())
     })
+}
+
+/// Whether two paths lead to one file; one that is not there is known by its name.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let of = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    of(one) == of(other)
 }
 
 /// The lines that differ, the old ones first.
@@ -233,8 +268,11 @@ fn show_key(made: &Value, context: &Context) -> Result<(), Failure> {
 
 fn said(ended: &Value, context: &Context) -> Result<(), Failure> {
     let text = format!(
-        "{} keys of `{}` ended",
-        ended["ended"],
+        "{} of `{}` ended",
+        match ended["ended"].as_u64() {
+            Some(1) => "1 key".to_owned(),
+            count => format!("{} keys", count.unwrap_or_default()),
+        },
         text(ended, "client")
     );
     context
@@ -242,11 +280,21 @@ fn said(ended: &Value, context: &Context) -> Result<(), Failure> {
         .document("client-end", ended.clone(), || text)
 }
 
+/// The day in UTC, and whether it is over.
+fn expiry(seconds: u64) -> String {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let day = crate::config::spelled_moment(at);
+    let is_over = at <= SystemTime::now();
+    format!("{day}{}", if is_over { " (over)" } else { "" })
+}
+
 fn list(listed: &Value) -> String {
     if listed["keys_required"] != true {
         return "no `clients:` in the configuration: any program of this user may connect, without a key\n".to_owned();
     }
-    let head = ["CLIENT", "TIED TO", "KEY", "KIND", "MADE", "USED"];
+    let head = [
+        "CLIENT", "TIED TO", "EXPIRES", "KEY", "KIND", "MADE", "USED",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for client in listed["clients"].as_array().into_iter().flatten() {
         let tied = texts(&client["profiles"]);
@@ -255,6 +303,9 @@ fn list(listed: &Value) -> String {
         } else {
             tied.join(" ")
         };
+        let expires = client["expires"]
+            .as_u64()
+            .map_or_else(|| "-".to_owned(), expiry);
         let keys = client["keys"]
             .as_array()
             .map(Vec::as_slice)
@@ -263,6 +314,7 @@ fn list(listed: &Value) -> String {
             rows.push(vec![
                 text(client, "client"),
                 tied.clone(),
+                expires.clone(),
                 "none".to_owned(),
             ]);
         }
@@ -271,6 +323,7 @@ fn list(listed: &Value) -> String {
             rows.push(vec![
                 text(client, "client"),
                 tied.clone(),
+                expires.clone(),
                 text(key, "id"),
                 text(key, "kind"),
                 ago(key["made"].as_u64().unwrap_or_default()),

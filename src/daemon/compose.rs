@@ -92,6 +92,9 @@ impl Composed {
         let binding = Binding::new(&settings.identity, &settings.servers);
         self.downstream
             .configure(binding, settings.file.as_deref(), idle);
+        if settings.identity.clients != self.settings.identity.clients {
+            self.downstream.prove_again(None);
+        }
         self.settings = settings;
         tracing::info!("the configuration was read again");
         Reloaded { notes }

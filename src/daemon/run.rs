@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::downstream::Listener;
-use crate::downstream::control::{About, Reload};
+use crate::downstream::control::{About, Reload, Reloaded};
 use crate::model::Settings;
 use crate::store::{InstallationKey, StateDirectory, Store};
 
@@ -96,19 +96,23 @@ pub async fn run(
     composed.upstream.start();
     on_ready(&ready);
 
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let mut asked = std::pin::pin!(asked_to_stop());
     let stopped = loop {
         tokio::select! {
             () = stop.cancelled() => break Stopped::Asked,
             asked = &mut asked => break asked.map(|()| Stopped::Asked)?,
             _ = vital.join_next() => break Stopped::VitalTask,
+            // What service managers and people send to say the same as `janus config reload`.
+            Some(()) = hangup.recv() => {
+                if let Err(mistakes) = reloaded(read.as_ref(), &mut composed) {
+                    let mistakes = mistakes.join("; ");
+                    tracing::error!(%mistakes, "the configuration is wrong, and the earlier one stays in force");
+                }
+            }
             Some(Reload(answer)) = reloads.recv() => {
-                let reloaded = match &read {
-                    Some(read) => read().map(|settings| composed.reload(settings)),
-                    None => Err(Vec::new()),
-                };
                 // Whoever asked may not wait any more.
-                drop(answer.send(reloaded));
+                drop(answer.send(reloaded(read.as_ref(), &mut composed)));
             }
         }
     };
@@ -129,6 +133,13 @@ pub async fn run(
     drop(std::fs::remove_file(&ready.socket));
     drop(std::fs::remove_file(&ready.control));
     Ok(stopped)
+}
+
+fn reloaded(read: Option<&Read>, composed: &mut Composed) -> Result<Reloaded, Vec<String>> {
+    match read {
+        Some(read) => read().map(|settings| composed.reload(settings)),
+        None => Err(Vec::new()),
+    }
 }
 
 /// Waits for a signal that asks for the end.

@@ -34,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::authn::Authn;
 use crate::binding::Binding;
 use crate::gateway::Gateway;
+use crate::model::ClientId;
 use crate::store::{SessionRecord, Store};
 
 pub use listener::Listener;
@@ -95,6 +96,17 @@ impl Downstream {
             session.look_again();
             session.tell_due(&self.gateway, &self.reach);
         }
+        self.gateway.end_listens();
+    }
+
+    /// Ends the streams and connections of a client's sessions, or of all: they go on once they prove who they are.
+    pub fn prove_again(&self, client: Option<&ClientId>) {
+        for session in self.sessions.all() {
+            if client.is_none() || session.client() == client {
+                drop(session.take_reader(&self.stopping));
+            }
+        }
+        self.gateway.end_listens();
     }
 
     /// Tells sessions what changes behind Janus, until it stops: a vital task.

@@ -32,13 +32,19 @@ impl Downstream {
         if let Err(foreign) = guarded {
             return Ok(refused(StatusCode::FORBIDDEN, &foreign.to_string()));
         }
+        let peer = match peer {
+            Ok(peer) => peer,
+            Err(why) => return Ok(refusal::stranger(why)),
+        };
         let entry = match self.entry(peer, &request) {
             Ok(entry) => entry,
             Err(refusal) => return Ok(refusal),
         };
         Ok(match *request.method() {
             Method::POST => self.post(entry, request).await,
-            Method::GET if upgrade::is_asked(request.headers()) => self.upgrade(entry, request),
+            Method::GET if upgrade::is_asked(request.headers()) => {
+                self.upgrade(peer, entry, request)
+            }
             Method::GET => self.get(&entry, request.headers()),
             Method::DELETE => self.delete(&entry, request.headers()).await,
             _ => not_allowed("GET, POST, DELETE"),
@@ -52,16 +58,14 @@ impl Downstream {
     )]
     pub(super) fn entry(
         &self,
-        peer: &Result<Peer, NotAuthenticated>,
+        peer: &Peer,
         request: &Request<Incoming>,
     ) -> Result<Entry, Response<Reply>> {
         let headers = request.headers();
-        let stranger = |why: &NotAuthenticated| refusal::stranger(why);
-        let peer = peer.as_ref().map_err(stranger)?;
         let authorization = header_of(headers, &AUTHORIZATION);
         let directory = header_of(headers, &header::JANUS_DIRECTORY);
         let caller = self.authn.caller(peer, authorization, directory);
-        let caller = caller.map_err(|why| stranger(&why))?;
+        let caller = caller.map_err(|why| refusal::stranger(&why))?;
         let profile = match header_of(headers, &header::JANUS_PROFILE) {
             Header::Missing => None,
             Header::Once(name) => Some(String::from_utf8_lossy(name).trim().into()),

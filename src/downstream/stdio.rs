@@ -1,7 +1,9 @@
 //! MCP line by line: one client, both eras, decided for each message by itself. The client is the process that started
 //! Janus, or `janus connect` on the unix socket, which can come again.
 //!
-//! Invariant: nothing but protocol is written.
+//! Invariants:
+//! - Nothing but protocol is written.
+//! - Who connected is looked at again with each line: a key that ended, or a rule that is new, holds for the next one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::authn;
+use crate::authn::{self, Authn, Caller, Header};
 use crate::binding::{Entry, Refused, Scope};
 use crate::protocol::{Envelope, Json, Kind, Request, Revision, RpcError, code};
 
@@ -26,6 +28,9 @@ use super::{Downstream, modern, refusal};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
 const LINES: usize = 64;
+/// Requests under way on one connection. Beyond that they are refused, and nothing more is read until the client has
+/// read that.
+const IN_FLIGHT: usize = 4096;
 /// A client that closed its end may still wait for answers, but not for long.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
@@ -35,8 +40,10 @@ struct Peer {
     entry: Entry,
     /// The id of the session that `initialize` opens, for a client that can come again; `None` for one that cannot.
     reserved: Option<Arc<str>>,
+    /// What it showed when it connected; `None` for the process that started Janus.
+    shown: Option<Shown>,
     session: Mutex<Option<Arc<Session>>>,
-    /// Ends when another connection takes the session over.
+    /// Ends with the session, and when another connection takes it over.
     reading: Mutex<CancellationToken>,
     /// Modern requests under way, by id: `notifications/cancelled` names one.
     in_flight: Mutex<BTreeMap<String, CancellationToken>>,
@@ -53,6 +60,29 @@ pub(super) struct Returning {
     pub(super) reserved: Arc<str>,
     /// The session it comes back to.
     pub(super) session: Option<Arc<Session>>,
+    /// What it showed when it connected.
+    pub(super) shown: Shown,
+}
+
+/// What a connection showed of who it is.
+pub(super) struct Shown {
+    /// The process.
+    pub(super) peer: authn::Peer,
+    /// `Authorization`.
+    pub(super) authorization: Option<Bytes>,
+    /// `Janus-Directory`.
+    pub(super) directory: Option<Bytes>,
+}
+
+impl Shown {
+    /// Whether it still is this caller.
+    fn is(&self, caller: &Caller, authn: &Authn) -> bool {
+        let authorization = Header::of(self.authorization.as_deref());
+        let directory = Header::of(self.directory.as_deref());
+        authn
+            .caller(&self.peer, authorization, directory)
+            .is_ok_and(|now| now == *caller)
+    }
 }
 
 /// How it ended.
@@ -62,8 +92,8 @@ enum Ended {
     ByClient,
     /// The connection did not hold.
     Broken,
-    /// Janus stops.
-    Stopping,
+    /// Janus stops, the session is over, or the client is not who it was.
+    ByJanus,
 }
 
 impl Downstream {
@@ -98,13 +128,14 @@ impl Downstream {
         let (lines, queue) = mpsc::channel(LINES);
         let writer = self.tasks.spawn(lines::write(queue, output));
         let stopping = self.stopping.clone();
-        let (reserved, session) = returning.map_or((None, None), |client| {
-            (Some(client.reserved), client.session)
+        let (reserved, session, shown) = returning.map_or((None, None, None), |client| {
+            (Some(client.reserved), client.session, Some(client.shown))
         });
         let peer = Arc::new(Peer {
             downstream: self,
             entry,
             reserved,
+            shown,
             session: Mutex::default(),
             reading: Mutex::default(),
             in_flight: Mutex::default(),
@@ -116,17 +147,17 @@ impl Downstream {
             peer.attach(session);
         }
         let ended = tokio::select! {
-            () = stopping.cancelled() => Ended::Stopping,
+            () = stopping.cancelled() => Ended::ByJanus,
             ended = peer.read(input) => ended,
         };
         match ended {
             Ended::ByClient => drop(peer.finish().await),
-            Ended::Stopping if peer.reserved.is_some() => {
+            Ended::ByJanus if peer.reserved.is_some() => {
                 if peer.finish().await {
                     peer.write(Bytes::new()).await;
                 }
             }
-            Ended::Broken | Ended::Stopping => {}
+            Ended::Broken | Ended::ByJanus => {}
         }
         peer.close(ended);
         drop(peer);
@@ -138,7 +169,14 @@ impl Downstream {
 impl Peer {
     async fn read<R: AsyncBufRead + Unpin>(self: &Arc<Self>, mut input: R) -> Ended {
         loop {
-            match lines::next(&mut input).await {
+            let over = self.over();
+            let next = tokio::select! {
+                biased;
+                () = over.cancelled(), if self.reserved.is_some() => return Ended::ByJanus,
+                next = lines::next(&mut input) => next,
+            };
+            match next {
+                Ok(Some(_)) if !self.is_who_it_was() => return Ended::ByJanus,
                 Ok(Some(Line::Text(text))) if text.iter().all(u8::is_ascii_whitespace) => {}
                 Ok(Some(Line::Text(text))) => self.line(text).await,
                 Ok(Some(Line::TooLong)) => {
@@ -153,6 +191,20 @@ impl Peer {
                 }
             }
         }
+    }
+
+    fn over(&self) -> CancellationToken {
+        self.reading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn is_who_it_was(&self) -> bool {
+        let authn = &self.downstream.authn;
+        self.shown
+            .as_ref()
+            .is_none_or(|shown| shown.is(&self.entry.caller, authn))
     }
 
     async fn line(self: &Arc<Self>, text: Bytes) {
@@ -198,6 +250,10 @@ impl Peer {
     }
 
     async fn message(self: &Arc<Self>, session: Option<&Arc<Session>>, message: Envelope) {
+        if message.kind() == Kind::Request && self.calls.len() >= IN_FLIGHT {
+            let error = RpcError::new(code::INTERNAL_ERROR, "too many requests are under way");
+            return self.write(error.text(message.id()).into_bytes()).await;
+        }
         let version = modern::declared_version(&message)
             .filter(|version| !modern::is_slip(version, session.is_some()));
         match (message.kind(), message.method(), version, session) {
@@ -449,9 +505,7 @@ impl Peer {
     /// The session ends when the client does; one that can come again finds it where only the connection ended, and
     /// goes on undisturbed where it came again before this end was noticed.
     fn close(&self, ended: Ended) {
-        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_elsewhere = reading.is_cancelled();
-        drop(reading);
+        let is_elsewhere = self.over().is_cancelled();
         if self.reserved.is_none() || (ended == Ended::ByClient && !is_elsewhere) {
             self.leave_session();
         }

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, UPGRADE};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::BufReader;
 
-use crate::authn::Transport;
+use crate::authn::{Peer, Transport};
 use crate::binding::Entry;
 use crate::protocol::header;
 
@@ -21,7 +22,7 @@ use super::legacy::random_id;
 use super::listener::Place;
 use super::reply::Reply;
 use super::service::{answer, refused, session_id, session_unknown};
-use super::stdio::Returning;
+use super::stdio::{Returning, Shown};
 
 /// The protocol after the upgrade.
 const LINES: HeaderValue = HeaderValue::from_static("janus-stdio");
@@ -35,7 +36,12 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 
 impl Downstream {
     /// Answers such a request, and serves the client once the answer is sent.
-    pub(super) fn upgrade(&self, entry: Entry, request: Request<Incoming>) -> Response<Reply> {
+    pub(super) fn upgrade(
+        &self,
+        peer: &Peer,
+        entry: Entry,
+        request: Request<Incoming>,
+    ) -> Response<Reply> {
         if entry.caller.transport() != Transport::Unix {
             return refused(
                 StatusCode::BAD_REQUEST,
@@ -60,7 +66,21 @@ impl Downstream {
         let Ok(id) = HeaderValue::from_str(&reserved) else {
             return session_unknown();
         };
-        self.serve_upgraded(request, entry, Returning { reserved, session });
+        let header = |name| {
+            let value = request.headers().get(name);
+            value.map(|value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes()))
+        };
+        let shown = Shown {
+            peer: peer.clone(),
+            authorization: header(AUTHORIZATION),
+            directory: header(header::JANUS_DIRECTORY),
+        };
+        let client = Returning {
+            reserved,
+            session,
+            shown,
+        };
+        self.serve_upgraded(request, entry, client);
         let mut response = answer(StatusCode::SWITCHING_PROTOCOLS, Reply::empty());
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));

@@ -143,13 +143,18 @@ pub(super) fn choice_text(
         } => (
             "unknown_account",
             format!(
-                "The {} chose {server}/{account}, which is not in reach any more; there are: {}. Nothing was sent. Choose again with \"janus_use_account\", or name one in the call.",
+                "The {} chose {server}/{account}, which is not in reach any more; there are: {}. Nothing was sent. {}.",
                 if *of == ResolvedFrom::Global {
                     "person"
                 } else {
                     of.word()
                 },
-                names(accounts)
+                names(accounts),
+                if accounts.len() > 1 {
+                    "Choose again with \"janus_use_account\", or name one in the call"
+                } else {
+                    "A person takes the choice back: janus session list, then janus use --clear"
+                }
             ),
         ),
     }

@@ -101,6 +101,10 @@ impl Gateway {
     pub fn configure(&self, servers: &[Arc<Server>]) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
         self.views.clear();
+    }
+
+    /// Ends the streams of changes: who listens shall say anew who it is, and is judged by the rules that hold now.
+    pub fn end_listens(&self) {
         self.configured.send_replace(());
     }
 

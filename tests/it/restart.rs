@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Era, Home, Janus};
+use crate::support::{Client, Era, Home, Janus, within};
 
 const SERVER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -91,6 +91,22 @@ async fn the_era_of_a_server_is_found_once_and_not_once_for_each_start_of_janus(
         "hi"
     );
     assert_eq!(starts(&other), 2);
+}
+
+#[tokio::test]
+async fn a_hangup_reads_the_configuration_again() {
+    let home = Home::new("");
+    let text = config(&server(&home.path().join("log")));
+    let janus = Janus::start_in(home, |_| {});
+    let there = async || {
+        let listed = tools(&janus, Era::Modern).await;
+        let mut listed = listed.as_array().into_iter().flatten();
+        listed.any(|tool| tool["name"] == "server__echo")
+    };
+    assert!(!there().await);
+    fs::write(janus.home().config(), text).unwrap();
+    janus.hang_up();
+    within("the reload", async { while !there().await {} }).await;
 }
 
 fn config(server: &str) -> String {

@@ -97,6 +97,27 @@ pub(super) fn changes_nothing(method: &str) -> bool {
     ) || method.ends_with("/list")
 }
 
+/// Whether a request goes to an account that a session may have chosen.
+pub(super) fn acts_as(method: &str) -> bool {
+    matches!(
+        method,
+        "tools/call"
+            | "prompts/get"
+            | "resources/read"
+            | "resources/subscribe"
+            | "completion/complete"
+    )
+}
+
+/// The session ended, and with it what was chosen there.
+pub(super) fn session_lost() -> RpcError {
+    RpcError::new(
+        code::INTERNAL_ERROR,
+        "The session with Janus ended, and accounts that were chosen in it are not chosen any more. Nothing was sent. Choose again where that matters, and repeat the call.",
+    )
+    .with_data(&json!({"code": "session_unknown", "sent": false}))
+}
+
 /// It was sent, and nobody knows what came of it.
 pub(super) fn outcome_unknown() -> RpcError {
     RpcError::new(

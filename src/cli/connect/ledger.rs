@@ -3,6 +3,8 @@
 //! Invariants:
 //! - A request leaves the ledger with exactly one answer: the daemon's, or an error that says what is known.
 //! - What may have run is not sent again, unless its method changes nothing.
+//! - What was chosen in a session that is gone is not replaced by a default without a word: the first call after it is
+//!   refused.
 
 use std::collections::VecDeque;
 
@@ -10,7 +12,9 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::entry::{Entry, What, changes_nothing, outcome_unknown, too_much};
+use super::entry::{
+    Entry, What, acts_as, changes_nothing, outcome_unknown, session_lost, too_much,
+};
 use super::session::{Session, line};
 use crate::protocol::{Envelope, Json, Kind, LONGEST_MESSAGE, RpcError, meta};
 
@@ -35,6 +39,8 @@ pub(super) struct Ledger {
     /// What the daemon asked the client.
     questions: Vec<Json>,
     session: Session,
+    /// The session is gone, and no call was told so yet.
+    lost: bool,
 }
 
 impl Ledger {
@@ -55,10 +61,10 @@ impl Ledger {
         self.session.exists()
     }
 
-    /// A line of the client.
-    pub(super) fn said(&mut self, line: Bytes, now: Instant) {
+    /// A line of the client. Returns what it is told at once.
+    pub(super) fn said(&mut self, line: Bytes, now: Instant) -> Vec<Bytes> {
         if line.iter().all(u8::is_ascii_whitespace) {
-            return;
+            return Vec::new();
         }
         let elements = self.elements(&line);
         if elements.is_empty() {
@@ -67,6 +73,28 @@ impl Ledger {
         for element in elements {
             self.one(element, now);
         }
+        self.refuse_lost()
+    }
+
+    /// The daemon does not know the session any more: another one begins. Returns what the client is told.
+    pub(super) fn lost(&mut self) -> Vec<Bytes> {
+        self.lost = self.session.exists();
+        self.refuse_lost()
+    }
+
+    /// Answers the calls that wait, if a session was lost: they may have meant what was chosen in it.
+    fn refuse_lost(&mut self) -> Vec<Bytes> {
+        let acts = |entry: &Entry| matches!(&entry.what, What::Request { method, own: false, .. } if acts_as(method));
+        if !self.lost || !self.waiting.iter().any(acts) {
+            return Vec::new();
+        }
+        self.lost = false;
+        let (error, waiting) = (session_lost(), std::mem::take(&mut self.waiting));
+        let (refused, waiting): (VecDeque<Entry>, _) = waiting.into_iter().partition(acts);
+        self.waiting = waiting;
+        self.waiting_bytes = self.waiting.iter().map(|entry| entry.line.len()).sum();
+        let told = refused.iter().filter_map(|entry| entry.refused(&error));
+        told.collect()
     }
 
     fn one(&mut self, line: Bytes, now: Instant) {
@@ -322,6 +350,28 @@ mod tests {
 
     fn request(id: u32, method: &str) -> Bytes {
         format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\"}}\n").into()
+    }
+
+    #[test]
+    fn the_first_call_after_a_lost_session_is_refused_and_no_list() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        assert!(ledger.lost().is_empty(), "there was none");
+        ledger.said(request(1, "initialize"), now);
+        let entry = ledger.next().unwrap();
+        ledger.sent(entry);
+        assert!(ledger.heard(&result("1", r#"{"protocolVersion":"2025-11-25"}"#)));
+        assert!(ledger.lost().is_empty());
+        assert!(ledger.said(request(2, "tools/list"), now).is_empty());
+        let told = ledger.said(request(3, "tools/call"), now);
+        let told = String::from_utf8(told.concat()).unwrap();
+        assert!(
+            told.contains("session_unknown") && told.contains("\"id\":3"),
+            "{told}"
+        );
+        assert!(ledger.said(request(4, "tools/call"), now).is_empty());
+        let sent: Vec<Entry> = std::iter::from_fn(|| ledger.next()).collect();
+        assert_eq!(sent.len(), 2, "{sent:?}");
     }
 
     fn result(id: &str, result: &str) -> Bytes {

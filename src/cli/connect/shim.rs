@@ -130,7 +130,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Shim<I, O> {
         match said {
             Ok(Some(Line::Text(text))) => {
                 let now = Instant::now();
-                self.ledger.said(text, now);
+                let told = self.ledger.said(text, now);
+                self.tell(told);
                 if let Link::Away(away) = &mut self.link {
                     away.hurry(now);
                 }
@@ -199,6 +200,8 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Shim<I, O> {
         match why {
             NotOpened::SessionUnknown => {
                 self.session = None;
+                let told = self.ledger.lost();
+                self.tell(told);
                 self.open(None);
             }
             NotOpened::Refused(error) | NotOpened::KeyRequired(error) => {

@@ -1,5 +1,8 @@
 //! Keys and headers: what a client needs to be known, for `janus client`, `janus headers` and `janus connect`.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -7,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Problem, seconds};
 use crate::authn::Peer;
 use crate::downstream::Downstream;
-use crate::model::ClientId;
+use crate::model::{ClientId, ProfileName};
 use crate::store::KeyKind;
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +78,18 @@ impl Downstream {
                 .help("name it:  --client NAME        # janus client list")
                 .help("or add it:  janus client add NAME"));
         }
+        let binding = self.reach.binding();
+        let mut clients = binding.identity().clients.iter().flatten();
+        let expires = clients
+            .find(|known| Some(&known.id) == client.as_ref())
+            .and_then(|known| known.expires);
+        if let Some(name) = &client
+            && expires.is_some_and(|expires| expires <= SystemTime::now())
+        {
+            let said = format!("the keys of client `{name}` expired");
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", said)
+                .help("write a later day in `expires:`, then:  janus config reload"));
+        }
         let key = self.authn.connection_key(client.as_ref()).await?;
         Ok(key.into_text())
     }
@@ -96,7 +111,7 @@ impl Downstream {
                     })
                 })
                 .collect();
-            let profiles: Vec<&str> = client.profiles.iter().map(|name| name.as_str()).collect();
+            let profiles: Vec<&str> = client.profiles.iter().map(ProfileName::as_str).collect();
             json!({
                 "client": client.id.as_str(),
                 "profiles": profiles,
@@ -113,7 +128,9 @@ impl Downstream {
     pub(super) async fn new_key(&self, wanted: &NewKey) -> Answer {
         let client = self.must_be_client(&wanted.client)?;
         let key = if wanted.rotate {
-            self.authn.rotate_keys(&client).await?
+            let key = self.authn.rotate_keys(&client).await?;
+            self.prove_again(Some(&client));
+            key
         } else {
             self.authn.add_key(&client).await?
         };
@@ -126,6 +143,15 @@ impl Downstream {
         let client = ClientId::new(named)
             .map_err(|bad| Problem::new(StatusCode::BAD_REQUEST, "usage", bad.to_string()))?;
         let ended = self.authn.end_keys(&client).await?;
+        let live = self.sessions.all().into_iter();
+        let live = live.filter(|session| session.client() == Some(&client));
+        let dormant = self.sessions.dormant().into_iter();
+        let dormant = dormant.filter(|record| record.client.as_ref() == Some(&client));
+        let live = live.map(|session| Arc::clone(&session.id));
+        for id in live.chain(dormant.map(|record| record.id)) {
+            self.sessions.end(&self.gateway, &id).await;
+        }
+        self.gateway.end_listens();
         Ok(json!({"client": client.as_str(), "ended": ended}))
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Problem, seconds};
 use crate::downstream::Downstream;
+use crate::model::ClientId;
 use crate::store::Holder;
 
 /// A session by its id, or by enough of its head to tell it from the others.
@@ -41,7 +42,7 @@ impl Downstream {
         for record in self.sessions.dormant() {
             rows.push(json!({
                 "session": &*record.id,
-                "client": record.client.as_ref().map(|client| client.as_str()),
+                "client": record.client.as_ref().map(ClientId::as_str),
                 "program": Value::Null,
                 "profile": Value::Null,
                 "directory": Value::Null,

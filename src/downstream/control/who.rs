@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Problem};
 use crate::account::{self, Holders};
 use crate::authn::{Directory, Peer};
-use crate::binding::{Given, Rule, Scope, Step};
+use crate::binding::{Given, Reachable, Rule, Scope, Step};
 use crate::downstream::Downstream;
 use crate::model::{ClientId, Written};
 use crate::protocol::{Era, ListKind};
@@ -131,7 +131,7 @@ impl Downstream {
             let accounts: Vec<String> = scope
                 .servers()
                 .iter()
-                .flat_map(|one| one.accounts())
+                .flat_map(Reachable::accounts)
                 .map(ToString::to_string)
                 .collect();
             json!({

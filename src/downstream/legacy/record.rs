@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Opened;
+use crate::authn::Transport;
 use crate::binding::Entry;
 use crate::model::hex;
 use crate::protocol::{Json, LogLevel, Object, Revision};
@@ -57,7 +58,7 @@ impl Record {
             entry: digest(entry),
             revision: opened.revision.as_str().to_owned(),
             capabilities: opened.capabilities.json().read().unwrap_or_default(),
-            info: opened.info.as_ref().and_then(|info| info.read()),
+            info: opened.info.as_ref().and_then(Json::read),
             // Paths that are no UTF-8 cannot come out of a URI.
             roots: kept.roots.clone(),
             level: Some(kept.level.as_str().to_owned()),
@@ -112,8 +113,13 @@ fn digest(entry: &Entry) -> String {
             .map_or("", |client| client.as_str())
             .as_bytes(),
     );
-    part(format!("{:?}", caller.transport()).as_bytes());
+    part(match caller.transport() {
+        Transport::Tcp => b"tcp",
+        Transport::Unix => b"unix",
+        Transport::Stdio => b"stdio",
+    });
     part(entry.path.as_bytes());
+    part(entry.profile.is_some().to_string().as_bytes());
     part(entry.profile.as_deref().unwrap_or_default().as_bytes());
     if let Some(directory) = caller.directory() {
         part(directory.proof().name().as_bytes());

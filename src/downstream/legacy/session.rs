@@ -1,7 +1,7 @@
 //! A legacy session: what a client said once and is held to, what it was sent, what it is being answered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,6 +11,7 @@ use crate::binding::{Entry, Refused, Scope};
 use crate::downstream::modern::declared_version;
 use crate::downstream::reach::Reach;
 use crate::gateway::{Gateway, Pending};
+use crate::model::ClientId;
 use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code};
 use crate::upstream::Change;
 
@@ -21,6 +22,8 @@ use super::{KeptStream, Questions};
 /// Subscriptions of one session, and the length of what they name.
 const SUBSCRIPTIONS: usize = 1000;
 const LONGEST_URI: usize = 8 * 1024;
+/// What `initialize` says is kept, here and on disk.
+const LONGEST_OPENING: usize = 64 * 1024;
 /// Ended streams that can still be resumed, for each session.
 const ENDED_STREAMS: usize = 8;
 
@@ -39,6 +42,7 @@ pub(in crate::downstream) struct Session {
     read_to: AtomicU64,
     /// Readers of the standalone stream now.
     readers: AtomicUsize,
+    ended: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -72,6 +76,10 @@ impl Opened {
     /// Without `protocolVersion` it is none: -32601 where it says that it is modern, else -32602.
     pub(in crate::downstream) fn of_message(message: &Envelope) -> Result<Self, RpcError> {
         match message.params() {
+            Some(params) if params.json().bytes().len() > LONGEST_OPENING => Err(RpcError::new(
+                code::INVALID_PARAMS,
+                "what a client says of itself has at most 64 KiB",
+            )),
             Some(params) if params.has("protocolVersion") => Ok(Self::of(&params)),
             _ if declared_version(message).is_some() => Err(RpcError::new(
                 code::METHOD_NOT_FOUND,
@@ -157,6 +165,7 @@ impl Session {
             reader: Mutex::default(),
             read_to: AtomicU64::new(start),
             readers: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
             state: Mutex::new(state),
         }
     }
@@ -164,6 +173,11 @@ impl Session {
     /// How it was opened: whoever presents it must come the same way.
     pub(super) fn entry(&self) -> &Entry {
         self.standing.entry()
+    }
+
+    /// The client that opened it.
+    pub(in crate::downstream) fn client(&self) -> Option<&ClientId> {
+        self.entry().caller.client()
     }
 
     /// As whom it acts, as far as that needs no question.
@@ -264,6 +278,7 @@ impl Session {
     }
 
     pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
         self.standalone.end();
         self.reader
             .lock()
@@ -277,9 +292,15 @@ impl Session {
     /// A request begins: `notifications/cancelled` with its id cancels the token.
     pub(in crate::downstream) fn begin(&self, id: &Json) -> CancellationToken {
         let cancel = CancellationToken::new();
-        self.state()
+        let mut state = self.state();
+        state
             .in_flight
             .insert(id.as_str().to_owned(), cancel.clone());
+        drop(state);
+        // A session that ended has no choices any more: a call that found it before would act as somebody else.
+        if self.ended.load(Ordering::SeqCst) {
+            cancel.cancel();
+        }
         cancel
     }
 
@@ -343,6 +364,10 @@ impl Session {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.cancel();
         *reader = stopping.child_token();
+        // Whoever found it just before it ended.
+        if self.ended.load(Ordering::SeqCst) {
+            reader.cancel();
+        }
         reader.clone()
     }
 

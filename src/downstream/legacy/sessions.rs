@@ -1,7 +1,7 @@
 //! All sessions: those in use, and those of an earlier life that nobody has taken up yet.
 //!
-//! A session is in the store before its client learns its id. What changes later (its last use, its subscriptions)
-//! follows within half a minute; to lose it costs nothing that was promised.
+//! A session is in the store before its client learns its id. What is learned later (its last use, its roots) follows;
+//! to lose it costs nothing that was promised.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,11 +74,23 @@ impl Sessions {
         entry: Entry,
         opened: Opened,
     ) -> Arc<Session> {
-        self.open_as(random_id(), gateway, entry, opened).await
+        self.begin(random_id(), gateway, entry, opened).await
     }
 
     /// Opens a session under an id that was given out for it.
     pub(in crate::downstream) async fn open_as(
+        &self,
+        id: Arc<str>,
+        gateway: &Gateway,
+        entry: Entry,
+        opened: Opened,
+    ) -> Arc<Session> {
+        // What was chosen in an earlier session of this id is not for this one.
+        self.store.note(Change::SessionEnded(Arc::clone(&id)));
+        self.begin(id, gateway, entry, opened).await
+    }
+
+    async fn begin(
         &self,
         id: Arc<str>,
         gateway: &Gateway,
@@ -104,16 +116,18 @@ impl Sessions {
             known
                 .by_id
                 .insert(Arc::clone(&session.id), Arc::clone(&session));
-            (known.by_id.len() > SESSIONS).then(|| {
-                let idlest = known
-                    .by_id
-                    .values()
-                    .max_by_key(|session| session.idle_for());
-                idlest.cloned()
+            (known.by_id.len() + known.dormant.len() > SESSIONS).then(|| {
+                let oldest = known.dormant.values().min_by_key(|record| record.used);
+                if let Some(oldest) = oldest {
+                    return Some(Arc::clone(&oldest.id));
+                }
+                let others = known.by_id.values().filter(|other| other.id != session.id);
+                let idlest = others.max_by_key(|session| session.idle_for());
+                idlest.map(|session| Arc::clone(&session.id))
             })
         };
         if let Some(idlest) = crowded.flatten() {
-            self.close(gateway, &idlest.id);
+            self.close(gateway, &idlest);
         }
         session
     }

@@ -10,7 +10,7 @@ mod with_account;
 use serde_json::{Value, json};
 
 use crate::account;
-use crate::binding::Scope;
+use crate::binding::{Reachable, Scope};
 use crate::protocol::{Events, Json, Object, Outcome, Request};
 
 use super::choice::holders;
@@ -132,8 +132,12 @@ fn refused(code: &str, text: &str) -> Outcome {
     }
 }
 
-/// A text argument; `Err` where it is something else.
-fn text(arguments: &Object, name: &str) -> Result<Option<String>, Outcome> {
+/// A text argument; `Err` where it is something else, or there twice.
+fn text(arguments: &Object, name: &'static str) -> Result<Option<String>, Outcome> {
+    if arguments.repeated(&[name]).is_some() {
+        let said = format!("the member `{name}` appears twice");
+        return Err(error::invalid_params(said));
+    }
     match arguments.get(name) {
         None => Ok(None),
         Some(value) if value.is_null() => Ok(None),
@@ -148,6 +152,6 @@ fn text(arguments: &Object, name: &str) -> Result<Option<String>, Outcome> {
 fn choosable(scope: &Scope) -> Vec<String> {
     let servers = scope.servers().iter();
     let several = servers.filter(|reachable| scope.is_choosable(reachable.server()));
-    let accounts = several.flat_map(|reachable| reachable.accounts());
+    let accounts = several.flat_map(Reachable::accounts);
     accounts.map(ToString::to_string).collect()
 }

@@ -13,6 +13,14 @@ fn home(rules: &str) -> Home {
     home
 }
 
+/// A command that succeeds.
+fn run(janus: &Janus, arguments: &[&str]) {
+    let config = janus.home().config();
+    let named = ["--config", config.to_str().unwrap()];
+    let ended = janus.home().run(&[arguments, &named].concat());
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+}
+
 /// What the daemon knows of its sessions.
 async fn sessions(janus: &Janus) -> Vec<Value> {
     let socket = janus.socket().with_file_name("control.sock");
@@ -68,6 +76,70 @@ fn a_name_or_a_key_that_is_not_known_reaches_nothing() {
     assert_eq!(refused(&answer).1["code"], "key_required");
     let ended = client.leave();
     assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_client_that_is_removed_is_nobody_else_from_then_on() {
+    let rules = "clients: { ci-bot: { profile: ci }, other: {} }\nprofiles:\n  main: { servers: [good] }\n  ci: { servers: [good, other], guarded: true }\ndefault_profile: main";
+    let janus = Janus::start_in(home(rules), |_| {});
+    let mut clients =
+        Era::CLIENTS.map(|era| Client::open(janus.home(), era, &["--client", "ci-bot"]));
+    for client in &mut clients {
+        assert_eq!(client.text("other__echo", json!({ "text": "t" })), "t");
+    }
+    run(&janus, &["client", "remove", "ci-bot", "--yes"]);
+    for client in &mut clients {
+        let answer = client.request(
+            "tools/call",
+            json!({"name": "good__echo", "arguments": {"text": "t"}}),
+        );
+        assert!(refused(&answer).0.contains("`ci-bot`"), "{answer}");
+    }
+    for client in clients {
+        client.leave();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_key_ends_when_keys_are_in_use() {
+    let janus = Janus::start_in(home(""), |_| {});
+    let mut client = Client::open(janus.home(), Era::Legacy, &[]);
+    client.text("good__echo", json!({ "text": "t" }));
+    let text = std::fs::read_to_string(janus.home().config()).unwrap();
+    std::fs::write(
+        janus.home().config(),
+        format!("{text}\nclients: {{ ci-bot: {{}} }}\n"),
+    )
+    .unwrap();
+    run(&janus, &["config", "reload"]);
+    let answer = client.request(
+        "tools/call",
+        json!({"name": "good__echo", "arguments": {"text": "t"}}),
+    );
+    assert_eq!(refused(&answer).1["code"], "key_required", "{answer}");
+    client.leave();
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_is_not_gone_on_in() {
+    let janus = Janus::start_in(home(""), |_| {});
+    let mut client = Client::open(janus.home(), Era::Legacy, &[]);
+    client.text("good__echo", json!({ "text": "t" }));
+    let before = sessions(&janus).await;
+    run(
+        &janus,
+        &["session", "end", before[0]["session"].as_str().unwrap()],
+    );
+    let answer = client.request(
+        "tools/call",
+        json!({"name": "good__echo", "arguments": {"text": "t"}}),
+    );
+    assert_eq!(refused(&answer).1["code"], "session_unknown", "{answer}");
+    client.text("good__echo", json!({ "text": "t" }));
+    let after = sessions(&janus).await;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_ne!(after[0]["session"], before[0]["session"]);
+    client.leave();
 }
 
 #[tokio::test]

@@ -162,9 +162,18 @@ impl Janus {
 
     /// The same, without waiting for the end.
     pub(crate) fn strike(&self) {
+        self.send(Signal::KILL);
+    }
+
+    /// Asks it to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        self.send(Signal::HUP);
+    }
+
+    fn send(&self, signal: Signal) {
         // It is a child that nobody has waited for: the id is not another's.
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.unwrap(), Signal::KILL).unwrap();
+        kill_process(id.unwrap(), signal).unwrap();
     }
 
     /// What it has written to stderr so far.
