@@ -404,6 +404,7 @@ fn a_transparent_path_shows_one_account_of_the_scope_that_naming_cannot_change()
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_row_of_the_nine_rules() {
     use ResolvedFrom::{Argument, Client, Default, OnlyAccount, Path, Profile, Session};
     let binding = world();

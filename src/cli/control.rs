@@ -1,10 +1,5 @@
 //! A client of the control socket: what a command asks of the daemon that runs.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a member that a JSON value does not have is null"
-)]
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -153,6 +148,5 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         failure = failure.place(place);
     }
     let help = error["help"].as_array().into_iter().flatten();
-    help.filter_map(Value::as_str)
-        .fold(failure, |failure, line| failure.help(line))
+    help.filter_map(Value::as_str).fold(failure, Failure::help)
 }

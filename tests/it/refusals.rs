@@ -155,6 +155,7 @@ async fn an_account_that_is_not_in_scope_is_named_with_those_that_are() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn paths_and_headers_that_name_what_is_out_of_reach_are_refused_before_anything_runs() {
     let janus = start(false);
     let place = |needle: &str| {

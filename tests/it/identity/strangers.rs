@@ -149,10 +149,10 @@ async fn an_unknown_name_never_leads_to_somebody_else() {
         (free("/mcp/@S0/ann"), 404),
         (free("/mcp/@s0/Ann"), 404),
         (free("/mcp/@s0/nobody"), 404),
-        (free("/mcp/@s0/"), 404),
         (free("/mcp/@s0/ann/bob"), 404),
         // Five accounts, and none is the default.
-        (free("/mcp/@s0"), 404),
+        (free("/mcp/@s0"), 403),
+        (free("/mcp/@s0/"), 403),
         (free("/mcp/vault"), 403),
         (OPENER.header("vault"), 403),
         (free("/mcp/mixed").header("all"), 403),
