@@ -52,6 +52,15 @@ pub(super) fn unknown<'a>(
     invalid_params(format!("there is no {what} `{shown}` here{hint}"))
 }
 
+/// A name that may be one of a server whose lists are not known.
+pub(super) fn not_listed_yet(method: &str, account: &AccountId, state: &str) -> Outcome {
+    let text = format!(
+        "{account} was not reached yet ({state}), so what it has is not known. Nothing was sent. A person sees why with: janus status"
+    );
+    let data = json!({"code": "unavailable", "account": account.to_string(), "sent": false});
+    told(method, &text, &data)
+}
+
 /// A request that got no answer from its server.
 pub(super) fn failed(method: &str, failure: &Failure) -> Outcome {
     told(method, &sentence(failure), &explained(failure))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account;
 use crate::binding::Scope;
 use crate::catalog::{Entry, Merged, exposed_name};
 use crate::model::{AccountId, Subject};
@@ -76,7 +77,8 @@ impl Gateway {
         self.merged(scope, kind, request.client.era())
     }
 
-    /// A tool that a rule hides is denied, so that the person learns the rule; any other name is unknown.
+    /// A tool that a rule hides is denied, so that the person learns the rule; one of a server that was never reached
+    /// may be there; any other name is unknown.
     fn not_listed(&self, scope: &Scope, merged: &Merged, name: &str, request: &Request) -> Outcome {
         for account in scope.accounts() {
             let hidden = self
@@ -94,7 +96,18 @@ impl Gateway {
                 return error::denied(request.method(), &denied);
             }
         }
-        error::unknown("tool", name, merged.names())
+        let is_of = |account: &&AccountId| {
+            let rest = name.strip_prefix(account.server().as_str());
+            rest.is_some_and(|rest| rest.starts_with("__"))
+        };
+        let mut accounts = scope.accounts().iter().filter(is_of);
+        match accounts.find(|account| self.listing(account).server.is_none()) {
+            Some(account) => {
+                let state = account::state(&self.upstream().state(account).borrow());
+                error::not_listed_yet(request.method(), account, state)
+            }
+            None => error::unknown("tool", name, merged.names()),
+        }
     }
 
     /// Checks the `Mcp-Param-…` headers of a modern client against the arguments:

@@ -532,3 +532,19 @@ async fn what_cannot_be_chosen_changes_nothing() {
         "bob has no notes."
     );
 }
+
+#[tokio::test]
+async fn a_tool_of_a_server_that_was_never_reached_is_not_called_unknown() {
+    let janus = Janus::start("gone: { command: [\"/nonexistent/server\"] }");
+    for era in Era::CLIENTS {
+        let mut client = Client::open(janus.http(), "/mcp", era).await;
+        let call = json!({"name": "gone__list", "arguments": {}});
+        let result = client.result("tools/call", call).await;
+        let error = &result["_meta"]["dev.janus/error"];
+        assert_eq!(error["code"], "unavailable", "{result}");
+        assert_eq!(error["account"], "gone/default", "{result}");
+        let call = json!({"name": "other__list", "arguments": {}});
+        let response = client.request("tools/call", call).await.response;
+        assert_eq!(response["error"]["code"], -32602, "{response}");
+    }
+}
