@@ -51,11 +51,23 @@ fn skip_string(text: &[u8], start: usize) -> usize {
     closing_quote(text, start + 1).map_or(text.len(), |quote| quote + 1)
 }
 
+/// Strings up to this long are read byte by byte.
+const SHORT: usize = 8;
+
 /// The quote that ends the string in which `from` is, at a byte that is not escaped itself.
 ///
 /// Only quotes are looked for: prose and code have many more escapes than escaped quotes.
 pub(super) fn closing_quote(text: &[u8], from: usize) -> Option<usize> {
+    // Keys are short, and a call for each of them costs more than a look at their bytes.
+    let head = text.get(from..)?.iter().take(SHORT);
     let mut at = from;
+    for byte in head {
+        match byte {
+            b'"' => return Some(at),
+            b'\\' => break,
+            _ => at += 1,
+        }
+    }
     loop {
         let quote = at + memchr::memchr(b'"', text.get(at..)?)?;
         if !ends_in_escape(text.get(from..quote)?) {
@@ -108,23 +120,58 @@ pub(super) fn means(written: &[u8], key: &str) -> bool {
         && text_of(written).is_some_and(|text| text == key)
 }
 
+/// What a byte outside of strings means for where a value ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    None,
+    Quote,
+    Open,
+    Close,
+    Comma,
+}
+
+impl Mark {
+    /// What `byte` means: one look into a table, for texts that are all brackets and commas.
+    pub(super) fn of(byte: u8) -> Self {
+        MARKS.get(usize::from(byte)).copied().unwrap_or(Self::None)
+    }
+}
+
+const MARKS: [Mark; 256] = {
+    let mut marks = [Mark::None; 256];
+    let mut rest: &mut [Mark] = &mut marks;
+    let mut byte = 0_u8;
+    while let Some((mark, after)) = rest.split_first_mut() {
+        *mark = match byte {
+            b'"' => Mark::Quote,
+            b'{' | b'[' => Mark::Open,
+            b'}' | b']' => Mark::Close,
+            b',' => Mark::Comma,
+            _ => Mark::None,
+        };
+        byte = byte.wrapping_add(1);
+        rest = after;
+    }
+    marks
+};
+
 fn skip_nested(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
     while let Some(&byte) = text.get(at) {
-        match byte {
-            b'"' => {
+        match Mark::of(byte) {
+            Mark::None | Mark::Comma => {}
+            Mark::Quote => {
                 at = skip_string(text, at);
                 continue;
             }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
+            Mark::Open => depth += 1,
+            Mark::Close => {
                 depth -= 1;
                 if depth == 0 {
                     return at + 1;
                 }
             }
-            _ => {}
         }
         at += 1;
     }

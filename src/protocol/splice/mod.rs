@@ -7,7 +7,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::protocol::scan::{closing_quote, ends_in_escape, means};
+use crate::protocol::scan::{Mark, closing_quote, ends_in_escape, means};
 use crate::protocol::{Json, meta};
 
 /// What to change in a response that is passing by.
@@ -373,30 +373,25 @@ impl Splice {
     /// it goes on.
     fn inside(&mut self, chunk: &[u8], mut at: usize) -> usize {
         let watched = self.place.depth();
-        loop {
-            if self.in_text {
-                at = self.text(chunk, at);
-            }
-            let rest = chunk.get(at..).unwrap_or_default();
-            let mut bytes = rest.iter().enumerate();
-            let found =
-                bytes.find(|(_, byte)| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b','));
-            let Some((ahead, byte)) = found else {
-                return chunk.len();
-            };
-            at += ahead;
-            match byte {
-                b'"' => {
-                    self.in_text = true;
+        if self.in_text {
+            at = self.text(chunk, at);
+        }
+        while let Some(&byte) = chunk.get(at) {
+            match Mark::of(byte) {
+                Mark::Quote => {
                     self.escaped = false;
+                    at = self.text(chunk, at + 1);
+                    continue;
                 }
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' if self.depth > watched => self.depth -= 1,
-                b'}' | b',' if self.depth == watched => return at,
-                _ => {}
+                Mark::Open => self.depth += 1,
+                Mark::Close if self.depth > watched => self.depth -= 1,
+                Mark::Close if byte == b'}' => return at,
+                Mark::Comma if self.depth == watched => return at,
+                Mark::Close | Mark::Comma | Mark::None => {}
             }
             at += 1;
         }
+        chunk.len()
     }
 
     fn end_of_value(&mut self, byte: u8, at: usize, out: &mut BytesMut) -> usize {
