@@ -8,25 +8,7 @@ use super::name::{HeaderName, VariableName};
 use super::problem::{Mistake, Problems};
 use super::settings::texts;
 use super::value::Text;
-use crate::model::{Command, Endpoint, HttpEndpoint, Secret};
-
-/// The headers that belong to the transport. A fixed value would break it.
-const OWNED_HEADERS: [&str; 14] = [
-    "accept",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::model::{Command, Endpoint, HttpEndpoint, OWNED_HEADERS, Secret};
 
 type Headers = Vec<(http::HeaderName, Secret)>;
 

@@ -4,24 +4,7 @@ use super::entry::{Entry, Field, Target};
 use super::reference::is_variable;
 use super::words::{shown, text_looks_secret};
 use super::{STAND_IN, STAND_IN_BEGIN};
-
-/// The headers that belong to the transport; Janus sets them itself, and its configuration refuses them.
-const OWNED_HEADERS: [&str; 14] = [
-    "accept",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::model::OWNED_HEADERS;
 
 /// The headers that may be set.
 pub(super) fn headers(entry: &Entry, notes: &mut Vec<String>) -> Vec<Field> {

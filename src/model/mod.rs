@@ -17,7 +17,8 @@ pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Wri
 pub use name::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerName};
 pub use secret::{ACCESS_KEY_PREFIX, Secret, looks_secret};
 pub use server::{
-    Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, Server, Sharing, ToolFilter,
+    Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, OWNED_HEADERS, Server, Sharing,
+    ToolFilter,
 };
 pub use settings::{Listen, ProxySettings, Settings};
 pub use subject::Subject;

@@ -81,6 +81,24 @@ pub struct Command {
     pub env: Vec<(String, Secret)>,
 }
 
+/// The headers that belong to the transport. A fixed value would break it, so no configuration has one.
+pub const OWNED_HEADERS: [&str; 14] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A remote server. `Debug` shows of the URL what [`HttpEndpoint::shown`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpEndpoint {
