@@ -1,19 +1,15 @@
 //! The one task that tells all sessions what changed behind Janus.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::{COALESCE, Gateway, until};
 
 use super::Sessions;
 use crate::downstream::reach::Reach;
-
-/// How often idle sessions are looked for; the limit is hours.
-const SWEEP: Duration = Duration::from_secs(30);
 
 /// Runs until Janus stops.
 pub(in crate::downstream) async fn run(
@@ -23,8 +19,7 @@ pub(in crate::downstream) async fn run(
     stopping: CancellationToken,
 ) {
     let mut changes = gateway.changes();
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweep = Instant::now();
     let mut due: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -32,7 +27,10 @@ pub(in crate::downstream) async fn run(
                 sessions.sweep(&gateway);
                 return;
             }
-            _ = sweep.tick() => sessions.sweep(&gateway),
+            () = sleep_until(sweep) => {
+                sessions.sweep(&gateway);
+                sweep = Instant::now() + sessions.pause();
+            }
             () = until(due) => {
                 due = None;
                 for session in sessions.all() {

@@ -17,6 +17,9 @@ use crate::store::{Change, SessionRecord, Store};
 /// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
 const SESSIONS: usize = 10_000;
 
+/// How often idle sessions are looked for, at most and at least.
+const SWEEPS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
 /// All sessions, by id.
 #[derive(Debug)]
 pub(in crate::downstream) struct Sessions {
@@ -65,6 +68,12 @@ impl Sessions {
     /// Another limit from now on.
     pub(in crate::downstream) fn configure(&self, idle: Duration) {
         self.known().idle = idle;
+    }
+
+    /// Until idle sessions are looked for again: a session ends soon after its time, however short that is.
+    pub(super) fn pause(&self) -> Duration {
+        let (shortest, longest) = SWEEPS;
+        self.known().idle.clamp(shortest, longest)
     }
 
     /// Opens a session. It is in the store when this returns.
