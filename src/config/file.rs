@@ -178,6 +178,9 @@ section! {
         /// A session nobody used for this long ends.
         #[schemars(extend("default" = spelled(defaults::SESSION_IDLE)))]
         session_idle: Wait,
+        /// A question of a server that nobody answered for this long ends.
+        #[schemars(extend("default" = spelled(defaults::QUESTION_TIMEOUT)))]
+        question_timeout: Wait,
         /// Reserved for addresses that are not loopback: they are refused until there are client keys and TLS.
         #[schemars(extend("default" = false))]
         allow_remote: Switch,

@@ -27,6 +27,7 @@ pub(super) mod defaults {
     pub(crate) const IDLE: Duration = Duration::from_mins(10);
     /// A client that was left open over night goes on in the morning.
     pub(crate) const SESSION_IDLE: Duration = Duration::from_hours(24);
+    pub(crate) use crate::model::QUESTION_TIMEOUT;
 }
 
 /// `sun_path` of a socket address has 108 bytes, the last of them zero.
@@ -122,6 +123,10 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
             .session_idle
             .into_value()
             .map_or(defaults::SESSION_IDLE, |wait| wait.0),
+        question_timeout: listen
+            .question_timeout
+            .into_value()
+            .map_or(defaults::QUESTION_TIMEOUT, |wait| wait.0),
     }
 }
 

@@ -40,6 +40,7 @@ pub fn effective(loaded: &Loaded) -> Value {
         "http": listen.http.to_string(),
         "socket": listen.socket.to_string_lossy(),
         "session_idle": spelled(listen.session_idle),
+        "question_timeout": spelled(listen.question_timeout),
         "allow_remote": false,
     });
     document.insert("listen".to_owned(), listen);

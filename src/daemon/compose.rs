@@ -45,6 +45,7 @@ impl Composed {
         );
         let gateway = Arc::new(Gateway::new(
             &settings.servers,
+            settings.listen.question_timeout,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
             key.expose(),
@@ -86,7 +87,8 @@ impl Composed {
             notes.push("`listen` changed: the addresses change with the next start".to_owned());
         }
         notes.extend(self.upstream.configure(&settings));
-        self.gateway.configure(&settings.servers);
+        self.gateway
+            .configure(&settings.servers, settings.listen.question_timeout);
         let idle = settings.listen.session_idle;
         self.authn.configure(&settings.identity, idle);
         let binding = Binding::new(&settings.identity, &settings.servers);

@@ -1,14 +1,14 @@
 //! The last step of an exchange: an outcome in the words of the client's era.
 //!
-//! Within one era nothing is touched. Between the eras the members that only one of them has are put in or left out;
-//! what would need a translation of questions or tasks was turned into an error before it came here.
+//! Within one era nothing is touched. Between the eras the members that only one of them has are put in or left out.
+//! Questions never come here: the gateway has asked them, or the exchange is parked.
 
 use bytes::Bytes;
 use serde_json::json;
 
 use crate::protocol::{
-    Body, BodyStream, CacheHint, Completion, Edit, Era, Json, ListKind, Outcome, Relayed, Request,
-    RpcError, Splice, code,
+    Body, BodyStream, CacheHint, Completion, Edit, Envelope, Era, Json, ListKind, Object, Outcome,
+    Relayed, Request, RpcError, Splice, code,
 };
 
 /// A response, ready to be sent: its text in parts, and its error code if it is an error.
@@ -30,6 +30,8 @@ pub(super) struct Asked {
     pub(super) id: Json,
     pub(super) method: Box<str>,
     pub(super) era: Era,
+    /// The exchange goes on under another request than the one it began with: what it says names the first.
+    renamed: bool,
 }
 
 /// Modern members of a result that a legacy client does not know.
@@ -41,16 +43,52 @@ impl Asked {
             id: request.id(),
             method: request.method().into(),
             era: request.client.era(),
+            renamed: false,
         }
+    }
+
+    /// The exchange goes on under this request.
+    pub(super) fn go_on_as(&mut self, id: Json) {
+        self.id = id;
+        self.renamed = true;
     }
 
     /// The response to this request.
     pub(super) fn response(&self, outcome: Outcome) -> Response {
         match outcome {
+            Outcome::Relayed(relayed) if self.renamed => self.relayed(self.under_its_id(relayed)),
             Outcome::Result { result, cache } => self.authored(&result, cache),
             Outcome::Error(error) => self.error(&error),
             Outcome::Relayed(relayed) => self.relayed(relayed),
         }
+    }
+
+    /// A response that asks for these answers, and to be shown this state with them
+    /// (2026-07-28, basic/patterns/mrtr).
+    pub(super) fn input_required(&self, requests: Json, state: &str) -> Response {
+        let result = Object::empty().edited(&[
+            Edit::Set("resultType", Json::literal("\"input_required\"")),
+            Edit::Set("inputRequests", requests),
+            Edit::Set("requestState", Json::string(state)),
+        ]);
+        whole(Envelope::result_text(&self.id, &result), None)
+    }
+
+    fn under_its_id(&self, relayed: Relayed) -> Relayed {
+        let body = match relayed.body {
+            Body::Whole(text) => Body::Whole(match text.object() {
+                Some(message) => message.edited(&[Edit::Set("id", self.id.clone())]),
+                None => text,
+            }),
+            Body::Stream(stream) => {
+                let mut splice = Splice::id(self.id.clone());
+                Body::Stream(Box::pin(futures_util::StreamExt::map(
+                    stream,
+                    move |chunk| chunk.map(|chunk| splice.push(&chunk)),
+                )))
+            }
+        };
+        Relayed { body, ..relayed }
     }
 
     fn error(&self, error: &RpcError) -> Response {
@@ -93,15 +131,16 @@ impl Asked {
         match relayed.completion {
             // A modern client must not see the legacy code (2026-07-28, server/resources, "Error Handling").
             Completion::Error(code::RESOURCE_NOT_FOUND) => with_code(relayed, code::INVALID_PARAMS),
-            Completion::Error(code::URL_ELICITATION_REQUIRED) => {
-                self.error(&RpcError::new(code::INTERNAL_ERROR, "the server wants a person to open a link first, in a way that only clients up to 2025-11-25 understand"))
-            }
             Completion::Error(_) => as_it_is(relayed),
             _ => {
-                let cached = ListKind::of_method(&self.method).is_some() || &*self.method == "resources/read";
+                let cached = ListKind::of_method(&self.method).is_some()
+                    || &*self.method == "resources/read";
                 // What a legacy server says nothing about is stale at once.
                 let hint = cached.then_some(CacheHint { ttl_ms: 0 });
-                spliced(relayed, Splice::result(Some(modern_members(hint)), MODERN_RESULT))
+                spliced(
+                    relayed,
+                    Splice::result(Some(modern_members(hint)), MODERN_RESULT),
+                )
             }
         }
     }

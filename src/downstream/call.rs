@@ -13,11 +13,19 @@ use crate::protocol::Json;
 use super::adapt::{Response, ResponseBody, joined};
 use super::conversation::{Conversation, Next};
 use super::legacy::{KeptStream, Session};
+use super::modern::Parking;
 
 /// One request under way.
 pub(super) struct Call {
     conversation: Option<Conversation>,
-    legacy: Option<Legacy>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// It ends with its connection, unless it asks its client something.
+    Modern(Arc<Parking>),
+    /// It outlives its connection; `None` once somebody else sees to that.
+    Legacy(Option<Legacy>),
 }
 
 /// A legacy call outlives its connection.
@@ -31,10 +39,10 @@ struct Legacy {
 
 impl Call {
     /// A call that ends with its connection.
-    pub(super) fn modern(conversation: Conversation) -> Self {
+    pub(super) fn modern(conversation: Conversation, parking: &Arc<Parking>) -> Self {
         Self {
             conversation: Some(conversation),
-            legacy: None,
+            kind: Kind::Modern(Arc::clone(parking)),
         }
     }
 
@@ -47,12 +55,12 @@ impl Call {
     ) -> Self {
         Self {
             conversation: Some(conversation),
-            legacy: Some(Legacy {
+            kind: Kind::Legacy(Some(Legacy {
                 session,
                 id,
                 tasks,
                 kept: None,
-            }),
+            })),
         }
     }
 
@@ -62,13 +70,21 @@ impl Call {
             return Poll::Ready(Next::Cancelled);
         };
         let next = std::task::ready!(conversation.poll_next(cx));
-        if !matches!(next, Next::Message(_) | Next::Stream) {
-            self.conversation = None;
-            if let Some(legacy) = &self.legacy {
-                legacy.session.finish(&legacy.id);
-            }
+        if matches!(next, Next::Message(_) | Next::Stream) {
+            return Poll::Ready(next);
         }
-        Poll::Ready(next)
+        let conversation = self.conversation.take();
+        Poll::Ready(match (&self.kind, next) {
+            (Kind::Modern(parking), Next::Pause) => {
+                let response = conversation.and_then(|conversation| parking.park(conversation));
+                response.map_or(Next::Cancelled, Next::Response)
+            }
+            (Kind::Legacy(Some(legacy)), next) => {
+                legacy.session.finish(&legacy.id);
+                next
+            }
+            (_, next) => next,
+        })
     }
 
     /// Waits for the response alone.
@@ -77,14 +93,16 @@ impl Call {
             match std::future::poll_fn(|cx| self.poll_next(cx)).await {
                 Next::Message(_) | Next::Stream => {}
                 Next::Response(response) => return Some(response),
-                Next::Cancelled => return None,
+                Next::Pause | Next::Cancelled => return None,
             }
         }
     }
 
     /// The answer becomes a stream: in a session it is kept, so that it can be resumed.
     pub(super) fn start_stream(&mut self) -> Option<Arc<KeptStream>> {
-        let legacy = self.legacy.as_mut()?;
+        let Kind::Legacy(Some(legacy)) = &mut self.kind else {
+            return None;
+        };
         let kept = legacy.session.new_stream(legacy.id.clone());
         legacy.kept = Some(Arc::clone(&kept));
         Some(kept)
@@ -94,8 +112,10 @@ impl Call {
 impl Drop for Call {
     /// The client is gone. A modern call ends here; a legacy one goes on, and what it says is kept.
     fn drop(&mut self) {
-        let (Some(conversation), Some(legacy)) = (self.conversation.take(), self.legacy.take())
-        else {
+        let Kind::Legacy(legacy) = &mut self.kind else {
+            return;
+        };
+        let (Some(conversation), Some(legacy)) = (self.conversation.take(), legacy.take()) else {
             return;
         };
         let tasks = legacy.tasks.clone();
@@ -119,7 +139,7 @@ async fn finish(mut conversation: Conversation, kept: Option<&KeptStream>) {
                 return kept.end();
             }
             (Next::Response(_), None) => return,
-            (Next::Cancelled, kept) => return kept.map_or((), KeptStream::end),
+            (Next::Pause | Next::Cancelled, kept) => return kept.map_or((), KeptStream::end),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! The edge owns the exchange and polls it from within the response body, so that a call costs no task and no channel.
 //! When the client goes away, a modern exchange ends with the body (gone means cancelled: 2026-07-28,
 //! basic/transports/streamable-http, "Cancellation"); a legacy one goes on in a task, because only
-//! `notifications/cancelled` cancels it (2025-11-25, basic/transports), and what it says is kept for resumption.
+//! `notifications/cancelled` cancels it (2025-11-25, basic/transports), and what it says is kept for resumption. One
+//! that asks a modern client something is parked (see `modern/parking`), and resumed by another request.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,6 +22,7 @@ use crate::protocol::{
 
 use super::adapt::{Asked, Response};
 use super::legacy::{Questions, Session, Sessions};
+use super::modern::Asking;
 use super::refusal;
 
 /// One exchange under way.
@@ -35,11 +38,27 @@ pub(super) struct Conversation {
 /// What differs between the eras while an exchange runs.
 pub(super) enum Edge {
     /// Questions go to the client as requests; log messages by the session's level.
-    Legacy(Arc<Questions>),
+    Legacy(Posed),
     /// Nothing can be said before the response: no questions, no messages.
     Mute,
-    /// No questions on the stream; log messages only if the request asked for them.
-    Modern(Option<LogLevel>),
+    /// Questions end the response, and the exchange is parked; log messages only if the request asked for them.
+    Modern(Asking),
+}
+
+/// The questions of one exchange that a legacy client was shown, by their numbers in it.
+pub(super) struct Posed {
+    questions: Arc<Questions>,
+    open: BTreeMap<u64, String>,
+}
+
+impl Posed {
+    /// None yet.
+    pub(super) fn to(session: &Session) -> Self {
+        Self {
+            questions: Arc::clone(&session.questions),
+            open: BTreeMap::new(),
+        }
+    }
 }
 
 /// As whom a request acts.
@@ -75,6 +94,8 @@ pub(super) enum Next {
     Message(Json),
     /// The response. Nothing comes after it.
     Response(Response),
+    /// The client must answer before it goes on: the conversation is to be parked.
+    Pause,
     /// The client cancelled: there is no response.
     Cancelled,
 }
@@ -88,7 +109,7 @@ impl Conversation {
         edge: Edge,
         cancel: CancellationToken,
     ) -> Self {
-        let (sender, events) = Events::channel();
+        let (sender, events) = gateway.events();
         let asked = Asked::of(&request);
         let gateway = Arc::clone(gateway);
         let running = async move {
@@ -122,12 +143,10 @@ impl Conversation {
                 self.running = None;
                 return Poll::Ready(Next::Cancelled);
             }
-            let Some(running) = &mut self.running else {
+            if self.running.is_none() {
                 return Poll::Ready(Next::Cancelled);
-            };
-            if let Poll::Ready(outcome) = running.as_mut().poll(cx) {
-                self.running = None;
-                self.ended = Some(outcome);
+            }
+            if self.poll_running(cx).is_ready() {
                 continue;
             }
             match self.events.poll_next(cx) {
@@ -136,9 +155,41 @@ impl Conversation {
                         return Poll::Ready(next);
                     }
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return self.edge.poll_pause(cx).map(|()| Next::Pause),
             }
         }
+    }
+
+    /// Carries the exchange on without looking at what it says; ready when it has ended.
+    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(());
+        };
+        self.ended = Some(std::task::ready!(running.as_mut().poll(cx)));
+        self.running = None;
+        Poll::Ready(())
+    }
+
+    /// Carries the exchange on while nobody listens, to its end. What it says waits.
+    pub(super) async fn run(&mut self) {
+        std::future::poll_fn(|cx| self.poll_running(cx)).await;
+    }
+
+    /// What the client must answer before it goes on, and under which request it asked.
+    pub(super) fn asking(&mut self) -> Option<(&mut Asking, &Asked)> {
+        match &mut self.edge {
+            Edge::Modern(asking) => Some((asking, &self.asked)),
+            Edge::Legacy(_) | Edge::Mute => None,
+        }
+    }
+
+    /// Goes on under another request of its client, which has the same parameters.
+    pub(super) fn resume(&mut self, request: &Request, cancel: CancellationToken) {
+        if let Edge::Modern(asking) = &mut self.edge {
+            asking.go_on(request);
+        }
+        self.asked.go_on_as(request.id());
+        self.cancelled = Box::pin(cancel.cancelled_owned());
     }
 
     /// Waits for what comes next.
@@ -148,23 +199,44 @@ impl Conversation {
 }
 
 impl Edge {
-    fn next(&self, event: Event) -> Option<Next> {
+    fn next(&mut self, event: Event) -> Option<Next> {
         match (self, event) {
-            // Dropping a question's sender refuses it: nobody can be asked here, or the other era's way of asking is
-            // not spoken yet.
-            (Self::Mute, _) | (Self::Modern(_), Event::Ask(..)) => None,
+            // Dropping the asker refuses the question: nobody can be asked here.
+            (Self::Mute, _) => None,
             (_, Event::Opened) => Some(Next::Stream),
-            (Self::Legacy(questions), Event::Notify(message)) => questions
+            (Self::Legacy(posed), Event::Notify(message)) => posed
+                .questions
                 .wants(&message)
                 .then(|| Next::Message(line(&message))),
-            (Self::Modern(level), Event::Notify(message)) => {
-                let wanted = log_level(&message)
-                    .is_none_or(|of_message| level.is_some_and(|level| of_message >= level));
-                wanted.then(|| Next::Message(line(&message)))
+            (Self::Legacy(posed), Event::Ask(question, asker)) => {
+                let number = asker.number();
+                let (id, text) = posed.questions.ask(&question, asker);
+                posed.open.insert(number, id);
+                Some(Next::Message(text))
             }
-            (Self::Legacy(questions), Event::Ask(question, answer)) => {
-                Some(Next::Message(questions.ask(&question, answer)))
+            (Self::Legacy(posed), Event::Withdrawn(number)) => {
+                let id = posed.open.remove(&number)?;
+                Some(Next::Message(posed.questions.withdraw(&id)))
             }
+            (Self::Modern(asking), Event::Notify(message)) => asking
+                .passed(message)
+                .map(|message| Next::Message(line(&message))),
+            (Self::Modern(asking), Event::Ask(question, asker)) => {
+                asking.ask(question, asker);
+                None
+            }
+            (Self::Modern(asking), Event::Withdrawn(number)) => {
+                asking.withdraw(number);
+                None
+            }
+        }
+    }
+
+    /// Ready when a modern client shall be asked what has come together.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Modern(asking) => asking.poll_due(cx),
+            Self::Legacy(_) | Self::Mute => Poll::Pending,
         }
     }
 }

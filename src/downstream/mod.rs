@@ -46,6 +46,7 @@ pub struct Downstream {
     authn: Arc<Authn>,
     reach: Arc<reach::Reach>,
     sessions: Arc<legacy::Sessions>,
+    parking: Arc<modern::Parking>,
     about: Arc<control::About>,
     /// What outlives its request.
     tasks: TaskTracker,
@@ -77,11 +78,14 @@ impl Downstream {
     /// Serves this gateway to whoever `authn` and `binding` let in.
     pub fn new(parts: Parts, tasks: TaskTracker, stopping: CancellationToken) -> Self {
         let sessions = legacy::Sessions::new(parts.store, parts.sessions, parts.session_idle);
+        let gateway = Arc::clone(&parts.gateway);
+        let parking = modern::Parking::new(gateway, tasks.clone(), stopping.clone());
         Self {
             gateway: parts.gateway,
             authn: parts.authn,
             reach: Arc::new(reach::Reach::new(parts.binding, parts.file.as_deref())),
             sessions: Arc::new(sessions),
+            parking: Arc::new(parking),
             about: Arc::new(parts.about),
             tasks,
             stopping,

@@ -13,14 +13,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
-use crate::binding::Entry;
+use crate::binding::{Entry, Scope};
 use crate::protocol::{
     Envelope, Json, Kind, LONGEST_MESSAGE, LogLevel, Request, Revision, RpcError, code, header,
 };
 
 use super::call::Call;
-use super::conversation::{Acting, Conversation, Edge, requested_level};
+use super::conversation::{Acting, Conversation, Edge, Posed};
 use super::legacy::{Opened, Session};
+use super::modern::Asking;
 use super::reply::{EventStream, Reply};
 use super::respond::{Accepted, array, modern_or_bad, respond};
 use super::service::{accepts, answer, event_stream, json, refused, rpc_error, session_id};
@@ -172,15 +173,34 @@ impl Downstream {
             Ok(request) => request,
             Err(error) => return rpc_error(StatusCode::BAD_REQUEST, id.as_ref(), &error),
         };
-        let edge = Edge::Modern(requested_level(&request));
-        let conversation = Conversation::begin(
+        let cancel = CancellationToken::new();
+        let conversation = match self.modern_conversation(scope, request, cancel).await {
+            Ok(conversation) => conversation,
+            Err(error) => return rpc_error(StatusCode::OK, id.as_ref(), &error),
+        };
+        respond(Call::modern(conversation, &self.parking), accepted, None).await
+    }
+
+    /// The conversation of a modern request: one that waits for its answers, or a new one.
+    pub(super) async fn modern_conversation(
+        &self,
+        scope: Arc<Scope>,
+        request: Request,
+        cancel: CancellationToken,
+    ) -> Result<Conversation, RpcError> {
+        let resumed = self.parking.resume(&scope, &request, cancel.clone());
+        if let Some(conversation) = resumed.await? {
+            return Ok(conversation);
+        }
+        let edge = Edge::Modern(Asking::of(&request, Arc::clone(&scope)));
+        let acting = Acting::As(scope);
+        Ok(Conversation::begin(
             &self.gateway,
-            Acting::As(scope),
+            acting,
             request,
             edge,
-            CancellationToken::new(),
-        );
-        respond(Call::modern(conversation), accepted, None).await
+            cancel,
+        ))
     }
 
     async fn in_session(
@@ -290,7 +310,7 @@ impl Downstream {
             log_level: Some(session.questions.level()),
         };
         let edge = if accepted.events {
-            Edge::Legacy(Arc::clone(&session.questions))
+            Edge::Legacy(Posed::to(session))
         } else {
             Edge::Mute
         };

@@ -182,7 +182,8 @@ impl EventStream {
                     self.passing = Some(stream);
                 }
             },
-            Next::Cancelled => {}
+            // A pause becomes a response before it comes here.
+            Next::Pause | Next::Cancelled => {}
         }
         if let Source::Calls { calls, kept } = &mut self.source {
             drop(calls.remove(from));

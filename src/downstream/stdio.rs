@@ -21,7 +21,7 @@ use crate::binding::{Entry, Refused, Scope};
 use crate::protocol::{Envelope, Json, Kind, Request, Revision, RpcError, code};
 
 use super::adapt::{Response, ResponseBody, error_text};
-use super::conversation::{Acting, Conversation, Edge, Next, requested_level};
+use super::conversation::{Conversation, Edge, Next, Posed};
 use super::legacy::{Follow, Opened, Reading, Session};
 use super::lines::{self, Line};
 use super::{Downstream, modern, refusal};
@@ -366,7 +366,7 @@ impl Peer {
             over_http: false,
             log_level: Some(session.questions.level()),
         };
-        let edge = Edge::Legacy(Arc::clone(&session.questions));
+        let edge = Edge::Legacy(Posed::to(session));
         let conversation = Conversation::begin(
             &self.downstream.gateway,
             self.downstream.acting(session),
@@ -401,22 +401,28 @@ impl Peer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.as_str().to_owned(), cancel.clone());
-        let edge = Edge::Modern(requested_level(&request));
-        let conversation = Conversation::begin(
-            &self.downstream.gateway,
-            Acting::As(scope),
-            request,
-            edge,
-            cancel,
-        );
+        let conversation = self.downstream.modern_conversation(scope, request, cancel);
+        let conversation = match conversation.await {
+            Ok(conversation) => conversation,
+            Err(error) => {
+                self.leave(&id);
+                return self.write(error.text(Some(&id)).into_bytes()).await;
+            }
+        };
         let peer = Arc::clone(self);
         self.spawn(async move {
             peer.run(&id, conversation, listens).await;
-            peer.in_flight
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(id.as_str());
+            peer.leave(&id);
         });
+    }
+
+    /// A modern request is under way no more.
+    fn leave(&self, id: &Json) {
+        let mut in_flight = self
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        in_flight.remove(id.as_str());
     }
 
     /// What is in reach now: a reload may have changed it.
@@ -455,6 +461,12 @@ impl Peer {
                     return;
                 }
                 Next::Response(response) => return self.respond(id, response).await,
+                Next::Pause => {
+                    if let Some(response) = self.downstream.parking.park(conversation) {
+                        self.respond(id, response).await;
+                    }
+                    return;
+                }
                 Next::Cancelled => return,
             }
         }

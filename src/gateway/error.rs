@@ -174,7 +174,10 @@ fn names(accounts: &[AccountName]) -> String {
     names.join(", ")
 }
 
-/// A question, a subscription or a task would have to be translated between the eras.
+/// What a client's and a server's reason may have at most in a message of ours.
+const LONGEST_REASON: usize = 500;
+
+/// A task would have to be translated between the eras.
 pub(super) fn not_translated(method: &str, account: &AccountId, what: &str) -> Outcome {
     let text = format!(
         "{account} {what}, and this client speaks the other era of MCP. Janus cannot translate that yet; use a client of the server's era."
@@ -184,6 +187,30 @@ pub(super) fn not_translated(method: &str, account: &AccountId, what: &str) -> O
         &text,
         &json!({"code": "unavailable", "account": account.to_string(), "sent": true}),
     )
+}
+
+/// The server waits for an answer that it does not get. What ran before it asked is not undone.
+pub(super) fn unanswered(method: &str, account: &AccountId, why: &str) -> Outcome {
+    let why: String = why.chars().take(LONGEST_REASON).collect();
+    let text = format!(
+        "{account} asked something before it would go on, and got no answer: {why}. The call did not end; what it did before it asked is done."
+    );
+    told(
+        method,
+        &text,
+        &json!({"code": "unanswered", "account": account.to_string(), "sent": true}),
+    )
+}
+
+/// The server wants a person to open a link, and the client cannot ask for that.
+pub(super) fn link(method: &str, account: &AccountId, url: &str, message: &str) -> Outcome {
+    let message: String = message.chars().take(LONGEST_REASON).collect();
+    let text = format!(
+        "{account} wants a person to open {url} first: {message} Nothing ran. Call again when that is done."
+    );
+    let data =
+        json!({"code": "needs_link", "account": account.to_string(), "sent": true, "url": url});
+    told(method, &text, &data)
 }
 
 fn told(method: &str, text: &str, data: &Value) -> Outcome {

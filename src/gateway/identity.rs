@@ -1,10 +1,10 @@
-//! Whose identity answered, as every routed result says it in its `_meta`.
+//! Whose identity answered, as every routed result says it in its `_meta`, and who asks, as a question's text does.
 //!
 //! Invariant: under one configuration the text depends on the profile, the account and how it was chosen alone, so it is
 //! composed once for each of these and shared by all calls.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
@@ -22,13 +22,22 @@ pub(super) struct Cache(Mutex<BTreeMap<AccountId, Vec<Composed>>>);
 struct Composed {
     profile: ProfileName,
     from: ResolvedFrom,
-    text: Json,
+    voice: Voice,
+}
+
+/// As whom one route speaks.
+#[derive(Debug, Clone)]
+pub(super) struct Voice {
+    /// `_meta["dev.janus/identity"]` of a result.
+    pub(super) identity: Json,
+    /// The account, and what people call it.
+    pub(super) speaker: Arc<str>,
 }
 
 impl Known {
     /// Who answers what goes this way. `None` for a log level: the answer to it is an empty object and nothing else, which
     /// the conformance suite insists on.
-    pub(super) fn identity(&self, scope: &Scope, route: &Route) -> Option<Json> {
+    pub(super) fn voice(&self, scope: &Scope, route: &Route) -> Option<Voice> {
         if matches!(route.subject(), Subject::Method(method) if method == "logging/setLevel") {
             return None;
         }
@@ -43,27 +52,36 @@ impl Known {
             texts.find(|known| known.from == from && known.profile == *scope.profile())
         });
         if let Some(known) = known {
-            return Some(known.text.clone());
+            return Some(known.voice.clone());
         }
-        let text = self.composed(scope.profile(), account, from);
+        let voice = self.composed(scope.profile(), account, from);
         cache.entry(account.clone()).or_default().push(Composed {
             profile: scope.profile().clone(),
             from,
-            text: text.clone(),
+            voice: voice.clone(),
         });
-        Some(text)
+        Some(voice)
     }
 
-    fn composed(&self, profile: &ProfileName, account: &AccountId, from: ResolvedFrom) -> Json {
+    fn composed(&self, profile: &ProfileName, account: &AccountId, from: ResolvedFrom) -> Voice {
         let server = self.servers.get(account.server());
         let configured = server.and_then(|server| server.account(account.account()));
-        Json::of(&json!({
+        let label = configured.and_then(|account| account.label.as_deref());
+        let identity = Json::of(&json!({
             "profile": profile.as_str(),
             "server": account.server().as_str(),
             "account": account.account().as_str(),
-            "label": configured.and_then(|account| account.label.as_deref()),
+            "label": label,
             "verified_as": null,
             "resolved_from": from.word(),
-        }))
+        }));
+        let speaker = label.map_or_else(
+            || account.to_string(),
+            |label| format!("{account}: {label}"),
+        );
+        Voice {
+            identity,
+            speaker: speaker.into(),
+        }
     }
 }

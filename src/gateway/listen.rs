@@ -238,7 +238,7 @@ impl Branch<'_> {
                         return Poll::Ready(message);
                     }
                 }
-                Poll::Ready(Event::Ask(..) | Event::Opened) => {}
+                Poll::Ready(Event::Ask(..) | Event::Withdrawn(_) | Event::Opened) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -5,6 +5,7 @@
 //! - Lists and calls go through the same view: what is listed can be called, what is not listed cannot.
 //! - One place, `error`, turns failures into what a client reads.
 
+mod bridge;
 mod changes;
 mod choice;
 mod completion;
@@ -24,6 +25,7 @@ mod transparent;
 mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +35,12 @@ use crate::binding::{Scope, View};
 use crate::model::Server;
 use crate::policy::Policy;
 use crate::protocol::{
-    ClientFacts, Envelope, Events, Json, ListKind, Outcome, Request, Revision, Sealer,
+    ClientFacts, Envelope, EventQueue, Events, Json, ListKind, Outcome, Request, Revision, Sealer,
 };
 use crate::upstream::{Change, Upstream};
 
 pub use changes::{COALESCE, Pending, until};
+pub use sealed::PARKED_FOR;
 
 /// Janus as an MCP server.
 #[derive(Debug)]
@@ -48,6 +51,7 @@ pub struct Gateway {
     views: view::Cache,
     levels: logging::Levels,
     states: Sealer,
+    parked: Sealer,
     tasks: Sealer,
     /// Janus is stopping: streams that would stay open end.
     stopping: CancellationToken,
@@ -61,23 +65,27 @@ struct Known {
     policy: Policy,
     servers: Labels,
     identities: identity::Cache,
+    question_timeout: Duration,
 }
 
 impl Known {
-    fn of(servers: &[Arc<Server>]) -> Arc<Self> {
+    fn of(servers: &[Arc<Server>], question_timeout: Duration) -> Arc<Self> {
         let named = |server: &Arc<Server>| (server.name.clone(), Arc::clone(server));
         Arc::new(Self {
             policy: Policy::new(servers.iter().map(AsRef::as_ref)),
             servers: servers.iter().map(named).collect(),
             identities: identity::Cache::default(),
+            question_timeout,
         })
     }
 }
 
 impl Gateway {
-    /// A gateway to these servers. The installation key seals what clients hold for it.
+    /// A gateway to these servers, whose questions end after `question_timeout`. The installation key seals what
+    /// clients hold for it.
     pub fn new(
         servers: &[Arc<Server>],
+        question_timeout: Duration,
         upstream: Upstream,
         choices: Arc<Choices>,
         installation_key: &[u8; 32],
@@ -85,11 +93,12 @@ impl Gateway {
     ) -> Self {
         Self {
             upstream,
-            known: RwLock::new(Known::of(servers)),
+            known: RwLock::new(Known::of(servers, question_timeout)),
             choices,
             views: view::Cache::default(),
             levels: logging::Levels::default(),
             states: Sealer::new(installation_key, "request state"),
+            parked: Sealer::new(installation_key, "parked call"),
             tasks: Sealer::new(installation_key, "task id"),
             stopping,
             configured: watch::Sender::new(()),
@@ -98,8 +107,9 @@ impl Gateway {
 
     /// Goes on with another configuration. Calls that were sent end as they began; streams of changes end, so that their
     /// clients ask again.
-    pub fn configure(&self, servers: &[Arc<Server>]) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
+    pub fn configure(&self, servers: &[Arc<Server>], question_timeout: Duration) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) =
+            Known::of(servers, question_timeout);
         self.views.clear();
     }
 
@@ -125,6 +135,11 @@ impl Gateway {
     /// What was chosen.
     pub fn choices(&self) -> &Arc<Choices> {
         &self.choices
+    }
+
+    /// The events of an exchange that begins.
+    pub fn events(&self) -> (Events, EventQueue) {
+        Events::channel_with(self.known().question_timeout)
     }
 
     /// Serves one request. Dropping the future cancels it.

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::binding::{Chosen, Scope};
+use crate::binding::{Chosen, Scope, View};
 use crate::model::{AccountId, Subject};
 use crate::protocol::{
     Body, Completion, Edit, Envelope, Era, Events, Json, Outcome, Relayed, Request,
 };
 
-use super::{Gateway, error, sealed};
+use super::{Gateway, bridge, error, sealed};
 
 impl Gateway {
     /// Sends a request to an account that an address or a seal of ours names, or that is one of all that are meant.
@@ -38,7 +38,7 @@ impl Gateway {
         let route = chosen.route(subject);
         let (account, subject) = (route.account().clone(), route.subject().clone());
         let known = self.known();
-        let identity = known.identity(scope, &route);
+        let voice = known.voice(scope, &route);
         let permitted = match known.policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
             Err(denied) => return error::denied(request.method(), &denied),
@@ -47,8 +47,27 @@ impl Gateway {
             Ok(request) => request,
             Err(refused) => return refused,
         };
-        let forwarded = self.upstream.forward(permitted, &request, identity, events);
+        let (identity, speaker) = voice.map_or((None, None), |voice| {
+            // Where there is one account only, its client knows whom it asked.
+            let named = scope.view() == &View::Profile;
+            (Some(voice.identity), named.then_some(voice.speaker))
+        });
+        let events = events.speaking_for(speaker);
+        let forwarded = self
+            .upstream
+            .forward(&permitted, &request, identity.as_ref(), &events);
         match forwarded.await {
+            Ok(relayed) if bridge::is_asked(&relayed, &request) => {
+                let asked = bridge::Asked {
+                    gateway: self,
+                    scope,
+                    permitted: &permitted,
+                    request: &request,
+                    identity: identity.as_ref(),
+                    events: &events,
+                };
+                Box::pin(asked.answered(relayed)).await
+            }
             Ok(relayed) => self.returned(scope, &account, &request, relayed),
             Err(failure) => error::failed(request.method(), &failure),
         }
@@ -84,7 +103,7 @@ impl Gateway {
     }
 
     /// The answer as it may leave: what a server wants carried is sealed, what the client's era lacks is said.
-    fn returned(
+    pub(super) fn returned(
         &self,
         scope: &Scope,
         account: &AccountId,
@@ -92,9 +111,6 @@ impl Gateway {
         relayed: Relayed,
     ) -> Outcome {
         match (relayed.completion, relayed.era, request.client.era()) {
-            (Completion::InputRequired, Era::Modern, Era::Legacy) => {
-                error::not_translated(request.method(), account, "asks for input")
-            }
             (Completion::Extension, Era::Modern, Era::Legacy) => {
                 error::not_translated(request.method(), account, "answers with a task")
             }

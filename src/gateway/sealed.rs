@@ -14,13 +14,13 @@ use sha2::{Digest, Sha256};
 
 use crate::binding::{Scope, View};
 use crate::model::{AccountId, ClientId, Subject};
-use crate::protocol::{Edit, Envelope, Events, Json, Outcome, Request, RpcError, code};
+use crate::protocol::{Edit, Envelope, Events, Json, Object, Outcome, Request, RpcError, code};
 
 use super::lifecycle::TASKS;
 use super::{Gateway, error};
 
 /// A person answers within this, or the call is begun again.
-const LIFE: Duration = Duration::from_mins(10);
+pub const PARKED_FOR: Duration = Duration::from_mins(10);
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -29,14 +29,29 @@ struct State {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ParkedCall {
+    ends: u64,
+    number: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Task {
     account: String,
     id: String,
 }
 
-/// What a request state is bound to.
+/// What a server's request state is bound to.
 pub(super) fn context(scope: &Scope, account: &AccountId, request: &Request) -> Vec<u8> {
-    let params = request.params();
+    bound(scope, &account.to_string(), &request.message)
+}
+
+/// What the state of a parked call is bound to. Its route is the call's own, and no account is chosen again.
+fn parked_context(scope: &Scope, message: &Envelope) -> Vec<u8> {
+    bound(scope, "", message)
+}
+
+fn bound(scope: &Scope, account: &str, message: &Envelope) -> Vec<u8> {
+    let params = message.params().unwrap_or_else(Object::empty);
     let mut digest = Sha256::new();
     for member in ["name", "uri", "arguments"] {
         let value = params
@@ -51,7 +66,7 @@ pub(super) fn context(scope: &Scope, account: &AccountId, request: &Request) -> 
         "{}\0{}\0{account}\0{}\0",
         principal(scope),
         place(scope),
-        request.method()
+        message.method()
     )
     .into_bytes();
     context.extend_from_slice(&digest.finalize());
@@ -100,7 +115,7 @@ fn now() -> u64 {
 impl Gateway {
     pub(super) fn seal_state(&self, context: &[u8], state: &str) -> String {
         let state = State {
-            ends: now() + LIFE.as_secs(),
+            ends: now() + PARKED_FOR.as_secs(),
             state: state.to_owned(),
         };
         self.states.seal(context, Json::of(&state).bytes())
@@ -110,6 +125,26 @@ impl Gateway {
         let plain = self.states.open(context, sealed).ok()?;
         let state: State = serde_json::from_slice(&plain).ok()?;
         (state.ends > now()).then_some(state.state)
+    }
+
+    /// The state under which a client goes on with a parked call.
+    pub fn seal_parked(&self, scope: &Scope, request: &Envelope, number: u64) -> String {
+        let parked = ParkedCall {
+            ends: now() + PARKED_FOR.as_secs(),
+            number,
+        };
+        self.parked
+            .seal(&parked_context(scope, request), Json::of(&parked).bytes())
+    }
+
+    /// The parked call that a request goes on with, if its state names one: for this caller, in this place, by this
+    /// request, in time. Any other state is a server's, or nobody's.
+    pub fn opened_parked(&self, scope: &Scope, request: &Request) -> Option<u64> {
+        let state = request.params().text("requestState")?;
+        let context = parked_context(scope, &request.message);
+        let plain = self.parked.open(&context, &state).ok()?;
+        let parked: ParkedCall = serde_json::from_slice(&plain).ok()?;
+        (parked.ends > now()).then_some(parked.number)
     }
 
     pub(super) fn seal_task(&self, scope: &Scope, account: &AccountId, id: &str) -> String {

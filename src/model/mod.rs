@@ -20,5 +20,5 @@ pub use server::{
     Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, OWNED_HEADERS, Server, Sharing,
     ToolFilter,
 };
-pub use settings::{Listen, ProxySettings, Settings};
+pub use settings::{Listen, ProxySettings, QUESTION_TIMEOUT, Settings};
 pub use subject::Subject;

@@ -38,7 +38,12 @@ pub struct Listen {
     pub control: PathBuf,
     /// A session nobody used for this long ends.
     pub session_idle: Duration,
+    /// A question nobody answered for this long ends.
+    pub question_timeout: Duration,
 }
+
+/// A person may be at lunch, but not for ever: a question ends after this long, where nothing else is configured.
+pub const QUESTION_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// `HTTPS_PROXY` and `NO_PROXY`, as the environment has them. A proxy URL may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

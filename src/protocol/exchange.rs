@@ -11,14 +11,19 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 use http::{HeaderName, HeaderValue};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use super::{Edit, Envelope, Era, Json, LogLevel, Object, Revision, RpcError, code};
+use crate::model::QUESTION_TIMEOUT;
+
+use super::question::{Answer, Asker, Question};
+use super::{Envelope, Era, Json, LogLevel, Object, Revision, RpcError};
 
 /// What is known of the client beside who it is: how it speaks and what it can be asked.
 #[derive(Debug, Clone)]
@@ -41,7 +46,9 @@ impl ClientFacts {
 
     /// Whether it declared a capability.
     pub fn can(&self, capability: &str) -> bool {
-        self.capabilities.has(capability)
+        self.capabilities
+            .get(capability)
+            .is_some_and(|declared| !declared.is_null())
     }
 }
 
@@ -93,81 +100,10 @@ pub enum Event {
     /// The server answers with a stream, of which nothing is there yet: the client gets one too, and a legacy one
     /// learns how to resume it before anything else (SEP-1699).
     Opened,
-    /// A legacy server asks in mid-call. Dropping the sender means that nobody can answer.
-    Ask(Question, oneshot::Sender<Answer>),
-}
-
-/// What a server asks.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// Which of the three.
-    pub kind: QuestionKind,
-    /// The request as the server wrote it.
-    pub message: Envelope,
-}
-
-/// The questions of MCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuestionKind {
-    /// `elicitation/create`
-    Elicit,
-    /// `sampling/createMessage`
-    Sample,
-    /// `roots/list`
-    Roots,
-}
-
-impl QuestionKind {
-    /// The kind of a server's request, if it is a question at all.
-    pub fn of_method(method: &str) -> Option<Self> {
-        match method {
-            "elicitation/create" => Some(Self::Elicit),
-            "sampling/createMessage" => Some(Self::Sample),
-            "roots/list" => Some(Self::Roots),
-            _ => None,
-        }
-    }
-
-    /// The method that asks it.
-    pub fn method(self) -> &'static str {
-        match self {
-            Self::Elicit => "elicitation/create",
-            Self::Sample => "sampling/createMessage",
-            Self::Roots => "roots/list",
-        }
-    }
-
-    /// The capability a client declares to be asked it.
-    pub fn capability(self) -> &'static str {
-        match self {
-            Self::Elicit => "elicitation",
-            Self::Sample => "sampling",
-            Self::Roots => "roots",
-        }
-    }
-}
-
-/// What came back.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// The client's response as it wrote it, a result or an error.
-    Response(Envelope),
-    /// Nobody could be asked: the capability is missing, the client is gone.
-    Refused,
-}
-
-impl Answer {
-    /// What the server is told that asked under this id, on one line.
-    pub fn text(&self, id: &Json) -> Json {
-        match self {
-            Self::Response(response) => response
-                .edited(&[Edit::Set("id", id.clone())])
-                .on_one_line(),
-            Self::Refused => {
-                RpcError::new(code::METHOD_NOT_FOUND, "the client cannot be asked").text(Some(id))
-            }
-        }
-    }
+    /// A server, or Janus itself, asks in mid-call. Dropping the asker means that nobody can answer.
+    Ask(Question, Asker),
+    /// The question with this number is answered too late from now on: its time is over, or its server took it back.
+    Withdrawn(u64),
 }
 
 /// How an exchange ends.
@@ -254,6 +190,7 @@ struct Shared {
     consumer: AtomicWaker,
     space: Notify,
     dropped: AtomicU64,
+    questions: AtomicU64,
 }
 
 impl Shared {
@@ -264,7 +201,13 @@ impl Shared {
 
 /// The handler's end of an exchange's events.
 #[derive(Clone)]
-pub struct Events(Arc<Shared>);
+pub struct Events {
+    shared: Arc<Shared>,
+    /// Who asks, as the text of a question names it; `None` where there is only one who could.
+    speaker: Option<Arc<str>>,
+    /// How long a question may stay open.
+    patience: Duration,
+}
 
 /// The edge's end of an exchange's events.
 pub struct EventQueue(Arc<Shared>);
@@ -272,8 +215,27 @@ pub struct EventQueue(Arc<Shared>);
 impl Events {
     /// A queue and its two ends.
     pub fn channel() -> (Self, EventQueue) {
+        Self::channel_with(QUESTION_TIMEOUT)
+    }
+
+    /// The same, whose questions end without an answer after `patience`.
+    pub fn channel_with(patience: Duration) -> (Self, EventQueue) {
         let shared = Arc::new(Shared::default());
-        (Self(Arc::clone(&shared)), EventQueue(shared))
+        let events = Self {
+            shared: Arc::clone(&shared),
+            speaker: None,
+            patience,
+        };
+        (events, EventQueue(shared))
+    }
+
+    /// The same end in the name of an account: its questions say whose they are.
+    #[must_use]
+    pub fn speaking_for(&self, speaker: Option<Arc<str>>) -> Self {
+        Self {
+            speaker,
+            ..self.clone()
+        }
     }
 
     /// Puts a notification in, waiting for room: for a source that can wait with us.
@@ -281,8 +243,8 @@ impl Events {
         let mut message = Some(message);
         loop {
             // Registered before the look, so that room made in between is not missed.
-            let room = self.0.space.notified();
-            if self.0.queue().len() < QUEUE {
+            let room = self.shared.space.notified();
+            if self.shared.queue().len() < QUEUE {
                 break;
             }
             room.await;
@@ -295,23 +257,37 @@ impl Events {
     /// Puts a notification in without waiting: for a source that others share. Returns whether the queue is
     /// filling, so that the source can let its readers run.
     pub fn offer(&self, message: Envelope) -> bool {
-        let mut queue = self.0.queue();
+        let mut queue = self.shared.queue();
         if queue.len() >= QUEUE && !make_room(&mut queue, &message) {
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return true;
         }
         let filling = queue.len() >= QUEUE / 2;
         queue.push_back(Event::Notify(message));
         drop(queue);
-        self.0.consumer.wake();
+        self.shared.consumer.wake();
         filling
     }
 
-    /// Asks the client. [`Answer::Refused`] where nobody can be asked.
+    /// Asks the client. [`Answer::Refused`] where nobody can be asked, [`Answer::Expired`] where nobody answers in
+    /// time. Whoever shows the question is told when nobody waits for its answer any more.
     pub async fn ask(&self, question: Question) -> Answer {
-        let (sender, answer) = oneshot::channel();
-        self.push(Event::Ask(question, sender));
-        answer.await.unwrap_or(Answer::Refused)
+        let question = question.asked_by(self.speaker.as_deref());
+        let kind = question.kind;
+        let number = self.shared.questions.fetch_add(1, Ordering::Relaxed);
+        let (asker, answer) = Asker::new(number);
+        self.push(Event::Ask(question, asker));
+        let mut open = Open {
+            events: self,
+            number,
+            answered: false,
+        };
+        let answer = timeout(self.patience, answer).await;
+        open.answered = answer.is_ok();
+        match answer {
+            Ok(answer) => answer.unwrap_or(Answer::Refused),
+            Err(_) => Answer::Expired(kind),
+        }
     }
 
     /// The server's answer is a stream.
@@ -321,12 +297,38 @@ impl Events {
 
     /// How many notifications found no room.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     fn push(&self, event: Event) {
-        self.0.queue().push_back(event);
-        self.0.consumer.wake();
+        self.shared.queue().push_back(event);
+        self.shared.consumer.wake();
+    }
+}
+
+/// A question that waits for its answer.
+struct Open<'a> {
+    events: &'a Events,
+    number: u64,
+    answered: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let mut queue = self.events.shared.queue();
+        let unseen = queue.iter().position(
+            |event| matches!(event, Event::Ask(_, asker) if asker.number() == self.number),
+        );
+        // One that nobody has seen leaves no trace, so that a server that asks in vain fills no queue.
+        match unseen {
+            Some(at) => drop(queue.remove(at)),
+            None => queue.push_back(Event::Withdrawn(self.number)),
+        }
+        drop(queue);
+        self.events.shared.consumer.wake();
     }
 }
 
@@ -368,7 +370,7 @@ impl EventQueue {
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Events({} waiting)", self.0.queue().len())
+        write!(f, "Events({} waiting)", self.shared.queue().len())
     }
 }
 
@@ -381,6 +383,7 @@ impl fmt::Debug for EventQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::QuestionKind;
 
     fn note(method: &str, n: usize) -> Envelope {
         Envelope::notification(method, &serde_json::json!({"n": n}))
@@ -414,15 +417,58 @@ mod tests {
     #[tokio::test]
     async fn a_question_nobody_takes_is_refused() {
         let (events, queue) = Events::channel();
-        let asked = tokio::join!(
-            events.ask(Question {
-                kind: QuestionKind::Roots,
-                message: note("roots/list", 1),
-            }),
-            async {
-                drop(std::future::poll_fn(|cx| queue.poll_next(cx)).await);
-            }
-        );
+        let asked = tokio::join!(events.ask(question()), async {
+            drop(std::future::poll_fn(|cx| queue.poll_next(cx)).await);
+        });
         assert!(matches!(asked.0, Answer::Refused));
+    }
+
+    fn question() -> Question {
+        let text =
+            r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"m"}}"#;
+        Question::of(Envelope::parse(text.into()).unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_nobody_answers_ends_and_is_taken_back() {
+        let (events, queue) = Events::channel();
+        let began = tokio::time::Instant::now();
+        let (answer, asker) = tokio::join!(events.ask(question()), async {
+            match std::future::poll_fn(|cx| queue.poll_next(cx)).await {
+                Event::Ask(_, asker) => asker,
+                other => panic!("{other:?}"),
+            }
+        });
+        assert!(matches!(answer, Answer::Expired(QuestionKind::Elicit)));
+        assert_eq!(began.elapsed(), QUESTION_TIMEOUT);
+        let Some(Event::Withdrawn(number)) = queue.try_next() else {
+            panic!("taken back");
+        };
+        assert!(asker.number() == number && asker.is_gone());
+        // One that nobody saw is simply gone.
+        drop(events.ask(question()).await);
+        assert!(queue.try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_question_in_the_name_of_an_account_says_so() {
+        let (events, queue) = Events::channel();
+        let events = events.speaking_for(Some("a/b".into()));
+        let answered = async {
+            let Event::Ask(question, asker) = std::future::poll_fn(|cx| queue.poll_next(cx)).await
+            else {
+                panic!("a question");
+            };
+            let params = question.message.params().unwrap();
+            assert_eq!(params.text("message").as_deref(), Some("[a/b] m"));
+            asker.answer(Answer::Result(Json::literal(r#"{"action":"accept"}"#)));
+        };
+        let (answer, ()) = tokio::join!(events.ask(question()), answered);
+        let text = answer.text(&Json::of(&7));
+        assert_eq!(
+            text.as_str(),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"action":"accept"}}"#
+        );
+        assert!(queue.try_next().is_none());
     }
 }

@@ -21,6 +21,7 @@ pub mod meta;
 mod object;
 mod outcome;
 pub mod param_header;
+mod question;
 mod scan;
 mod seal;
 mod splice;
@@ -29,13 +30,14 @@ pub mod sse;
 pub use envelope::{Envelope, Kind, Refused, RpcError};
 pub use era::{Era, Revision};
 pub use exchange::{
-    Answer, Body, BodyStream, Broken, CacheHint, ClientFacts, Completion, Event, EventQueue,
-    Events, Outcome, Question, QuestionKind, Relayed, Request,
+    Body, BodyStream, Broken, CacheHint, ClientFacts, Completion, Event, EventQueue, Events,
+    Outcome, Relayed, Request,
 };
 pub use json::{Json, NotJson};
 pub use listing::{Item, ListKind, Listing, ServerFacts};
 pub use log_level::LogLevel;
 pub use object::{Edit, Object};
+pub use question::{Answer, Asker, Question, QuestionKind};
 pub use seal::{Sealer, Unsealed};
 pub use splice::Splice;
 

@@ -37,13 +37,13 @@ impl Account {
         self: &Arc<Self>,
         route: &Route,
         request: &Request,
-        identity: Option<Json>,
+        identity: Option<&Json>,
         events: &Events,
     ) -> Result<Relayed, Failure> {
-        match self.once(route, request, identity.as_ref(), events).await {
+        match self.once(route, request, identity, events).await {
             Err((failure, true)) => {
                 tracing::debug!("{failure}; it was not run and is sent on a new connection");
-                let second = self.once(route, request, identity.as_ref(), events).await;
+                let second = self.once(route, request, identity, events).await;
                 second.map_err(|(failure, _)| failure)
             }
             Err((failure, false)) => Err(failure),

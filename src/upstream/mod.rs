@@ -177,9 +177,9 @@ impl Upstream {
     /// Why there is no response, and whether the server may have seen the request.
     pub async fn forward(
         &self,
-        call: Permitted<Route>,
+        call: &Permitted<Route>,
         request: &Request,
-        identity: Option<Json>,
+        identity: Option<&Json>,
         events: &Events,
     ) -> Result<Relayed, Failure> {
         let route = call.get();

@@ -146,9 +146,13 @@ fn meta_for(
     (!edits.is_empty()).then(|| meta.edited(&edits))
 }
 
-/// What a legacy client can do, without what a modern server would have to ask by `input_required`.
+/// What a legacy client can do, in the words of the modern era: no tasks of its kind, and no news of roots.
 fn askable(capabilities: &Object) -> Json {
-    capabilities.edited(&["elicitation", "sampling", "roots", "tasks"].map(Edit::Remove))
+    let mut edits = vec![Edit::Remove("tasks")];
+    if capabilities.object("roots").is_some() {
+        edits.push(Edit::Set("roots", Object::empty().json().clone()));
+    }
+    capabilities.edited(&edits)
 }
 
 fn with_own_meta(params: Option<&Json>, revision: Revision) -> Json {

@@ -30,8 +30,8 @@ use super::{Context, Exit, Failure};
 use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
     Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile,
-    ProfileName, ProxySettings, Reach, Server, ServerName, Settings, Sharing, Switching,
-    ToolFilter, Written,
+    ProfileName, ProxySettings, QUESTION_TIMEOUT, Reach, Server, ServerName, Settings, Sharing,
+    Switching, ToolFilter, Written,
 };
 
 use scratch::Scratch;
@@ -188,6 +188,7 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
             socket: scratch.path().join("mcp.sock"),
             control: scratch.path().join("control.sock"),
             session_idle: Duration::from_hours(24),
+            question_timeout: QUESTION_TIMEOUT,
         },
         state_directory: scratch.path().join("state"),
         servers,

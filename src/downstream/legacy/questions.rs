@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use serde_json::json;
 
 use crate::downstream::conversation::log_level;
-use crate::protocol::{Answer, Edit, Envelope, Json, LogLevel, Question};
+use crate::protocol::{Answer, Asker, Edit, Envelope, Json, LogLevel, Question, Revision};
+
+/// Under which a link is known (2025-11-25, client/elicitation, "URL Mode Elicitation Requests").
+const ELICITATION_ID: &str = "elicitationId";
 
 /// The open questions of a session.
 #[derive(Debug)]
 pub(in crate::downstream) struct Questions {
-    open: Mutex<BTreeMap<String, oneshot::Sender<Answer>>>,
+    open: Mutex<BTreeMap<String, Asker>>,
     next: AtomicU64,
+    revision: Revision,
     level: Mutex<LogLevel>,
 }
 
@@ -22,35 +26,61 @@ impl Questions {
     ///
     /// Counting begins anywhere: a late answer to a question of the session before, which a restart of Janus cut off,
     /// must not answer another one.
-    pub(in crate::downstream) fn new() -> Self {
+    pub(in crate::downstream) fn new(revision: Revision) -> Self {
         let first = getrandom::u32().unwrap_or_default();
         Self {
             open: Mutex::default(),
             next: AtomicU64::new(u64::from(first)),
+            revision,
             level: Mutex::new(LogLevel::Info),
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<String, oneshot::Sender<Answer>>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, Asker>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a question; gives the request that asks it.
-    pub(in crate::downstream) fn ask(
-        &self,
-        question: &Question,
-        answer: oneshot::Sender<Answer>,
-    ) -> Json {
+    /// Opens a question; gives its id and the request that asks it.
+    pub(in crate::downstream) fn ask(&self, question: &Question, asker: Asker) -> (String, Json) {
         let id = format!("janus-{}", self.next.fetch_add(1, Ordering::Relaxed));
-        let text = question
-            .message
-            .edited(&[Edit::Set("id", Json::string(&id))])
-            .on_one_line();
+        let mut edits = vec![Edit::Set("id", Json::string(&id))];
+        let params = question.params();
+        let of_params = self.spoken(question, &id);
+        if !of_params.is_empty() {
+            edits.push(Edit::Within("params", &params, &of_params));
+        }
+        let text = question.message.edited(&edits).on_one_line();
         let mut open = self.open();
         // Those whose asker is gone wait for nobody.
-        open.retain(|_, answer| !answer.is_closed());
-        open.insert(id, answer);
-        text
+        open.retain(|_, asker| !asker.is_gone());
+        open.insert(id.clone(), asker);
+        (id, text)
+    }
+
+    /// What the revision of this session wants said otherwise: a link needs a name in 2025-11-25, and before that
+    /// nothing said that a form is a form.
+    fn spoken(&self, question: &Question, id: &str) -> Vec<Edit<'static>> {
+        let params = question.params();
+        if question.url().is_some() {
+            let named = params.has(ELICITATION_ID);
+            let name = || Edit::Set(ELICITATION_ID, Json::string(id));
+            return (!named).then(name).into_iter().collect();
+        }
+        let says_form =
+            self.revision < Revision::V2025_11_25 && params.text("mode").as_deref() == Some("form");
+        says_form
+            .then_some(Edit::Remove("mode"))
+            .into_iter()
+            .collect()
+    }
+
+    /// A question need not be answered any more; gives what the client is told.
+    pub(in crate::downstream) fn withdraw(&self, id: &str) -> Json {
+        self.open().remove(id);
+        let params = json!({"requestId": id, "reason": "nobody waits for the answer any more"});
+        Envelope::notification("notifications/cancelled", &params)
+            .json()
+            .clone()
     }
 
     /// Takes a client's response. One to no open question is dropped: its call may have ended meanwhile.
@@ -64,8 +94,7 @@ impl Questions {
         let Some(waiting) = self.open().remove(&id) else {
             return;
         };
-        // The asker may have gone away; then the answer is nobody's.
-        drop(waiting.send(Answer::Response(response.clone())));
+        waiting.answer(Answer::Response(response.clone()));
     }
 
     /// Sets the least severe level the client wants.

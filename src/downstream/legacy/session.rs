@@ -154,7 +154,7 @@ impl Session {
         let standalone = KeptStream::new(0, None);
         // Something to resume after, before there is anything to read.
         let start = standalone.keep(&bytes::Bytes::new()) + 1;
-        let questions = Questions::new();
+        let questions = Questions::new(opened.revision);
         questions.set_level(kept.level);
         Self {
             id,

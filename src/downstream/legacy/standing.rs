@@ -116,18 +116,12 @@ impl Standing {
 }
 
 async fn ask(events: &Events) -> Vec<PathBuf> {
-    // The id is set by whoever sends it.
-    let text = Envelope::request_text(&Json::of(&0), "roots/list", None);
-    let Ok(message) = Envelope::of(&text) else {
+    let Some(question) = Question::new(QuestionKind::Roots, None) else {
         return Vec::new();
-    };
-    let question = Question {
-        kind: QuestionKind::Roots,
-        message,
     };
     match events.ask(question).await {
         Answer::Response(response) if response.kind() == Kind::Result => directories(&response),
-        Answer::Response(_) | Answer::Refused => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

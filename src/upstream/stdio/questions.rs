@@ -35,25 +35,23 @@ impl Dispatcher {
         if method == "ping" {
             return self.reply(Envelope::result_text(id, Object::empty().json()));
         }
-        let Some(kind) = QuestionKind::of_method(method) else {
+        let Some(question) = Question::of(message.clone()) else {
             return self.decline(id, &format!("`{method}` is not served to servers"));
         };
         match self.table.whom_to_ask() {
             // Many servers ask for roots as soon as they are up.
-            Asked::Nobody if kind == QuestionKind::Roots => {
+            Asked::Nobody if question.kind == QuestionKind::Roots => {
                 self.reply(Envelope::result_text(id, &Json::literal("{\"roots\":[]}")));
             }
             Asked::Nobody => self.decline(id, NOBODY),
             Asked::Unclear => self.decline(id, UNCLEAR),
-            Asked::Client { client, .. } if !client.can(kind.capability()) => self.decline(
+            Asked::Client { client, .. } if !question.suits(&client) => self.decline(
                 id,
-                &format!("the client did not declare `{}`", kind.capability()),
+                &format!("the client did not declare that it can answer this `{method}`"),
             ),
             Asked::Client {
                 exchange, events, ..
             } => {
-                let message = message.clone();
-                let question = Question { kind, message };
                 self.ask(exchange, id.clone(), events, question).await;
             }
         }

@@ -18,7 +18,7 @@ use super::questions::Asked;
 use super::source::{Frame, Held, Source, is_event, is_message};
 use super::stream::with_token;
 use crate::protocol::sse::Piece;
-use crate::protocol::{Envelope, Events, Json, Kind, LONGEST_MESSAGE, QuestionKind};
+use crate::protocol::{Envelope, Events, Json, Kind, LONGEST_MESSAGE, Question, QuestionKind};
 
 /// Between two attempts at a server that is down: soon at first, never more than once a minute.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -163,10 +163,11 @@ async fn take(leg: &Arc<Inner>, asked: &mut Asked, message: Envelope) {
 }
 
 fn question(leg: &Inner, asked: &mut Asked, request: &Envelope) {
-    let whom = |kind| sole_caller(leg, kind);
+    let whom = |question: &Question| sole_caller(leg, question);
     // Many servers ask for roots right after the handshake, when nobody calls.
-    if QuestionKind::of_method(request.method()) == Some(QuestionKind::Roots)
-        && whom(QuestionKind::Roots).is_none()
+    if let Some(question) = Question::of(request.clone())
+        && question.kind == QuestionKind::Roots
+        && whom(&question).is_none()
         && let Some(id) = request.id()
     {
         leg.asked.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -176,15 +177,14 @@ fn question(leg: &Inner, asked: &mut Asked, request: &Envelope) {
 }
 
 /// The newest call in flight, if all of them are of one session, and that can be asked.
-fn sole_caller(leg: &Inner, kind: QuestionKind) -> Option<(Events, CancellationToken)> {
+fn sole_caller(leg: &Inner, question: &Question) -> Option<(Events, CancellationToken)> {
     let callers = leg.callers();
     let newest = callers.last()?;
     let same = callers.iter().all(|caller| {
         Arc::ptr_eq(&caller.client, &newest.client)
             || (newest.client.session.is_some() && caller.client.session == newest.client.session)
     });
-    (same && newest.client.can(kind.capability()))
-        .then(|| (newest.events.clone(), newest.over.clone()))
+    (same && question.suits(&newest.client)).then(|| (newest.events.clone(), newest.over.clone()))
 }
 
 /// Progress of a call in flight, on the wrong stream.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::Inner;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{Answer, Envelope, Events, Json, Question, QuestionKind, RpcError, code};
+use crate::protocol::{Answer, Envelope, Events, Json, Question, RpcError, code};
 
 /// A person answers one at a time; a server with more open at once is not waiting for a person.
 const MOST_OPEN: usize = 8;
@@ -44,7 +44,7 @@ impl Asked {
     pub(super) fn take(
         &mut self,
         request: &Envelope,
-        whom: impl FnOnce(QuestionKind) -> Option<(Events, CancellationToken)>,
+        whom: impl FnOnce(&Question) -> Option<(Events, CancellationToken)>,
     ) {
         let Some(id) = request.id().cloned() else {
             return;
@@ -53,7 +53,7 @@ impl Asked {
         if method == "ping" {
             return self.reply(Envelope::result_text(&id, &Json::literal("{}")));
         }
-        let Some(kind) = QuestionKind::of_method(method) else {
+        let Some(question) = Question::of(request.clone()) else {
             return self.reply(refused(&id, method));
         };
         self.leg.asked.store(true, Ordering::Relaxed);
@@ -61,13 +61,12 @@ impl Asked {
             let error = RpcError::new(code::INTERNAL_ERROR, "too many questions are open");
             return self.reply(error.text(Some(&id)));
         }
-        let Some((events, over)) = whom(kind) else {
+        let Some((events, over)) = whom(&question) else {
             return self.reply(refused(&id, method));
         };
-        let message = request.clone();
         let answer = Box::pin(async move {
             tokio::select! {
-                answer = events.ask(Question { kind, message }) => answer,
+                answer = events.ask(question) => answer,
                 () = over.cancelled() => Answer::Refused,
             }
         });

@@ -124,9 +124,9 @@ impl Call<'_> {
             }
             Kind::Request => {
                 let (client, events) = (self.client, self.events);
-                self.asked.take(&message, |kind| {
+                self.asked.take(&message, |question| {
                     client
-                        .filter(|client| client.can(kind.capability()))
+                        .filter(|client| question.suits(client))
                         // The questions of a call live in its own future.
                         .map(|_| (events.clone(), CancellationToken::new()))
                 });

@@ -76,6 +76,7 @@ impl Rig {
                 socket: "/nowhere".into(),
                 control: "/nowhere".into(),
                 session_idle: PATIENT,
+                question_timeout: PATIENT,
             },
             state_directory: "/nowhere".into(),
             servers: vec![Arc::new(server.clone())],
@@ -134,7 +135,7 @@ impl Rig {
             .unwrap();
         let identity = Json::of(&serde_json::json!({"account": "a"}));
         self.upstream
-            .forward(permitted, &request, Some(identity), events)
+            .forward(&permitted, &request, Some(&identity), events)
             .await
     }
 

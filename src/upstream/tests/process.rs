@@ -169,7 +169,7 @@ async fn sessions_part_at_the_first_question_and_who_was_asked_stays() {
         let Event::Ask(_, answer) = next(&queue).await else {
             panic!("a question comes first");
         };
-        answer.send(empty_answer()).unwrap();
+        answer.answer(empty_answer());
     };
     let (asked, ()) = tokio::join!(server.rig.call_with("a", "ask", &events), answering);
     assert_eq!(pid(asked), shared);
@@ -221,7 +221,7 @@ async fn a_call_in_flight_outlives_the_word_to_stop() {
         server.rig.shutdown.cancel();
         // Whoever would cut the call off has its chance.
         tokio::task::yield_now().await;
-        answer.send(empty_answer()).unwrap();
+        answer.answer(empty_answer());
     };
     let (asked, ()) = tokio::join!(server.rig.call_with("a", "ask", &events), answering);
     assert!(pid(asked) > 0);

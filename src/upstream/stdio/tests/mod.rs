@@ -145,7 +145,7 @@ async fn next(queue: &EventQueue) -> Event {
 async fn next_note(queue: &EventQueue) -> String {
     match next(queue).await {
         Event::Notify(message) => message.json().as_str().to_owned(),
-        Event::Ask(..) | Event::Opened => panic!("no notification"),
+        _ => panic!("no notification"),
     }
 }
 

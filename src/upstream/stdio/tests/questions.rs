@@ -1,9 +1,8 @@
 //! Questions of the server: whom they reach, and what it is answered.
 
 use serde_json::{Value, json as value};
-use tokio::sync::oneshot;
 
-use crate::protocol::{Answer, Question, QuestionKind};
+use crate::protocol::{Answer, Asker, Question, QuestionKind};
 
 use super::*;
 
@@ -18,10 +17,10 @@ while True:
     answer(m, {k: v for k, v in reply.items() if k != "jsonrpc"})
 "#;
 
-async fn next_question(queue: &EventQueue) -> (Question, oneshot::Sender<Answer>) {
+async fn next_question(queue: &EventQueue) -> (Question, Asker) {
     match next(queue).await {
         Event::Ask(question, answer) => (question, answer),
-        Event::Notify(_) | Event::Opened => panic!("no question"),
+        _ => panic!("no question"),
     }
 }
 
@@ -59,7 +58,7 @@ async fn the_only_caller_is_asked_and_its_answer_arrives_as_it_is() {
             let (question, sender) = next_question(&queue).await;
             assert_eq!(question.kind, QuestionKind::Elicit);
             assert!(question.message.params().unwrap().has("for"));
-            sender.send(answer).unwrap();
+            sender.answer(answer);
         });
         assert_eq!(result(relayed), expected);
     }
@@ -149,7 +148,7 @@ answer(b, reply["result"])
         async {
             let (question, sender) = next_question(&queue).await;
             assert!(question.message.params().is_none());
-            sender.send(response(r#""result":7"#)).unwrap();
+            sender.answer(response(r#""result":7"#));
         }
     );
     a.unwrap();
@@ -195,7 +194,7 @@ answer(m, {"reply": read()["result"]})
         let (_, sender) = next_question(&queue).await;
         // The question is still open.
         assert!(next_note(&queue).await.contains(r#""progress":2"#));
-        sender.send(response(r#""result":1"#)).unwrap();
+        sender.answer(response(r#""result":1"#));
     });
     assert_eq!(result(relayed), value!({"reply": 1}));
 }
@@ -225,7 +224,7 @@ read()
         value!({"jsonrpc": "2.0", "id": "q", "error": {"code": -32603, "message": "the call this belongs to has ended"}})
     );
     // The client's answer would come too late.
-    assert!(sender.is_closed());
+    assert!(sender.is_gone());
 }
 
 #[tokio::test]
@@ -234,18 +233,25 @@ async fn a_question_that_is_taken_back_is_not_answered() {
         r#"
 m = read()
 send({"id": 7, "method": "elicitation/create", "params": {}})
+read()
 note("notifications/cancelled", requestId=7)
-answer(m, {})
 answer(read(), {})
+answer(m, {})
 "#,
     );
     let one = client(Some("one"), r#"{"elicitation":{}}"#);
     let (events, queue) = Events::channel();
-    rig.call_of(&one, "x", &events).await.unwrap();
-    let (_, mut sender) = next_question(&queue).await;
-    sender.closed().await;
-    // The next line the server reads is the next request.
-    rig.call("y").await.unwrap();
+    let (relayed, ()) = tokio::join!(rig.call_of(&one, "x", &events), async {
+        let (_, sender) = next_question(&queue).await;
+        rig.leg.send(json("{}")).await.unwrap();
+        let Event::Withdrawn(number) = next(&queue).await else {
+            panic!("taken back");
+        };
+        assert!(number == sender.number() && sender.is_gone());
+        // The next line the server reads is the next request.
+        rig.call("y").await.unwrap();
+    });
+    relayed.unwrap();
 }
 
 #[tokio::test]

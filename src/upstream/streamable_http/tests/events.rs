@@ -241,7 +241,7 @@ async fn a_question_is_answered_while_the_stream_goes_on() {
         tokio::time::sleep(Duration::from_millis(450)).await;
         let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"action":"accept"}}"#;
         let answer = Envelope::parse(answer.into()).unwrap();
-        sender.send(Answer::Response(answer)).unwrap();
+        sender.answer(Answer::Response(answer));
         progress
     };
     let (answer, replies, progress) = tokio::join!(

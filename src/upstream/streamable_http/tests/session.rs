@@ -176,7 +176,7 @@ async fn a_question_on_the_sessions_stream_reaches_the_only_caller_or_nobody() {
                     };
                     let error = r#"{"jsonrpc":"2.0","id":0,"error":{"code":7,"message":"no"}}"#;
                     let error = Envelope::parse(error.into()).unwrap();
-                    sender.send(Answer::Response(error)).unwrap();
+                    sender.answer(Answer::Response(error));
                 }
                 let answer = server.next().await;
                 let code = if asked { 7 } else { -32601 };

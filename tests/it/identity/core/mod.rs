@@ -112,6 +112,7 @@ impl Core {
         );
         let gateway = Gateway::new(
             &settings.servers,
+            settings.listen.question_timeout,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
             key.expose(),

@@ -3,6 +3,9 @@
 //! Whoever reads the body must hold the headers to it, since others may have routed by them
 //! (2026-07-28, basic/transports/streamable-http, "Server Validation").
 
+mod asking;
+mod parking;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +14,9 @@ use serde_json::json;
 use crate::protocol::{
     ClientFacts, Envelope, Era, Object, Request, Revision, RpcError, code, header, meta,
 };
+
+pub(super) use asking::Asking;
+pub(super) use parking::Parking;
 
 /// Whether a message says that it is of the modern era.
 pub(super) fn declared_version(message: &Envelope) -> Option<String> {
