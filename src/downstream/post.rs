@@ -308,6 +308,7 @@ impl Downstream {
             param_headers: Vec::new(),
             over_http: true,
             log_level: Some(session.questions.level()),
+            holder: None,
         };
         let edge = if accepted.events {
             Edge::Legacy(Posed::to(session))

@@ -365,6 +365,7 @@ impl Peer {
             param_headers: Vec::new(),
             over_http: false,
             log_level: Some(session.questions.level()),
+            holder: None,
         };
         let edge = Edge::Legacy(Posed::to(session));
         let conversation = Conversation::begin(

@@ -122,6 +122,14 @@ impl Gateway {
     }
 }
 
+/// Whether a resource is the one that is watched, or a part of it: servers may name the part
+/// (2025-11-25, server/resources, "Subscriptions").
+pub fn is_below(watched: &str, updated: &str) -> bool {
+    updated.strip_prefix(watched).is_some_and(|rest| {
+        rest.is_empty() || watched.ends_with('/') || rest.starts_with(['/', '?', '#'])
+    })
+}
+
 /// The notification that a list changed.
 pub(super) fn changed(kind: ListKind) -> Envelope {
     Envelope::notification(kind.changed(), &json!({}))

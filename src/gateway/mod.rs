@@ -39,7 +39,7 @@ use crate::protocol::{
 };
 use crate::upstream::{Change, Upstream};
 
-pub use changes::{COALESCE, Pending, until};
+pub use changes::{COALESCE, Pending, is_below, until};
 pub use sealed::PARKED_FOR;
 
 /// Janus as an MCP server.

@@ -65,6 +65,8 @@ pub struct Request {
     pub over_http: bool,
     /// Legacy: the least severe log message that the session wants. A modern request says it in its `_meta`.
     pub log_level: Option<LogLevel>,
+    /// Modern: in whose name a legacy server is asked to remember something; a legacy request names its session.
+    pub holder: Option<Arc<str>>,
 }
 
 impl Request {
@@ -84,6 +86,11 @@ impl Request {
     /// The parameters; empty where there are none.
     pub fn params(&self) -> Object {
         self.message.params().unwrap_or_else(Object::empty)
+    }
+
+    /// In whose name the server is asked to remember what this request says.
+    pub fn held_by(&self) -> Option<&Arc<str>> {
+        self.holder.as_ref().or(self.client.session.as_ref())
     }
 
     /// `params._meta`; empty where there is none.

@@ -59,7 +59,7 @@ impl Account {
         identity: Option<&Json>,
         events: &Events,
     ) -> Result<Relayed, (Failure, bool)> {
-        let slot = self.slot_for(&request.client);
+        let slot = self.slot_of(request);
         let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
         let mut outgoing = self.outgoing(&used, route, request);
         outgoing.identity = identity.cloned();
@@ -82,6 +82,15 @@ impl Account {
                 let again = self.failed(&slot, &used, &failure);
                 Err((failure, again))
             }
+        }
+    }
+
+    /// The connection that a request takes. What is said in somebody's name, who only listens, is said on the one that
+    /// all share.
+    fn slot_of(&self, request: &Request) -> Arc<Slot> {
+        match request.holder {
+            Some(_) => self.shared(),
+            None => self.slot_for(&request.client),
         }
     }
 
@@ -200,7 +209,7 @@ impl Account {
         let Subject::Resource(uri) = route.subject() else {
             return;
         };
-        let session = request.client.session.as_ref();
+        let session = request.held_by();
         match request.method() {
             "resources/subscribe" => slot.held.hold(uri, session),
             "resources/unsubscribe" => {

@@ -197,6 +197,7 @@ mod tests {
             param_headers: Vec::new(),
             over_http: true,
             log_level: Some(LogLevel::Notice),
+            holder: None,
         };
         Outgoing::relayed(&request, &route, 9, server)
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::binding::{Entry, Refused, Scope};
 use crate::downstream::modern::declared_version;
 use crate::downstream::reach::Reach;
-use crate::gateway::{Gateway, Pending};
+use crate::gateway::{Gateway, Pending, is_below};
 use crate::model::ClientId;
 use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code};
 use crate::upstream::Change;
@@ -453,5 +453,10 @@ fn concerns(state: &State, message: &Envelope) -> bool {
     message
         .params()
         .and_then(|params| params.text("uri"))
-        .is_some_and(|uri| state.subscriptions.contains(&uri))
+        .is_some_and(|uri| {
+            state
+                .subscriptions
+                .iter()
+                .any(|watched| is_below(watched, &uri))
+        })
 }

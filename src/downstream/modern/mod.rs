@@ -72,6 +72,7 @@ pub(super) fn request(
         param_headers,
         over_http: headers.is_some(),
         log_level: None,
+        holder: None,
     })
 }
 

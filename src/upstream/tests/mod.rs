@@ -126,6 +126,7 @@ impl Rig {
             param_headers: Vec::new(),
             over_http: true,
             log_level: None,
+            holder: None,
         };
         let subject = Subject::Tool(tool.to_owned());
         let scope = Binding::everything([&self.server.name]);

@@ -162,6 +162,7 @@ impl Core {
             param_headers: Vec::new(),
             over_http: false,
             log_level: None,
+            holder: None,
         };
         let (events, _nobody_listens) = Events::channel();
         let handled = self.gateway.handle(&program.scope, request, &events);
