@@ -54,13 +54,6 @@ impl Gateway {
             Ok(request) => request,
             Err(refused) => return refused,
         };
-        if self.era_of(&account) == Some(Era::Modern) {
-            return error::not_translated(
-                request.method(),
-                &account,
-                "has subscriptions of its own kind",
-            );
-        }
         self.relay_to(scope, &account, Subject::Resource(own), request, events)
             .await
     }

@@ -73,14 +73,6 @@ impl Gateway {
         if request.client.era() == Era::Modern {
             return Outcome::Error(error::method_not_found(request.method()));
         }
-        self.settled(scope).await;
-        if self.era_of(account) == Some(Era::Modern) {
-            return error::not_translated(
-                request.method(),
-                account,
-                "has subscriptions of its own kind",
-            );
-        }
         let Some(uri) = request.params().text("uri") else {
             return error::invalid_params("`uri` is missing");
         };

@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 use super::account::Account;
 use super::backoff;
 use super::change::State;
-use super::connection::{Connection, Held, Use};
+use super::connection::{Connection, Use};
 use super::dial::Dialled;
+use super::held::Held;
 use super::key::Key;
 use super::{Failure, keeper, listen};
 

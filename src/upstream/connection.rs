@@ -3,7 +3,6 @@
 //! Invariant: a connection that is being stopped is entered by nobody, and one that is in use is not stopped for
 //! idleness.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,9 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::dial::Dialled;
+use super::held::Held;
 use super::key::Key;
 use super::leg::Leg;
-use crate::protocol::{Json, ServerFacts};
+use crate::protocol::ServerFacts;
 
 /// A conversation that stands.
 #[derive(Debug)]
@@ -44,17 +44,6 @@ pub(super) struct Use {
     /// Whether a client asked for it: only that counts as use.
     asked_for: bool,
 }
-
-/// What a legacy server was asked to remember through a slot. Outlives its connections, to be said again on the next.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    /// Which sessions are subscribed to which resources.
-    subscriptions: Mutex<Subscriptions>,
-    /// The parameters of the last `logging/setLevel`.
-    level: Mutex<Option<Json>>,
-}
-
-type Subscriptions = BTreeMap<String, Vec<Option<Arc<str>>>>;
 
 impl Connection {
     pub(super) fn new(
@@ -142,94 +131,5 @@ impl Drop for Use {
         if self.asked_for {
             usage.last = Instant::now();
         }
-    }
-}
-
-impl Held {
-    /// A session subscribed.
-    pub(super) fn hold(&self, uri: &str, session: Option<&Arc<str>>) {
-        let mut held = self.lock();
-        let holders = held.entry(uri.to_owned()).or_default();
-        if !holders.iter().any(|holder| holder.as_ref() == session) {
-            holders.push(session.cloned());
-        }
-    }
-
-    /// The level of log messages that was asked for last.
-    pub(super) fn set_level(&self, params: Json) {
-        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(params);
-    }
-
-    /// The level that a new connection must be asked for again.
-    pub(super) fn level(&self) -> Option<Json> {
-        self.level
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// A session unsubscribed. Whether others still hold it.
-    pub(super) fn let_go(&self, uri: &str, session: Option<&Arc<str>>) -> bool {
-        let mut held = self.lock();
-        let Some(holders) = held.get_mut(uri) else {
-            return false;
-        };
-        holders.retain(|holder| holder.as_ref() != session);
-        if holders.is_empty() {
-            held.remove(uri);
-        }
-        held.contains_key(uri)
-    }
-
-    /// A session ended. The resources that nobody holds any more.
-    pub(super) fn release(&self, session: &Arc<str>) -> Vec<String> {
-        let mut orphans = Vec::new();
-        self.lock().retain(|uri, holders| {
-            let before = holders.len();
-            holders.retain(|holder| holder.as_ref() != Some(session));
-            if holders.is_empty() && before > 0 {
-                orphans.push(uri.clone());
-            }
-            !holders.is_empty()
-        });
-        orphans
-    }
-
-    /// Every resource that somebody holds.
-    pub(super) fn uris(&self) -> Vec<String> {
-        self.lock().keys().cloned().collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Subscriptions> {
-        self.subscriptions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_resource_is_held_until_its_last_holder_lets_go() {
-        let held = Held::default();
-        let (a, b) = (Arc::<str>::from("a"), Arc::<str>::from("b"));
-        held.hold("u", Some(&a));
-        held.hold("u", Some(&a));
-        held.hold("u", Some(&b));
-        held.hold("v", None);
-        assert!(held.let_go("u", Some(&a)));
-        assert_eq!(held.release(&b), ["u"]);
-        assert_eq!(held.uris(), ["v"]);
-        assert!(!held.let_go("v", None) && held.is_empty());
-        assert!(!held.let_go("never", None));
-        assert!(held.level().is_none());
-        held.set_level(Json::string("debug"));
-        assert_eq!(held.level(), Some(Json::string("debug")));
     }
 }

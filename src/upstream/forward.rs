@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -23,8 +24,8 @@ use super::wire::Outgoing;
 use crate::binding::Route;
 use crate::model::Subject;
 use crate::protocol::{
-    Body, ClientFacts, Completion, Envelope, Era, Events, Json, ListKind, Relayed, Request, code,
-    param_header,
+    Body, ClientFacts, Completion, Envelope, Era, Events, Json, ListKind, LogLevel, Relayed,
+    Request, code, meta, param_header,
 };
 
 /// Nobody in front of Janus waits longer for a first answer than this (`MCP_TIMEOUT` of Claude Code is capped at it, and
@@ -61,6 +62,16 @@ impl Account {
     ) -> Result<Relayed, (Failure, bool)> {
         let slot = self.slot_of(request);
         let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
+        match (request.client.era(), used.facts.revision.era()) {
+            (Era::Legacy, Era::Modern) => {
+                let watched = self.watched(&slot, route.subject(), request);
+                if let Some(answered) = watched.await {
+                    return Ok(answered);
+                }
+            }
+            (Era::Modern, Era::Legacy) => self.louder(&slot, &used, request).await,
+            (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => {}
+        }
         let mut outgoing = self.outgoing(&used, route, request);
         outgoing.identity = identity.cloned();
         let running = self.run(&used, &request.client);
@@ -211,7 +222,9 @@ impl Account {
         };
         let session = request.held_by();
         match request.method() {
-            "resources/subscribe" => slot.held.hold(uri, session),
+            "resources/subscribe" => {
+                slot.held.hold(uri, session);
+            }
             "resources/unsubscribe" => {
                 let others = slot.held.let_go(uri, session);
                 // The server knows one subscriber and has just let it go: the others are subscribed again.
@@ -221,6 +234,24 @@ impl Account {
             }
             _ => {}
         }
+    }
+
+    /// A modern request says how much it wants of the server's log; a legacy server is told once for all. It stays as
+    /// loud as anybody wanted it: each client gets what it asked for.
+    async fn louder(&self, slot: &Slot, used: &Use, request: &Request) {
+        if !used.facts.capabilities.has("logging") {
+            return;
+        }
+        let level = request.meta().text(meta::LOG_LEVEL);
+        let Some(level) = level.and_then(|level| LogLevel::named(&level)) else {
+            return;
+        };
+        if slot.held.logs(level) {
+            return;
+        }
+        let params = Json::of(&json!({"level": level.as_str()}));
+        super::keeper::say(self, used, "logging/setLevel", &params).await;
+        slot.held.set_level(params);
     }
 
     fn speak_for_others(self: &Arc<Self>, used: &Use, method: &'static str, uri: String) {

@@ -111,7 +111,8 @@ pub(super) async fn subscription(
     say(account, connection, method, &params).await;
 }
 
-async fn say(account: &Account, connection: &Connection, method: &str, params: &Json) {
+/// Tells a legacy server something that nobody waits for.
+pub(super) async fn say(account: &Account, connection: &Connection, method: &str, params: &Json) {
     let own = connection.leg.own(
         account.id(),
         method,

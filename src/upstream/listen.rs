@@ -1,25 +1,32 @@
-//! The stream on which a server says that its lists changed.
+//! The stream on which a server says that its lists changed, and the resources that are watched.
 //!
 //! Invariants:
-//! - After every opening but the first the lists are read again: what was said in between is lost.
+//! - After a stream was lost the lists are read again, and what is watched is told as changed: what was said in
+//!   between is lost.
+//! - Where something else is watched, the new stream is open before the old one is closed.
 //! - A server that has no such stream is not asked twice.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::account::Account;
 use super::connect::Slot;
 use super::connection::Connection;
+use super::held::Announced;
 use super::key::Key;
 use super::leg::Leg;
+use super::subscribe::ACKNOWLEDGE;
 use super::wire::Outgoing;
 use super::{Failure, backoff, keeper};
 use crate::protocol::{
-    Completion, Era, Event, EventQueue, Events, Json, ListKind, Object, Relayed, ServerFacts, code,
+    Completion, Edit, Envelope, Era, Event, EventQueue, Events, Json, ListKind, Object,
+    ServerFacts, code, meta,
 };
 
 /// A stream that stood this long was a working one.
@@ -33,9 +40,9 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
                 leg.listen_legacy().await;
                 check_session(&account, &slot, &connection).await;
             }
-            (_, Era::Modern) if slot.key == Key::Shared => modern(&account, &connection).await,
-            // What comes on a legacy pipe comes without being asked for, and one stream tells of a modern server.
-            (Leg::Stdio(_), Era::Legacy) | (_, Era::Modern) => {}
+            (_, Era::Modern) => modern(&account, &slot, &connection).await,
+            // What comes on a legacy pipe comes without being asked for.
+            (Leg::Stdio(_), Era::Legacy) => {}
         }
     };
     tokio::select! {
@@ -58,23 +65,52 @@ async fn check_session(account: &Arc<Account>, slot: &Arc<Slot>, connection: &Ar
     }
 }
 
-async fn modern(account: &Account, connection: &Connection) {
-    let Some(filter) = filter(&connection.facts) else {
-        return;
+/// One stream tells of everything: the lists, where this is the connection that all share, and what is held.
+async fn modern(account: &Account, slot: &Slot, connection: &Arc<Connection>) {
+    let lists = if slot.key == Key::Shared {
+        lists(&connection.facts)
+    } else {
+        Map::new()
     };
-    let params = Json::of(&json!({"notifications": filter}));
+    // What the connection before was told counts no more.
+    slot.held.announce(Announced::default());
+    let mut current: Option<Stream> = None;
     let mut failures = 0;
     loop {
+        let (version, uris) = slot.held.now();
+        if lists.is_empty() && uris.is_empty() {
+            current = None;
+            slot.held.announce(Announced { version, uris });
+            slot.held.changed(version).await;
+            continue;
+        }
         let began = Instant::now();
-        match once(account, connection, &params).await {
-            Ok(Completion::Error(code::METHOD_NOT_FOUND)) => {
-                tracing::debug!(account = %account.id(), "the server has no stream of changes");
-                return;
-            }
-            Ok(completion) => {
-                tracing::debug!(account = %account.id(), ?completion, "the stream of changes ended");
-            }
-            Err(failure) => tracing::debug!("the stream of changes: {failure}"),
+        // Open before the old one is closed, so that nothing is missed in between.
+        let mut next = Stream::open(connection, wanted(&lists, &uris));
+        let early = timeout(ACKNOWLEDGE, opened(&mut next, &mut current, account)).await;
+        slot.held.announce(Announced {
+            version,
+            uris: next.granted.clone().unwrap_or(uris),
+        });
+        drop(current.take());
+        let ended = match early {
+            Ok(Some(ended)) => Some(ended),
+            Ok(None) | Err(_) => tokio::select! {
+                () = slot.held.changed(version) => None,
+                ended = next.told(account) => Some(ended),
+            },
+        };
+        let Some(ended) = ended else {
+            current = Some(next);
+            continue;
+        };
+        drop(next);
+        if is_no_stream(account, ended) {
+            slot.held.announce(Announced {
+                version: u64::MAX,
+                uris: Vec::new(),
+            });
+            return;
         }
         failures = if began.elapsed() >= STOOD {
             0
@@ -82,57 +118,149 @@ async fn modern(account: &Account, connection: &Connection) {
             failures + 1
         };
         sleep(backoff::pause(failures, backoff::chance())).await;
-        account.wanted.all();
+        missed(account, slot, connection);
     }
 }
 
-/// One stream from its opening to its end.
-async fn once(
+fn is_no_stream(account: &Account, ended: Result<Completion, Failure>) -> bool {
+    match ended {
+        Ok(Completion::Error(code::METHOD_NOT_FOUND)) => {
+            tracing::debug!(account = %account.id(), "the server has no stream of changes");
+            return true;
+        }
+        Ok(completion) => {
+            tracing::debug!(account = %account.id(), ?completion, "the stream of changes ended");
+        }
+        Err(failure) => tracing::debug!("the stream of changes: {failure}"),
+    }
+    false
+}
+
+/// What was said while there was no stream is lost: everything may have changed.
+fn missed(account: &Account, slot: &Slot, connection: &Connection) {
+    if slot.key == Key::Shared {
+        account.wanted.all();
+    }
+    for uri in slot.held.uris() {
+        let updated =
+            Envelope::notification("notifications/resources/updated", &json!({"uri": uri}));
+        keeper::heard(account, connection, updated);
+    }
+}
+
+fn wanted(lists: &Map<String, Value>, uris: &[String]) -> Json {
+    let mut filter = lists.clone();
+    if !uris.is_empty() {
+        filter.insert("resourceSubscriptions".to_owned(), uris.into());
+    }
+    Json::of(&json!({"notifications": filter}))
+}
+
+/// Waits for the acknowledgement of a new stream, while the one before still tells. Gives how it ended, if it did.
+async fn opened(
+    next: &mut Stream,
+    current: &mut Option<Stream>,
     account: &Account,
-    connection: &Connection,
-    params: &Json,
-) -> Result<Completion, Failure> {
-    let leg = &connection.leg;
-    let revision = connection.facts.revision;
-    let outgoing = Outgoing::own(
-        "subscriptions/listen",
-        Some(params),
-        leg.next_id(),
-        revision,
-    );
-    let (events, queue) = Events::channel();
-    let mut exchange = Box::pin(leg.exchange(&outgoing, None, Era::Modern, &events));
-    loop {
-        tokio::select! {
-            biased;
-            event = next(&queue) => if let Event::Notify(message) = event {
-                match message.method() {
-                    "notifications/subscriptions/acknowledged" => {}
-                    _ => keeper::heard(account, connection, message),
-                }
-            },
-            ended = &mut exchange => return ended.map(|Relayed { completion, .. }| completion),
+) -> Option<Result<Completion, Failure>> {
+    poll_fn(|cx| {
+        if let Some(stream) = current
+            && stream.poll(account, cx).is_ready()
+        {
+            *current = None;
+        }
+        if let Poll::Ready(ended) = next.poll(account, cx) {
+            return Poll::Ready(Some(ended));
+        }
+        if next.granted.is_some() {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// A `subscriptions/listen` under way.
+struct Stream {
+    connection: Arc<Connection>,
+    exchange: Pin<Box<dyn Future<Output = Result<Completion, Failure>> + Send>>,
+    queue: EventQueue,
+    /// The resources that the server acknowledged, once it did.
+    granted: Option<Vec<String>>,
+}
+
+impl Stream {
+    fn open(connection: &Arc<Connection>, params: Json) -> Self {
+        let (events, queue) = Events::channel();
+        let leg = Arc::clone(connection);
+        let exchange = async move {
+            let (id, revision) = (leg.leg.next_id(), leg.facts.revision);
+            let method = "subscriptions/listen";
+            let outgoing = Outgoing::own(method, Some(&params), id, revision);
+            let exchange = leg.leg.exchange(&outgoing, None, Era::Modern, &events);
+            exchange.await.map(|relayed| relayed.completion)
+        };
+        Self {
+            connection: Arc::clone(connection),
+            exchange: Box::pin(exchange),
+            queue,
+            granted: None,
+        }
+    }
+
+    /// Tells what the server says, until it ends the stream.
+    async fn told(&mut self, account: &Account) -> Result<Completion, Failure> {
+        poll_fn(|cx| self.poll(account, cx)).await
+    }
+
+    fn poll(
+        &mut self,
+        account: &Account,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Completion, Failure>> {
+        let ended = self.exchange.as_mut().poll(cx);
+        while let Poll::Ready(event) = self.queue.poll_next(cx) {
+            if let Event::Notify(message) = event {
+                self.hear(account, &message);
+            }
+        }
+        ended
+    }
+
+    fn hear(&mut self, account: &Account, message: &Envelope) {
+        let params = message.params().unwrap_or_else(Object::empty);
+        if message.method() == "notifications/subscriptions/acknowledged" {
+            let granted = params.object("notifications");
+            let uris = granted.and_then(|granted| granted.get("resourceSubscriptions")?.elements());
+            let text = |uri: &Json| uri.as_text().map(std::borrow::Cow::into_owned);
+            let uris = uris.unwrap_or_default();
+            self.granted = Some(uris.iter().filter_map(text).collect());
+            return;
+        }
+        // Whoever is told of it knows nothing of this stream.
+        let meta = params.object("_meta").unwrap_or_else(Object::empty);
+        let meta = meta.edited(&[Edit::Remove(meta::SUBSCRIPTION_ID)]);
+        let bare = match &meta.bytes()[..] {
+            b"{}" => params.edited(&[Edit::Remove("_meta")]),
+            _ => params.edited(&[Edit::Set("_meta", meta)]),
+        };
+        if let Ok(message) = Envelope::of(&message.with_params(bare)) {
+            keeper::heard(account, &self.connection, message);
         }
     }
 }
 
-async fn next(queue: &EventQueue) -> Event {
-    poll_fn(|cx| queue.poll_next(cx)).await
-}
-
-/// The changes that the server says it announces; `None` if it announces none.
-fn filter(facts: &ServerFacts) -> Option<Map<String, Value>> {
+/// The lists whose changes the server says it announces.
+fn lists(facts: &ServerFacts) -> Map<String, Value> {
     let wanted = [
         (ListKind::Tools, "toolsListChanged"),
         (ListKind::Prompts, "promptsListChanged"),
         (ListKind::Resources, "resourcesListChanged"),
     ];
-    let filter: Map<_, _> = wanted
+    wanted
         .into_iter()
         .filter(|(kind, _)| announces(facts, *kind))
         .map(|(_, member)| (member.to_owned(), json!(true)))
-        .collect();
-    (!filter.is_empty()).then_some(filter)
+        .collect()
 }
 
 /// Whether the server says when a list changes.

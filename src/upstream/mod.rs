@@ -29,6 +29,7 @@ mod failure;
 mod fingerprint;
 mod forward;
 mod handshake;
+mod held;
 mod keeper;
 mod key;
 mod known_era;
@@ -40,6 +41,7 @@ mod refresh;
 mod snapshot;
 mod stdio;
 mod streamable_http;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 mod wire;
