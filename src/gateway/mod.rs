@@ -40,7 +40,6 @@ use crate::protocol::{
 use crate::upstream::{Change, Upstream};
 
 pub use changes::{COALESCE, Pending, is_below, until};
-pub use sealed::PARKED_FOR;
 
 /// Janus as an MCP server.
 #[derive(Debug)]
@@ -140,6 +139,12 @@ impl Gateway {
     /// The events of an exchange that begins.
     pub fn events(&self) -> (Events, EventQueue) {
         Events::channel_with(self.known().question_timeout)
+    }
+
+    /// How long a call waits for the answers of a modern client: a question that ends by itself leaves time to tell
+    /// what became of the call.
+    pub fn parked_for(&self) -> Duration {
+        self.known().question_timeout.saturating_mul(2)
     }
 
     /// Serves one request. Dropping the future cancels it.

@@ -20,7 +20,7 @@ use super::lifecycle::TASKS;
 use super::{Gateway, error};
 
 /// A person answers within this, or the call is begun again.
-pub const PARKED_FOR: Duration = Duration::from_mins(10);
+const LIFE: Duration = Duration::from_mins(10);
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -30,7 +30,8 @@ struct State {
 
 #[derive(Serialize, Deserialize)]
 struct ParkedCall {
-    ends: u64,
+    /// Since 1970.
+    ends: Duration,
     number: u64,
 }
 
@@ -115,7 +116,7 @@ fn now() -> u64 {
 impl Gateway {
     pub(super) fn seal_state(&self, context: &[u8], state: &str) -> String {
         let state = State {
-            ends: now() + PARKED_FOR.as_secs(),
+            ends: now() + LIFE.as_secs(),
             state: state.to_owned(),
         };
         self.states.seal(context, Json::of(&state).bytes())
@@ -128,9 +129,15 @@ impl Gateway {
     }
 
     /// The state under which a client goes on with a parked call.
-    pub fn seal_parked(&self, scope: &Scope, request: &Envelope, number: u64) -> String {
+    pub fn seal_parked(
+        &self,
+        scope: &Scope,
+        request: &Envelope,
+        number: u64,
+        ends: SystemTime,
+    ) -> String {
         let parked = ParkedCall {
-            ends: now() + PARKED_FOR.as_secs(),
+            ends: ends.duration_since(UNIX_EPOCH).unwrap_or_default(),
             number,
         };
         self.parked
@@ -144,7 +151,10 @@ impl Gateway {
         let context = parked_context(scope, &request.message);
         let plain = self.parked.open(&context, &state).ok()?;
         let parked: ParkedCall = serde_json::from_slice(&plain).ok()?;
-        (parked.ends > now()).then_some(parked.number)
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        (parked.ends > now).then_some(parked.number)
     }
 
     pub(super) fn seal_task(&self, scope: &Scope, account: &AccountId, id: &str) -> String {

@@ -1,6 +1,6 @@
 //! Everything Janus knows and holds of one account: its connections, its lists, its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
@@ -14,7 +14,7 @@ use super::dial::Dial;
 use super::key::{Habits, Key};
 use super::refresh::Wanted;
 use crate::model::AccountId;
-use crate::protocol::{ClientFacts, Era, Listing};
+use crate::protocol::{ClientFacts, Era, Listing, Request};
 use crate::store::Store;
 
 /// One identity at one server.
@@ -45,6 +45,24 @@ struct Asking {
     keeper: Option<Arc<str>>,
     /// The sessions whose calls run on the shared connection.
     running: Vec<Option<Arc<str>>>,
+    /// The lanes on which a call runs.
+    lanes: BTreeSet<u8>,
+}
+
+/// More than people start at once; each is a process.
+const LANES: u8 = 16;
+
+/// The connection that a call takes, and what it holds of it while it runs.
+pub(super) struct Place<'a> {
+    pub(super) slot: Arc<Slot>,
+    #[expect(dead_code, reason = "gives the lane back when it goes")]
+    lane: Option<Lane<'a>>,
+}
+
+/// A lane that is taken.
+struct Lane<'a> {
+    account: &'a Account,
+    number: u8,
 }
 
 /// A call on the shared connection, for as long as it runs.
@@ -86,24 +104,54 @@ impl Account {
         self.slot(Key::Shared)
     }
 
-    /// The connection that a client's call takes.
-    pub(super) fn slot_for(&self, client: &ClientFacts) -> Arc<Slot> {
+    /// The connection that a request takes.
+    pub(super) fn place_for(&self, request: &Request) -> Place<'_> {
+        // What is said in somebody's name, who only listens, is said on the connection that all share.
+        if request.holder.is_some() {
+            return Place {
+                slot: self.shared(),
+                lane: None,
+            };
+        }
+        let key = self.key_for(&request.client);
+        let lane = match key {
+            Key::Lane(number, _) => Some(number),
+            _ => None,
+        };
+        Place {
+            slot: self.slot(key),
+            lane: lane.map(|number| Lane {
+                account: self,
+                number,
+            }),
+        }
+    }
+
+    /// The connection that a session's notifications take: the one of its calls.
+    pub(super) fn slot_of_session(&self, client: &ClientFacts) -> Option<Arc<Slot>> {
+        client.session.as_ref()?;
+        Some(self.slot(self.key_for(client)))
+    }
+
+    /// Where a client's call goes. A lane is taken with it.
+    fn key_for(&self, client: &ClientFacts) -> Key {
         if let Some(shared) = self.shared().standing() {
             self.notice(&shared);
         }
-        self.slot(self.key_for(client))
-    }
-
-    fn key_for(&self, client: &ClientFacts) -> Key {
-        let asking = self.asking();
+        let mut asking = self.asking();
         let habits = Habits {
             sharing: self.dial.server.sharing,
             era: self.dial.era(),
             pipe: self.dial.is_pipe(),
             asked: asking.asked,
             keeper: asking.keeper.as_deref(),
+            lane: (0..LANES).find(|lane| !asking.lanes.contains(lane)),
         };
-        Key::of(habits, client)
+        let key = Key::of(habits, client);
+        if let Key::Lane(lane, _) = &key {
+            asking.lanes.insert(*lane);
+        }
+        key
     }
 
     fn slot(&self, key: Key) -> Arc<Slot> {
@@ -190,6 +238,12 @@ impl Account {
 
     fn pool(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Slot>>> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.account.asking().lanes.remove(&self.number);
     }
 }
 

@@ -60,7 +60,8 @@ impl Account {
         identity: Option<&Json>,
         events: &Events,
     ) -> Result<Relayed, (Failure, bool)> {
-        let slot = self.slot_of(request);
+        let place = self.place_for(request);
+        let slot = Arc::clone(&place.slot);
         let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
         match (request.client.era(), used.facts.revision.era()) {
             (Era::Legacy, Era::Modern) => {
@@ -93,15 +94,6 @@ impl Account {
                 let again = self.failed(&slot, &used, &failure);
                 Err((failure, again))
             }
-        }
-    }
-
-    /// The connection that a request takes. What is said in somebody's name, who only listens, is said on the one that
-    /// all share.
-    fn slot_of(&self, request: &Request) -> Arc<Slot> {
-        match request.holder {
-            Some(_) => self.shared(),
-            None => self.slot_for(&request.client),
         }
     }
 
@@ -263,7 +255,9 @@ impl Account {
 
     /// Passes a client's notification on to the connection its calls take, if one stands.
     pub(super) async fn notify(&self, message: &Envelope, client: &ClientFacts) {
-        let slot = self.slot_for(client);
+        let Some(slot) = self.slot_of_session(client) else {
+            return;
+        };
         let Some(connection) = slot.standing() else {
             return;
         };

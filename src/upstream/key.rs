@@ -20,6 +20,9 @@ pub(super) enum Key {
     PerCapabilities(Askable),
     /// One session's.
     PerSession(Arc<str>, Askable),
+    /// One of those that the calls of modern clients, who have no session, take in turns: a call has it alone while it
+    /// runs, so that a question can only be its own.
+    Lane(u8, Askable),
 }
 
 /// What a client can be asked: `roots`, `sampling`, `sampling.tools`, `elicitation.form`, …
@@ -46,6 +49,8 @@ pub(super) struct Habits<'a> {
     pub(super) asked: bool,
     /// The session that alone used the shared pipe when the first question came, and keeps it.
     pub(super) keeper: Option<&'a str>,
+    /// The first lane on which no call runs; `None` where all are taken.
+    pub(super) lane: Option<u8>,
 }
 
 impl Key {
@@ -53,15 +58,23 @@ impl Key {
     pub(super) fn of(habits: Habits<'_>, client: &ClientFacts) -> Self {
         let session = || client.session.clone();
         let own = |session| Self::PerSession(session, Askable::of(&client.capabilities));
+        let lane = || match habits.lane {
+            Some(lane) => Self::Lane(lane, Askable::of(&client.capabilities)),
+            None => Self::Shared,
+        };
         match habits.sharing {
             Sharing::Shared => Self::Shared,
-            // Modern clients have no session: they share.
-            Sharing::PerSession => session().map_or(Self::Shared, own),
+            Sharing::PerSession => match session() {
+                Some(session) => own(session),
+                None if habits.pipe && habits.era != Some(Era::Modern) => lane(),
+                None => Self::Shared,
+            },
             // A modern server is told with each request what its client can do.
             Sharing::Auto if !habits.asked || habits.era == Some(Era::Modern) => Self::Shared,
             Sharing::Auto if habits.pipe => match session() {
                 Some(session) if habits.keeper != Some(&*session) => own(session),
-                _ => Self::Shared,
+                Some(_) => Self::Shared,
+                None => lane(),
             },
             Sharing::Auto => Self::PerCapabilities(Askable::of(&client.capabilities)),
         }
@@ -71,7 +84,7 @@ impl Key {
     pub(super) fn session(&self) -> Option<&Arc<str>> {
         match self {
             Self::PerSession(session, _) => Some(session),
-            Self::Shared | Self::PerCapabilities(_) => None,
+            Self::Shared | Self::PerCapabilities(_) | Self::Lane(..) => None,
         }
     }
 
@@ -82,7 +95,9 @@ impl Key {
             Self::Shared => Json::of(&json!({
                 "roots": {"listChanged": true}, "sampling": {}, "elicitation": {"form": {}, "url": {}},
             })),
-            Self::PerCapabilities(askable) | Self::PerSession(_, askable) => askable.declared(),
+            Self::PerCapabilities(askable)
+            | Self::PerSession(_, askable)
+            | Self::Lane(_, askable) => askable.declared(),
         }
     }
 }
@@ -150,13 +165,15 @@ mod tests {
             pipe,
             asked,
             keeper: Some("k"),
+            lane: Some(3),
         };
         let (legacy, modern) = (Era::Legacy, Era::Modern);
         for (habits, session, expected) in [
             (habits(Auto, legacy, true, false), Some("a"), "shared"),
             (habits(Auto, legacy, true, true), Some("a"), "session a"),
             (habits(Auto, legacy, true, true), Some("k"), "shared"),
-            (habits(Auto, legacy, true, true), None, "shared"),
+            (habits(Auto, legacy, true, true), None, "lane 3"),
+            (habits(Auto, legacy, true, false), None, "shared"),
             (habits(Auto, legacy, false, true), Some("a"), "capabilities"),
             (habits(Auto, modern, false, true), Some("a"), "shared"),
             (habits(Auto, modern, true, true), Some("a"), "shared"),
@@ -166,13 +183,16 @@ mod tests {
                 Some("a"),
                 "session a",
             ),
-            (habits(PerSession, legacy, true, false), None, "shared"),
+            (habits(PerSession, legacy, true, false), None, "lane 3"),
+            (habits(PerSession, modern, true, false), None, "shared"),
+            (habits(PerSession, legacy, false, false), None, "shared"),
         ] {
             let key = Key::of(habits, &client(session, &json!({"roots": {}})));
             let told = match &key {
                 Key::Shared => "shared".to_owned(),
                 Key::PerCapabilities(_) => "capabilities".to_owned(),
                 Key::PerSession(session, _) => format!("session {session}"),
+                Key::Lane(lane, _) => format!("lane {lane}"),
             };
             assert_eq!(told, expected, "{habits:?} {session:?}");
         }

@@ -10,16 +10,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::binding::Scope;
 use crate::downstream::adapt::Response;
 use crate::downstream::conversation::Conversation;
-use crate::gateway::{Gateway, PARKED_FOR};
+use crate::gateway::Gateway;
 use crate::protocol::{Envelope, Request, RpcError, code};
 
 use super::asking::{Wanted, check};
@@ -77,7 +78,11 @@ impl Parking {
         let (asking, asked) = conversation.asking()?;
         let number = getrandom::u64().unwrap_or_default();
         let request = Envelope::of(&asking.request).ok()?;
-        let state = self.gateway.seal_parked(&asking.scope, &request, number);
+        let life = self.gateway.parked_for();
+        let ends = SystemTime::now() + life;
+        let state = self
+            .gateway
+            .seal_parked(&asking.scope, &request, number, ends);
         let response = asked.input_required(asking.requests(), &state);
         let (take, taken) = oneshot::channel();
         self.enter(
@@ -94,7 +99,7 @@ impl Parking {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => {}
-                () = hold(conversation, taken) => {}
+                () = hold(conversation, taken, life) => {}
             }
             // It is there still where its time was over, or where Janus stops.
             parking.parked().remove(&number);
@@ -174,8 +179,8 @@ fn over(why: &str) -> RpcError {
 async fn hold(
     mut conversation: Conversation,
     taken: oneshot::Receiver<oneshot::Sender<Conversation>>,
+    life: Duration,
 ) {
-    let end = Instant::now() + PARKED_FOR;
     let carried = async {
         conversation.run().await;
         std::future::pending::<()>().await;
@@ -183,7 +188,7 @@ async fn hold(
     let taken = tokio::select! {
         biased;
         taken = taken => taken.ok(),
-        () = sleep_until(end) => None,
+        () = sleep(life) => None,
         () = carried => None,
     };
     if let Some(give) = taken {

@@ -132,8 +132,11 @@ impl<'a> Call<'a> {
         match content(response.headers()) {
             Content::Json => self.json(response.into_body()).await,
             Content::Events => {
-                // Between the eras the status of an answer may yet change.
-                if self.client.is_some_and(|client| client.era() == self.era) {
+                // A modern client's answer has a status, which may yet change between the eras.
+                let decided = |client: &Arc<ClientFacts>| {
+                    client.era() == Era::Legacy || client.era() == self.era
+                };
+                if self.client.is_some_and(decided) {
                     self.events.opened();
                 }
                 self.stream(response.into_body()).await
