@@ -188,8 +188,7 @@ async fn a_new_resource_is_announced_and_can_be_read() {
 
 #[tokio::test]
 async fn a_watched_resource_that_changes_is_announced() {
-    // The server is a legacy one: the modern way to watch is not translated yet.
-    for era in [Era::Legacy] {
+    for era in Era::CLIENTS {
         for (path, prefix) in VIEWS {
             let Some(janus) = start() else { return };
             let uri = "demo://resource/dynamic/text/1";

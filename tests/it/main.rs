@@ -25,6 +25,7 @@ mod fidelity;
 mod harness;
 mod identity;
 mod import;
+mod questions;
 mod readme;
 mod refusals;
 mod restart;
