@@ -114,14 +114,26 @@ impl Question {
             return self;
         };
         let params = self.params();
-        let text = params.text("message").unwrap_or_default();
-        let said = Json::string(&format!("[{account}] {text}"));
-        let edited = params.edited(&[Edit::Set("message", said)]);
+        let Some(text) = params
+            .get("message")
+            .and_then(|text| prefixed(account, &text))
+        else {
+            return self;
+        };
+        let edited = params.edited(&[Edit::Set("message", text)]);
         match Envelope::of(&self.message.with_params(edited)) {
             Ok(message) => Self { message, ..self },
             Err(_) => self,
         }
     }
+}
+
+/// The text after the name of an account. What the server wrote stays as it spelled it.
+fn prefixed(account: &str, text: &Json) -> Option<Json> {
+    let rest = text.as_str().strip_prefix('"')?;
+    let named = Json::string(&format!("[{account}] "));
+    let named = named.as_str().strip_suffix('"')?;
+    Json::parse(format!("{named}{rest}").into()).ok()
 }
 
 /// Who waits for an answer. Dropping it means that nobody can give one.

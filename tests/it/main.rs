@@ -34,4 +34,5 @@ mod roots;
 mod sessions;
 mod support;
 mod tool;
+mod versions;
 mod whoami;

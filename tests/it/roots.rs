@@ -162,7 +162,10 @@ async fn a_client_that_does_not_answer_goes_on_without_roots_and_one_without_roo
     let http = janus.http();
     let id = session(&http, "/mcp", json!({"roots": {}})).await;
     let mut stream = call(&http, "/mcp", &id, 2).await;
-    assert_eq!(stream.message().await.unwrap()["method"], "roots/list");
+    let question = stream.message().await.unwrap();
+    assert_eq!(question["method"], "roots/list");
+    let taken_back = stream.message().await.unwrap();
+    assert_eq!(taken_back["params"]["requestId"], question["id"]);
     assert_eq!(
         said(&stream.message().await.unwrap()),
         "alice has no notes."

@@ -1,5 +1,6 @@
 //! An answer that is JSON, and how any answer becomes the client's own.
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::call::Call;
@@ -29,7 +30,18 @@ impl Call<'_> {
                 most = self.longer(most)?;
             }
         }
-        match Envelope::parse(held.into_bytes()) {
+        let text = held.into_bytes();
+        if is_batch(&text) {
+            let alone = batch(text).into_iter().find(|message| {
+                matches!(message.kind(), Kind::Result | Kind::Error)
+                    && message.id().is_some_and(|id| self.is_ours(id))
+            });
+            let missing = || self.leg.bad("an array of messages without the response");
+            return alone
+                .map(|message| self.relay(&message))
+                .ok_or_else(missing);
+        }
+        match Envelope::parse(text) {
             Ok(message) if matches!(message.kind(), Kind::Result | Kind::Error) => {
                 Ok(self.relay(&message))
             }
@@ -130,6 +142,21 @@ impl Call<'_> {
     pub(super) fn is_ours(&self, id: &Json) -> bool {
         is(id, self.outgoing.id)
     }
+}
+
+/// Whether these are several messages: 2025-03-26 has batches, and whoever speaks it must take them.
+pub(super) fn is_batch(text: &[u8]) -> bool {
+    text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// The messages of a batch. What is none costs itself.
+pub(super) fn batch(text: Bytes) -> Vec<Envelope> {
+    let elements = Json::parse(text).ok().and_then(|array| array.elements());
+    let elements = elements.unwrap_or_default();
+    elements
+        .iter()
+        .filter_map(|one| Envelope::of(one).ok())
+        .collect()
 }
 
 /// Whether the head of a result that has not said what it is has a member of those that carry what must be sealed.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use super::answer::is;
+use super::answer::{batch, is, is_batch};
 use super::call::is_events;
 use super::questions::Asked;
 use super::source::{Frame, Held, Source, is_event, is_message};
@@ -112,6 +112,12 @@ async fn read(leg: &Arc<Inner>, source: &mut Source) -> bool {
                     heard |= is_event(&fields);
                     let text = std::mem::take(&mut held).into_bytes();
                     if text.is_empty() || !is_message(&fields) {
+                        continue;
+                    }
+                    if is_batch(&text) {
+                        for message in batch(text) {
+                            take(leg, &mut asked, message).await;
+                        }
                         continue;
                     }
                     match Envelope::parse(text) {

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{batch, is_batch};
 use super::call::{Call, is_events};
 use super::source::{Frame, Held, Source, drain, is_event, is_message};
 use super::{HOLD, long};
@@ -40,6 +41,12 @@ impl Call<'_> {
         let mut tries = TRIES;
         let relayed = loop {
             match self.next(&mut source, &mut tries).await? {
+                Heard::Message(text) if is_batch(&text) => {
+                    if let Some(relayed) = self.batch(text).await {
+                        drain(&self.leg.tasks, source.into_body());
+                        break relayed;
+                    }
+                }
                 Heard::Message(text) => {
                     let message = match Envelope::parse(text) {
                         Ok(message) => message,
@@ -108,6 +115,16 @@ impl Call<'_> {
                 Frame::Broken(why) => return Ok(Heard::End(why)),
             }
         }
+    }
+
+    /// Passes on what came together; gives the response if it is among it.
+    async fn batch(&mut self, text: Bytes) -> Option<Relayed> {
+        let mut response = None;
+        for message in batch(text) {
+            let relayed = self.message(message).await;
+            response = response.or(relayed);
+        }
+        response
     }
 
     /// Passes a message on; gives the response when it is there.

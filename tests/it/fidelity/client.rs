@@ -13,10 +13,9 @@ pub(super) enum Road {
     Stdio,
 }
 
-/// What the legacy client says of itself; the last two members are what a modern server learns of them.
+/// What the legacy client says of itself, and what a modern server learns of it: roots have no news there.
 pub(super) const LEGACY_CAPABILITIES: &str = r#"{"roots":{"listChanged":true},"sampling":{},"elicitation":{},"experimental":{"x":1.0,"big":123456789012345678901234567890}}"#;
-pub(super) const ASKABLE: &str =
-    r#"{"experimental":{"x":1.0,"big":123456789012345678901234567890}}"#;
+pub(super) const ASKABLE: &str = r#"{"roots":{},"sampling":{},"elicitation":{},"experimental":{"x":1.0,"big":123456789012345678901234567890}}"#;
 pub(super) const CLIENT_INFO: &str = r#"{"version":"1","name":"odd","x":1.0}"#;
 
 #[derive(Debug)]

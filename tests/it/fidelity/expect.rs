@@ -65,7 +65,7 @@ pub(super) fn request(case: &Case, sent: &Values, received: &Values, sides: Side
 /// What the client must get for a step of the script.
 pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> String {
     match step {
-        Step::Ask { question, .. } => case.render(question, sent),
+        Step::Ask { question, .. } => asked(&case.render(question, sent), sent),
         Step::Say(text) => {
             let text = case.render(text, sent);
             let message = Members::of(&text);
@@ -76,6 +76,19 @@ pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> Str
             }
         }
     }
+}
+
+/// In a view of several servers the text of a question says who asks; the rest of it is the server's own spelling.
+fn asked(question: &str, sent: &Values) -> String {
+    let mut message = Members::of(question);
+    if sent.prefix.is_empty() || !question.contains("elicitation") {
+        return question.to_owned();
+    }
+    message.change("params", |params| {
+        let said = params.get("message").unwrap().strip_prefix('"').unwrap();
+        params.set("message", &format!("\"[raw/default] {said}"));
+    });
+    message.text()
 }
 
 /// Only the members of one era come and go, what the other era has no form for, and who answered.

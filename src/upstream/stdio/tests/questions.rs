@@ -74,9 +74,12 @@ async fn a_question_that_the_client_cannot_answer_is_declined() {
     for (method, expected) in [
         (
             "elicitation/create",
-            "the client did not declare `elicitation`",
+            "the client did not declare that it can answer this `elicitation/create`",
         ),
-        ("roots/list", "the client did not declare `roots`"),
+        (
+            "roots/list",
+            "the client did not declare that it can answer this `roots/list`",
+        ),
         ("tools/list", "`tools/list` is not served to servers"),
     ] {
         let relayed = result(rig.call_of(&one, method, &events).await);
@@ -266,11 +269,16 @@ answer(m, read())
     );
     let one = client(Some("one"), r#"{"elicitation":{}}"#);
     let (events, queue) = Events::channel();
-    let relayed = result(rig.call_of(&one, "x", &events).await);
-    assert_eq!(relayed["id"], 8);
-    let mut asked = 0;
-    while queue.try_next().is_some() {
-        asked += 1;
+    let (relayed, askers) = tokio::join!(rig.call_of(&one, "x", &events), async {
+        let mut askers = Vec::new();
+        for _ in 0..8 {
+            askers.push(next_question(&queue).await.1);
+        }
+        askers
+    });
+    assert_eq!(result(relayed)["id"], 8);
+    assert_eq!(askers.len(), 8);
+    while let Some(event) = queue.try_next() {
+        assert!(matches!(event, Event::Withdrawn(_)), "{event:?}");
     }
-    assert_eq!(asked, 8);
 }

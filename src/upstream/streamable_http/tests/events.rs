@@ -57,6 +57,7 @@ async fn two_hundred_progress_events_come_in_order_before_the_result_however_the
         whole(answer),
         r#"{"jsonrpc":"2.0","id":"mine","result":{}}"#
     );
+    assert!(matches!(rig.queue.try_next(), Some(Event::Opened)));
     for n in 0..200 {
         let message = notified(rig.queue.try_next().unwrap());
         let params = message.params().unwrap();
@@ -344,4 +345,35 @@ async fn whoever_no_longer_waits_cancels() {
         assert_eq!(rig.leg.in_flight(), 0);
     }
     assert!(server.is_quiet());
+}
+
+#[tokio::test]
+async fn what_comes_in_one_array_is_taken_one_by_one() {
+    const BATCH: &str = r#" [{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1}},7,{"jsonrpc":"2.0","id":9,"result":{}}]"#;
+    let mut server = Server::start().await;
+    let rig = rig(&server.url, LONG);
+    let facts = client("{}");
+    for as_stream in [true, false] {
+        let outgoing = call("tools/call");
+        let (answer, ()) = tokio::join!(
+            rig.leg
+                .exchange(&outgoing, Some(&facts), Era::Legacy, &rig.events),
+            async {
+                let arrival = server.next().await;
+                if as_stream {
+                    arrival.events().event(BATCH).await;
+                } else {
+                    arrival.reply(200, &[("content-type", "application/json")], BATCH);
+                }
+            }
+        );
+        assert_eq!(
+            whole(answer),
+            r#"{"jsonrpc":"2.0","id":"mine","result":{}}"#
+        );
+    }
+    assert_eq!(
+        notified(heard(&rig).await).method(),
+        "notifications/progress"
+    );
 }
