@@ -98,6 +98,14 @@ impl Call {
         }
     }
 
+    /// Where what outlives the client goes on; `None` where nothing does.
+    pub(super) fn tasks(&self) -> Option<TaskTracker> {
+        match &self.kind {
+            Kind::Legacy(Some(legacy)) => Some(legacy.tasks.clone()),
+            Kind::Legacy(None) | Kind::Modern(_) => None,
+        }
+    }
+
     /// The answer becomes a stream: in a session it is kept, so that it can be resumed.
     pub(super) fn start_stream(&mut self) -> Option<Arc<KeptStream>> {
         let Kind::Legacy(Some(legacy)) = &mut self.kind else {

@@ -15,6 +15,7 @@ mod legacy;
 mod lines;
 mod listener;
 mod modern;
+mod passing;
 mod post;
 mod reach;
 mod refusal;

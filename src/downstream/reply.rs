@@ -17,6 +17,7 @@ use super::adapt::ResponseBody;
 use super::call::Call;
 use super::conversation::Next;
 use super::legacy::{Follow, KeptStream, Reading};
+use super::passing::Passing;
 
 /// Shorter than the shortest silence after which a client was seen to cut a stream (300 s), and than the usual 60 s
 /// of proxies.
@@ -37,7 +38,7 @@ pub(super) struct EventStream {
     source: Source,
     out: VecDeque<Bytes>,
     /// A long answer that is passing as the data of one event.
-    passing: Option<BodyStream>,
+    passing: Option<Passing>,
     keep_alive: Pin<Box<Sleep>>,
     ended: bool,
 }
@@ -175,12 +176,7 @@ impl EventStream {
                     let id = self.keep(|kept| kept.keep_response(&text));
                     self.put_message(id.as_deref(), text);
                 }
-                ResponseBody::Stream(stream) => {
-                    // It passes without being held: whoever resumes learns that it is lost.
-                    let id = self.keep(KeptStream::keep_loss);
-                    self.out.push_back(sse::head(id.as_deref()));
-                    self.passing = Some(stream);
-                }
+                ResponseBody::Stream(stream) => self.put_long(stream, from),
             },
             // A pause becomes a response before it comes here.
             Next::Pause | Next::Cancelled => {}
@@ -194,6 +190,24 @@ impl EventStream {
                 }
             }
         }
+    }
+
+    /// A long answer passes piece by piece; where it can be resumed, a copy takes its place among the events.
+    fn put_long(&mut self, stream: BodyStream, from: usize) {
+        let Source::Calls { calls, kept } = &self.source else {
+            return;
+        };
+        let (id, passing) = match (kept, calls.get(from).and_then(Call::tasks)) {
+            (Some(kept), Some(tasks)) => {
+                let sequence = kept.reserve();
+                let id = kept.id(sequence);
+                let kept = Arc::clone(kept);
+                (Some(id), Passing::kept(stream, kept, sequence, tasks))
+            }
+            _ => (None, Passing::once(stream)),
+        };
+        self.out.push_back(sse::head(id.as_deref()));
+        self.passing = Some(passing);
     }
 
     /// Puts more out; pending while there is nothing to put.
@@ -245,7 +259,7 @@ impl EventStream {
                 return Poll::Ready(Some(Ok(self.joined_with_waiting(bytes))));
             }
             if let Some(passing) = &mut self.passing {
-                if let Some(chunk) = ready!(passing.as_mut().poll_next(cx)) {
+                if let Some(chunk) = ready!(passing.poll_next(cx)) {
                     return Poll::Ready(Some(chunk));
                 }
                 self.passing = None;

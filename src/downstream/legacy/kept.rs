@@ -46,7 +46,8 @@ pub(in crate::downstream) struct KeptStream {
 
 #[derive(Debug, Default)]
 struct State {
-    events: VecDeque<Bytes>,
+    /// `None`: on its way to the client still.
+    events: VecDeque<Option<Bytes>>,
     /// The sequence number of the first event kept.
     first: u64,
     bytes: usize,
@@ -97,26 +98,55 @@ impl KeptStream {
         if text.len() <= SHORT || has_room(text) {
             return self.put(text.clone());
         }
-        self.keep_loss()
+        self.put(self.loss())
     }
 
-    /// Keeps an error in place of a response that is not kept.
-    pub(in crate::downstream) fn keep_loss(&self) -> u64 {
+    /// Keeps a place for a response that is on its way, and gives its sequence number. Whoever resumes waits for it.
+    pub(in crate::downstream) fn reserve(&self) -> u64 {
+        self.push(None)
+    }
+
+    /// What stands in a place that was kept: the response, or the news that it is lost.
+    pub(in crate::downstream) fn fill(&self, sequence: u64, text: Option<Bytes>) {
+        let event = text
+            .filter(|text| has_room(text))
+            .unwrap_or_else(|| self.loss());
+        let mut state = self.state();
+        let index = sequence.checked_sub(state.first).map(usize::try_from);
+        if let Some(Ok(index)) = index
+            && let Some(place) = state.events.get_mut(index)
+        {
+            let length = event.len();
+            *place = Some(event);
+            state.bytes += length;
+            KEPT.fetch_add(length, Ordering::Relaxed);
+        }
+        wake(state);
+    }
+
+    /// An error in place of a response that is not kept.
+    fn loss(&self) -> Bytes {
         let error = RpcError::new(
             code::INTERNAL_ERROR,
             "the answer was lost with the connection: it was too long to be kept for resumption",
         );
-        self.put(error.text(self.request.as_ref()).into_bytes())
+        error.text(self.request.as_ref()).into_bytes()
     }
 
     fn put(&self, event: Bytes) -> u64 {
+        self.push(Some(event))
+    }
+
+    fn push(&self, event: Option<Bytes>) -> u64 {
         let mut state = self.state();
         let sequence = state.first + state.events.len() as u64;
-        KEPT.fetch_add(event.len(), Ordering::Relaxed);
-        state.bytes += event.len();
+        let length = event.as_ref().map_or(0, Bytes::len);
+        KEPT.fetch_add(length, Ordering::Relaxed);
+        state.bytes += length;
         state.events.push_back(event);
         while state.events.len() > EVENTS || (state.bytes > BYTES && state.events.len() > 1) {
-            let gone = state.events.pop_front().map_or(0, |event| event.len());
+            let gone = state.events.pop_front().flatten();
+            let gone = gone.map_or(0, |event| event.len());
             KEPT.fetch_sub(gone, Ordering::Relaxed);
             state.bytes -= gone;
             state.first += 1;
@@ -151,15 +181,16 @@ impl KeptStream {
         let mut state = self.state();
         *position = (*position).max(state.first);
         let index = usize::try_from(*position - state.first).unwrap_or(usize::MAX);
-        if let Some(event) = state.events.get(index) {
-            let event = event.clone();
-            drop(state);
-            let id = self.id(*position);
-            *position += 1;
-            return Poll::Ready(Follow::Event(id, event));
-        }
-        if state.ended.is_some() {
-            return Poll::Ready(Follow::End);
+        match state.events.get(index) {
+            Some(Some(event)) => {
+                let event = event.clone();
+                drop(state);
+                let id = self.id(*position);
+                *position += 1;
+                return Poll::Ready(Follow::Event(id, event));
+            }
+            None if state.ended.is_some() => return Poll::Ready(Follow::End),
+            Some(None) | None => {}
         }
         state.wakers.retain(|waker| !waker.will_wake(cx.waker()));
         state.wakers.push(cx.waker().clone());
