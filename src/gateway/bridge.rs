@@ -74,8 +74,9 @@ impl Asked<'_> {
         match ended {
             Ok(relayed) => {
                 let account = self.account();
+                let speaker = self.events.speaker();
                 self.gateway
-                    .returned(self.scope, account, self.request, relayed)
+                    .returned(self.scope, account, self.request, relayed, speaker)
             }
             Err(outcome) => outcome,
         }
@@ -260,6 +261,24 @@ impl Round {
             ..request.clone()
         })
     }
+}
+
+/// `inputRequests` whose texts say who asks. What is no question stays as it is.
+pub(super) fn spoken(asked: &Object, speaker: Option<&str>) -> Json {
+    let named = asked.iter().filter_map(|(key, request)| {
+        let request = request.object()?;
+        let kind = QuestionKind::of_method(&request.text("method")?)?;
+        let question = Question::new(kind, request.get("params").as_ref())?;
+        let params = question.asked_by(speaker).message.params()?;
+        let params = Edit::Set("params", params.json().clone());
+        Some((key.into_owned(), request.edited(&[params])))
+    });
+    let named: Vec<(String, Json)> = named.take(MOST_QUESTIONS).collect();
+    let edits: Vec<Edit<'_>> = named
+        .iter()
+        .map(|(key, request)| Edit::Set(key, request.clone()))
+        .collect();
+    asked.edited(&edits)
 }
 
 fn is_open(opened: &Opened, question: &Question) -> bool {

@@ -68,7 +68,7 @@ impl Gateway {
                 };
                 Box::pin(asked.answered(relayed)).await
             }
-            Ok(relayed) => self.returned(scope, &account, &request, relayed),
+            Ok(relayed) => self.returned(scope, &account, &request, relayed, events.speaker()),
             Err(failure) => error::failed(request.method(), &failure),
         }
     }
@@ -109,15 +109,23 @@ impl Gateway {
         account: &AccountId,
         request: &Request,
         relayed: Relayed,
+        speaker: Option<&str>,
     ) -> Outcome {
         match (relayed.completion, relayed.era, request.client.era()) {
             (Completion::Extension, Era::Modern, Era::Legacy) => {
                 error::not_translated(request.method(), account, "answers with a task")
             }
             (Completion::InputRequired, ..) => self.edited(relayed, |gateway, result| {
-                let state = result.text("requestState")?;
-                let sealed = gateway.seal_state(&sealed::context(scope, account, request), &state);
-                Some(result.edited(&[Edit::Set("requestState", Json::string(&sealed))]))
+                let mut edits = Vec::new();
+                if let (Some(_), Some(asked)) = (speaker, result.object("inputRequests")) {
+                    edits.push(Edit::Set("inputRequests", bridge::spoken(&asked, speaker)));
+                }
+                if let Some(state) = result.text("requestState") {
+                    let context = sealed::context(scope, account, request);
+                    let sealed = gateway.seal_state(&context, &state);
+                    edits.push(Edit::Set("requestState", Json::string(&sealed)));
+                }
+                (!edits.is_empty()).then(|| result.edited(&edits))
             }),
             (Completion::Extension, ..) => self.edited(relayed, |gateway, result| {
                 let task = result.text("taskId")?;

@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::binding::{Scope, View};
 use crate::model::{AccountId, ClientId, Subject};
-use crate::protocol::{Edit, Envelope, Events, Json, Object, Outcome, Request, RpcError, code};
+use crate::protocol::{
+    Edit, Envelope, Era, Events, Json, Object, Outcome, Request, RpcError, code,
+};
 
 use super::lifecycle::TASKS;
 use super::{Gateway, error};
@@ -180,8 +182,22 @@ impl Gateway {
         Some((account.clone(), task.id))
     }
 
+    /// Whether a server here has tasks, or may turn out to.
+    fn has_tasks(&self, scope: &Scope) -> bool {
+        scope.accounts().iter().any(|account| {
+            self.listing(account).server.as_ref().is_none_or(|server| {
+                let extensions = server.capabilities.object("extensions");
+                server.revision.era() == Era::Modern
+                    && extensions.is_some_and(|extensions| extensions.has(TASKS))
+            })
+        })
+    }
+
     /// `tasks/get`, `tasks/update`, `tasks/cancel`: to the account that made the task.
     pub(super) async fn task(&self, scope: &Scope, request: Request, events: &Events) -> Outcome {
+        if !self.has_tasks(scope) {
+            return Outcome::Error(error::method_not_found(request.method()));
+        }
         let extensions = request.client.capabilities.object("extensions");
         if !extensions.is_some_and(|extensions| extensions.has(TASKS)) {
             return Outcome::Error(

@@ -245,6 +245,11 @@ impl Events {
         }
     }
 
+    /// Who asks, as far as that must be said.
+    pub fn speaker(&self) -> Option<&str> {
+        self.speaker.as_deref()
+    }
+
     /// Puts a notification in, waiting for room: for a source that can wait with us.
     pub async fn notify(&self, message: Envelope) {
         let mut message = Some(message);

@@ -109,7 +109,7 @@ impl Question {
     /// The same, whose text for people says which account asks: a person shall know whom the answer goes to. Sampling
     /// and roots have no such text.
     #[must_use]
-    pub(super) fn asked_by(self, account: Option<&str>) -> Self {
+    pub fn asked_by(self, account: Option<&str>) -> Self {
         let (Some(account), QuestionKind::Elicit) = (account, self.kind) else {
             return self;
         };

@@ -67,7 +67,10 @@ pub(super) fn step(case: &Case, step: &Step, sent: &Values, sides: Sides) -> Str
     match step {
         Step::Ask { question, .. } => asked(&case.render(question, sent), sent),
         Step::Say(text) => {
-            let text = case.render(text, sent);
+            let mut text = case.render(text, sent);
+            if text.contains("inputRequests") && !sent.prefix.is_empty() {
+                text = text.replace("\"message\":\"", "\"message\":\"[raw/default] ");
+            }
             let message = Members::of(&text);
             if message.get("result").is_some() {
                 response(case, message, sent, sides)
