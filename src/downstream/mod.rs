@@ -111,6 +111,9 @@ impl Downstream {
                 drop(session.take_reader(&self.stopping));
             }
         }
+        if let Some(client) = client {
+            self.parking.give_up(client);
+        }
         self.gateway.end_listens();
     }
 

@@ -96,8 +96,15 @@ async fn resubscribe(account: &Account, slot: &Slot, connection: &Connection) {
         }
         for uri in slot.held.uris() {
             subscription(account, connection, "resources/subscribe", &uri).await;
+            // What was said while there was no connection is lost.
+            heard(account, connection, updated(&uri));
         }
     }
+}
+
+/// The news that a resource may have changed.
+pub(super) fn updated(uri: &str) -> Envelope {
+    Envelope::notification("notifications/resources/updated", &json!({"uri": uri}))
 }
 
 /// Subscribes or unsubscribes for those who do not ask themselves.

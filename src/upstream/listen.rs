@@ -142,9 +142,7 @@ fn missed(account: &Account, slot: &Slot, connection: &Connection) {
         account.wanted.all();
     }
     for uri in slot.held.uris() {
-        let updated =
-            Envelope::notification("notifications/resources/updated", &json!({"uri": uri}));
-        keeper::heard(account, connection, updated);
+        keeper::heard(account, connection, keeper::updated(&uri));
     }
 }
 

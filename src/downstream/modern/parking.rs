@@ -21,6 +21,7 @@ use crate::binding::Scope;
 use crate::downstream::adapt::Response;
 use crate::downstream::conversation::Conversation;
 use crate::gateway::Gateway;
+use crate::model::ClientId;
 use crate::protocol::{Envelope, Request, RpcError, code};
 
 use super::asking::{Wanted, check};
@@ -79,7 +80,7 @@ impl Parking {
         let number = getrandom::u64().unwrap_or_default();
         let request = Envelope::of(&asking.request).ok()?;
         let life = self.gateway.parked_for();
-        let ends = SystemTime::now() + life;
+        let ends = SystemTime::now().checked_add(life)?;
         let state = self
             .gateway
             .seal_parked(&asking.scope, &request, number, ends);
@@ -105,6 +106,12 @@ impl Parking {
             parking.parked().remove(&number);
         });
         Some(response)
+    }
+
+    /// Gives up what waits for a client that is nobody any more.
+    pub(in crate::downstream) fn give_up(&self, client: &ClientId) {
+        self.parked()
+            .retain(|_, call| call.scope.client() != Some(client));
     }
 
     /// The conversation that a request goes on with; `None` if it begins one of its own.
