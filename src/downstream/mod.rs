@@ -7,6 +7,7 @@
 //! - A slow reader slows its own stream and nobody else's.
 
 mod adapt;
+mod batch;
 mod call;
 pub mod control;
 mod conversation;

@@ -12,6 +12,7 @@ mod check;
 pub mod code;
 mod envelope;
 mod era;
+mod events;
 mod exchange;
 pub mod header;
 mod json;
@@ -29,9 +30,9 @@ pub mod sse;
 
 pub use envelope::{Envelope, Kind, Refused, RpcError};
 pub use era::{Era, Revision};
+pub use events::{Event, EventQueue, Events};
 pub use exchange::{
-    Body, BodyStream, Broken, CacheHint, ClientFacts, Completion, Event, EventQueue, Events,
-    Outcome, Relayed, Request,
+    Body, BodyStream, Broken, CacheHint, ClientFacts, Completion, Outcome, Relayed, Request,
 };
 pub use json::{Json, NotJson};
 pub use listing::{Item, ListKind, Listing, ServerFacts};
