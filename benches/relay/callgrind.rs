@@ -7,10 +7,12 @@
 use std::{collections::BTreeMap, process::Stdio};
 
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use tokio::process::Command;
 
 use crate::{
     Amount,
+    against::Growth,
     calls::SMALL,
     ground::{Ground, Under, Way},
     load::{self, Job},
@@ -33,20 +35,25 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
     if present {
         eprintln!("instructions …");
         let ground = Ground::with_tools(5, amount).await?;
-        let janus = async {
-            if amount.janus.is_some() {
-                Some(per_call(&ground, Way::Janus, amount.counted).await)
-            } else {
-                None
+        let relay = per_call(&ground, Way::Relay, amount.counted);
+        let builds = amount.builds().map(|(way, program)| {
+            let ground = &ground;
+            async move {
+                let counted = per_call(ground, way, amount.counted);
+                match program {
+                    Some(_) => Some((way, counted.await)),
+                    None => None,
+                }
             }
-        };
-        // Two at a time: how fast they run does not change what they count.
-        let (relay, janus) = tokio::join!(per_call(&ground, Way::Relay, amount.counted), janus);
+        });
+        // At once: how fast they run does not change what they count.
+        let (relay, builds) = tokio::join!(relay, join_all(builds));
         counted.insert(Way::Relay, relay.context("relay under callgrind")?);
-        match janus {
-            Some(Ok(janus)) => drop(counted.insert(Way::Janus, janus)),
-            Some(Err(error)) => table.fail(format!("callgrind: janus: {error:#}")),
-            None => {}
+        for (way, of_build) in builds.into_iter().flatten() {
+            match of_build {
+                Ok(of_build) => drop(counted.insert(way, of_build)),
+                Err(error) => table.fail(format!("callgrind: {way}: {error:#}")),
+            }
         }
     }
     let small: fn(&PerCall) -> f64 = |of| of.small;
@@ -64,6 +71,15 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
             values: counted.iter().map(|(way, of)| (*way, number(of))).collect(),
             missing: (!present).then(|| "no valgrind".to_owned()),
         });
+        if let (Some(now), Some(before)) = (counted.get(&Way::Janus), counted.get(&Way::Before)) {
+            let growth = Growth::of(number(now), number(before));
+            println!("{work}: {growth}");
+            if !growth.is_allowed() {
+                table.fail(format!("{work}: {growth}"));
+            }
+        } else if amount.before.is_some() {
+            table.fail(format!("{work}: not compared"));
+        }
     }
     Ok(())
 }

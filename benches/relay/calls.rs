@@ -23,6 +23,7 @@ pub(crate) const MANY: usize = 1000;
 /// The ways to one upstream, side by side.
 struct Ways {
     janus: Option<Process>,
+    before: Option<Process>,
     relay: Process,
     ground: Ground,
 }
@@ -31,12 +32,16 @@ impl Ways {
     async fn open(tools: usize, amount: &Amount) -> anyhow::Result<Self> {
         let ground = Ground::with_tools(tools, amount).await?;
         let relay = ground.start(Way::Relay, Under::Nothing).await?;
-        let janus = match amount.janus {
-            Some(_) => Some(ground.start(Way::Janus, Under::Nothing).await?),
-            None => None,
-        };
+        let mut builds = [None, None];
+        for (build, (way, program)) in builds.iter_mut().zip(amount.builds()) {
+            if program.is_some() {
+                *build = Some(ground.start(way, Under::Nothing).await?);
+            }
+        }
+        let [janus, before] = builds;
         Ok(Self {
             janus,
+            before,
             relay,
             ground,
         })
@@ -47,6 +52,7 @@ impl Ways {
             Way::Direct => Some(self.ground.upstream()),
             Way::Relay => Some(&self.relay),
             Way::Janus => self.janus.as_ref(),
+            Way::Before => self.before.as_ref(),
         }
     }
 }
@@ -66,9 +72,9 @@ struct Series {
     rounds: Vec<BTreeMap<Way, Measured>>,
 }
 
-const ALL: &[Way] = &[Way::Direct, Way::Relay, Way::Janus];
+const ALL: &[Way] = &[Way::Direct, Way::Relay, Way::Janus, Way::Before];
 /// Where asking the server directly says nothing.
-const BEHIND: &[Way] = &[Way::Relay, Way::Janus];
+const BEHIND: &[Way] = &[Way::Relay, Way::Janus, Way::Before];
 
 type Number = fn(&Measured) -> f64;
 
@@ -99,7 +105,7 @@ async fn small_calls(ways: &Ways, amount: &Amount, table: &mut Table) -> anyhow:
         .rounds
         .iter()
         .filter_map(|round| Some(added(round, Way::Janus)? / added(round, Way::Relay)?));
-    let values = [Way::Relay, Way::Janus].into_iter().filter_map(|way| {
+    let values = BEHIND.iter().filter_map(|&way| {
         let of_way = one.rounds.iter().filter_map(|round| added(round, way));
         Some((way, Spread::of(of_way)?.median()))
     });
@@ -231,7 +237,7 @@ impl Turns {
                 };
                 match load::run(process, job, slice).await {
                     Ok(measured) => drop(round.insert(way, measured)),
-                    Err(error) if way == Way::Janus => {
+                    Err(error) if matches!(way, Way::Janus | Way::Before) => {
                         table.fail(format!("{}: {way}: {error:#}", self.work));
                         jobs.remove(&way);
                     }
@@ -274,15 +280,13 @@ impl Series {
         let ratios = self.rounds.iter().filter_map(|round| {
             Some(number(round.get(&Way::Janus)?) / number(round.get(&against)?))
         });
-        let values = [Way::Direct, Way::Relay, Way::Janus]
-            .into_iter()
-            .filter_map(|way| {
-                let numbers = self
-                    .rounds
-                    .iter()
-                    .filter_map(|round| Some(number(round.get(&way)?)));
-                Some((way, Spread::of(numbers)?.median()))
-            });
+        let values = ALL.iter().filter_map(|&way| {
+            let numbers = self
+                .rounds
+                .iter()
+                .filter_map(|round| Some(number(round.get(&way)?)));
+            Some((way, Spread::of(numbers)?.median()))
+        });
         Row {
             work: format!("{}: {what}", self.work),
             goal,

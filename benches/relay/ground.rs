@@ -26,6 +26,8 @@ pub(crate) enum Way {
     Relay,
     /// What is measured.
     Janus,
+    /// Another build of it.
+    Before,
 }
 
 impl Way {
@@ -33,7 +35,7 @@ impl Way {
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Direct => "",
-            Self::Relay | Self::Janus => PREFIX,
+            Self::Relay | Self::Janus | Self::Before => PREFIX,
         }
     }
 
@@ -41,7 +43,7 @@ impl Way {
     pub(crate) fn listed(self) -> &'static str {
         match self {
             Self::Direct | Self::Relay => "",
-            Self::Janus => PREFIX,
+            Self::Janus | Self::Before => PREFIX,
         }
     }
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Way {
             Self::Direct => "direct",
             Self::Relay => "relay",
             Self::Janus => "janus",
+            Self::Before => "before",
         })
     }
 }
@@ -71,6 +74,7 @@ pub(crate) struct Ground {
     upstream: Process,
     directory: TempDir,
     janus: Option<PathBuf>,
+    before: Option<PathBuf>,
 }
 
 impl Ground {
@@ -85,6 +89,7 @@ impl Ground {
             upstream: Process::start(command, End::Stdin).await?,
             directory: TempDir::new()?,
             janus: amount.janus.clone(),
+            before: amount.before.clone(),
         })
     }
 
@@ -94,6 +99,10 @@ impl Ground {
 
     /// Starts what stands before the upstream.
     pub(crate) async fn start(&self, way: Way, under: Under) -> anyhow::Result<Process> {
+        let janus = |program: &Option<PathBuf>| {
+            let program = program.as_deref().context("this build is not measured")?;
+            self.janus(program, under)
+        };
         let (mut command, end) = match way {
             Way::Direct => anyhow::bail!("nothing stands before the upstream"),
             Way::Relay => {
@@ -104,7 +113,8 @@ impl Ground {
                     .arg(self.upstream.address().to_string());
                 (command, End::Stdin)
             }
-            Way::Janus => (self.janus(under)?, End::Signal),
+            Way::Janus => (janus(&self.janus)?, End::Signal),
+            Way::Before => (janus(&self.before)?, End::Signal),
         };
         command.env_remove("RUST_LOG");
         Process::start(command, end)
@@ -113,8 +123,7 @@ impl Ground {
     }
 
     /// A Janus with a home of its own: none of them sees another's lock, or the user's files.
-    fn janus(&self, under: Under) -> anyhow::Result<Command> {
-        let janus = self.janus.as_deref().context("no Janus is measured")?;
+    fn janus(&self, janus: &Path, under: Under) -> anyhow::Result<Command> {
         let home = TempDir::new_in(&self.directory)?.keep();
         let file = home.join("config.yaml");
         fs::write(&file, self.config(&home))?;

@@ -4,7 +4,7 @@
 //! each answer is verified, and the ways take turns in short slices, since absolute times drift with the machine and
 //! ratios of neighbours do not. Only instruction counts can be compared across runs.
 //!
-//! `upstream` and `relay` are what is measured against, `load` is who asks, `ground` starts the processes, `calls`,
+//! `upstream` and `relay` are what is measured against, `against` makes another Janus, `load` is who asks, `ground` starts the processes, `calls`,
 //! `standing` and `callgrind` measure, `table` prints. No test depends on a time: `cargo test` runs none of this.
 #![allow(
     clippy::allow_attributes,
@@ -18,6 +18,7 @@
               wrong it may panic; counts become ratios"
 )]
 
+mod against;
 mod answers;
 mod callgrind;
 mod calls;
@@ -33,7 +34,7 @@ mod verify;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -65,12 +66,28 @@ struct Args {
     #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_janus"))]
     janus: PathBuf,
 
+    /// Measure another build of Janus beside this one: a revision, which is built, or a program. Fails where a call
+    /// takes more than 2 % more instructions than there.
+    #[arg(long, value_name = "REV", conflicts_with = "without_janus")]
+    against: Option<String>,
+
+    /// Measure one part only.
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+
     /// What `cargo bench` passes, and `cargo test` does not.
     #[arg(long, hide = true)]
     bench: bool,
 
     #[command(subcommand)]
     part: Option<Part>,
+}
+
+/// A part that can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// Instructions per call.
+    Instructions,
 }
 
 /// What this program is when it starts itself.
@@ -105,10 +122,20 @@ pub(crate) struct Amount {
     counted: u64,
     /// The Janus that is measured, if any.
     janus: Option<PathBuf>,
+    /// Another one to measure beside it.
+    before: Option<PathBuf>,
 }
 
 impl Amount {
-    fn of(args: &Args) -> Self {
+    /// The builds of Janus that are measured.
+    fn builds(&self) -> [(Way, Option<&PathBuf>); 2] {
+        [
+            (Way::Janus, self.janus.as_ref()),
+            (Way::Before, self.before.as_ref()),
+        ]
+    }
+
+    fn of(args: &Args, before: Option<PathBuf>) -> Self {
         let janus = (!args.without_janus).then(|| args.janus.clone());
         if args.quick {
             Self {
@@ -117,6 +144,7 @@ impl Amount {
                 starts: 5,
                 counted: 100,
                 janus,
+                before,
             }
         } else {
             Self {
@@ -125,6 +153,7 @@ impl Amount {
                 starts: 15,
                 counted: 400,
                 janus,
+                before,
             }
         }
     }
@@ -145,15 +174,19 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     allow_many_connections()?;
     verify::try_check()?;
-    let mut amount = Amount::of(args);
+    against::try_growth()?;
+    let before = args.against.as_deref().map(against::program).transpose()?;
+    let mut amount = Amount::of(args, before);
     let mut table = Table::default();
     if let Err(error) = try_janus(&amount).await {
         // Once is enough; the reference is still worth measuring.
         table.fail(format!("{error:#}"));
         amount.janus = None;
     }
-    calls::measure(&amount, &mut table).await?;
-    standing::measure(&amount, &mut table).await?;
+    if args.only.is_none() {
+        calls::measure(&amount, &mut table).await?;
+        standing::measure(&amount, &mut table).await?;
+    }
     callgrind::measure(&amount, &mut table).await?;
     println!("{table}");
     if args.json {

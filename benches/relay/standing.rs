@@ -130,13 +130,14 @@ async fn start(ground: &Ground, way: Way) -> anyhow::Result<(Duration, Duration)
 }
 
 fn ways(amount: &Amount) -> Vec<Way> {
-    let janus = amount.janus.as_ref().map(|_| Way::Janus);
-    [Way::Relay].into_iter().chain(janus).collect()
+    let builds = amount.builds().into_iter();
+    let builds = builds.filter_map(|(way, program)| program.map(|_| way));
+    [Way::Relay].into_iter().chain(builds).collect()
 }
 
 /// Notes that Janus failed; what else fails ends the run.
 fn failed(work: &str, way: Way, error: anyhow::Error, table: &mut Table) -> anyhow::Result<()> {
-    if way != Way::Janus {
+    if way == Way::Relay {
         return Err(error.context(format!("{work}: {way}")));
     }
     table.fail(format!("{work}: {way}: {error:#}"));

@@ -108,13 +108,26 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compared = self
+            .rows
+            .iter()
+            .any(|row| row.values.contains_key(&Way::Before));
+        let (head, line) = if compared {
+            (" before | ratio |", "--:|--:|")
+        } else {
+            ("", "")
+        };
         writeln!(
             f,
-            "| work | goal | measured | rounds | | janus | relay | direct | |"
+            "| work | goal | measured | rounds | | janus | relay | direct | |{head}"
         )?;
-        writeln!(f, "|---|--:|--:|--:|---|--:|--:|--:|---|")?;
+        writeln!(f, "|---|--:|--:|--:|---|--:|--:|--:|---|{line}")?;
         for row in &self.rows {
-            writeln!(f, "{row}")?;
+            write!(f, "{row}")?;
+            if compared {
+                write!(f, " {} | {} |", row.value(Way::Before), row.ratio())?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -151,6 +164,15 @@ impl Row {
             "values": values,
             "missing": self.missing,
         })
+    }
+
+    /// This build's number over the other's.
+    fn ratio(&self) -> String {
+        let of = |way| self.values.get(&way);
+        match (of(Way::Janus), of(Way::Before)) {
+            (Some(now), Some(before)) => format!("{:.3}", now / before),
+            _ => "–".to_owned(),
+        }
     }
 
     fn value(&self, way: Way) -> String {

@@ -37,11 +37,15 @@ const MOST_QUESTIONS: usize = 64;
 
 /// Whether an answer is a question in the other era's words.
 pub(super) fn is_asked(relayed: &Relayed, request: &Request) -> bool {
-    match (relayed.completion, relayed.era, request.client.era()) {
+    matches!(
+        (relayed.completion, relayed.era, request.client.era()),
         (Completion::InputRequired, Era::Modern, Era::Legacy)
-        | (Completion::Error(code::URL_ELICITATION_REQUIRED), Era::Legacy, Era::Modern) => true,
-        _ => false,
-    }
+            | (
+                Completion::Error(code::URL_ELICITATION_REQUIRED),
+                Era::Legacy,
+                Era::Modern
+            )
+    )
 }
 
 /// A call whose answer is a question.

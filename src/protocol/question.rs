@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{ClientFacts, Edit, Envelope, Json, Kind, Object, RpcError, code};
+use super::{ClientFacts, Edit, Envelope, Json, Object, RpcError, code};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -200,13 +200,10 @@ impl Answer {
     /// What the client said instead.
     pub fn result(&self) -> Result<Json, String> {
         match self {
-            Self::Response(response) => match (response.kind(), response.result()) {
-                (Kind::Result, Some(result)) => Ok(result),
-                _ => {
-                    let said = response.error().and_then(|error| error.text("message"));
-                    Err(said.unwrap_or_else(|| "no reason was given".to_owned()))
-                }
-            },
+            Self::Response(response) => response.result().ok_or_else(|| {
+                let said = response.error().and_then(|error| error.text("message"));
+                said.unwrap_or_else(|| "no reason was given".to_owned())
+            }),
             Self::Result(result) => Ok(result.clone()),
             Self::Refused => Err("the client cannot be asked".to_owned()),
             Self::Expired(QuestionKind::Elicit) => Ok(cancelled()),

@@ -93,12 +93,13 @@ async fn modern(account: &Account, slot: &Slot, connection: &Arc<Connection>) {
             uris: next.granted.clone().unwrap_or(uris),
         });
         drop(current.take());
-        let ended = match early {
-            Ok(Some(ended)) => Some(ended),
-            Ok(None) | Err(_) => tokio::select! {
+        let ended = if let Ok(Some(ended)) = early {
+            Some(ended)
+        } else {
+            tokio::select! {
                 () = slot.held.changed(version) => None,
                 ended = next.told(account) => Some(ended),
-            },
+            }
         };
         let Some(ended) = ended else {
             current = Some(next);

@@ -13,7 +13,7 @@ fn script(name: &str) -> String {
 
 /// A server of each revision, named after it, with a tool that asks for a form.
 fn start() -> Janus {
-    let mut servers = String::new();
+    let mut servers = Vec::new();
     for revision in LEGACY {
         let command = json!([
             "python3",
@@ -21,11 +21,11 @@ fn start() -> Janus {
             "--revision",
             revision
         ]);
-        servers.push_str(&format!("v{revision}: {{ command: {command} }}\n"));
+        servers.push(format!("v{revision}: {{ command: {command} }}"));
     }
     let command = json!(["python3", script("modern_server.py")]);
-    servers.push_str(&format!("v{MODERN}: {{ command: {command} }}\n"));
-    Janus::start_in(Home::new(&servers), |_| {})
+    servers.push(format!("v{MODERN}: {{ command: {command} }}"));
+    Janus::start_in(Home::new(&servers.join("\n")), |_| {})
 }
 
 /// The tool that asks, and what it is called with.

@@ -108,9 +108,7 @@ impl KeptStream {
 
     /// What stands in a place that was kept: the response, or the news that it is lost.
     pub(in crate::downstream) fn fill(&self, sequence: u64, text: Option<Bytes>) {
-        let event = text
-            .filter(|text| has_room(text))
-            .unwrap_or_else(|| self.loss());
+        let event = text.filter(has_room).unwrap_or_else(|| self.loss());
         let mut state = self.state();
         let index = sequence.checked_sub(state.first).map(usize::try_from);
         if let Some(Ok(index)) = index

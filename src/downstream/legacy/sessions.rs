@@ -223,8 +223,10 @@ impl Sessions {
 impl Known {
     /// Takes up a session of an earlier life, for whoever opened it.
     fn revive(&mut self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
-        let record = Record::read(&self.dormant.get(id)?.facts)?;
-        if !record.is_of(entry) {
+        let dormant = self.dormant.get(id)?;
+        let record = Record::read(&dormant.facts)?;
+        // One whose end could not be written any more stays ended.
+        if self.is_over(dormant.used) || !record.is_of(entry) {
             return None;
         }
         let (opened, kept) = record.into_parts()?;
@@ -234,15 +236,23 @@ impl Known {
         Some(session)
     }
 
+    /// Whether a session of an earlier life that was last used then is over.
+    fn is_over(&self, used: SystemTime) -> bool {
+        let idle = SystemTime::now().duration_since(used);
+        idle.is_ok_and(|idle| idle > self.idle)
+    }
+
     /// The sessions that are over, and the last uses that are not written yet.
     fn swept(&mut self) -> (Vec<Arc<str>>, Uses) {
         let now = SystemTime::now();
-        let over = |used: SystemTime| now.duration_since(used).is_ok_and(|idle| idle > self.idle);
         let live = self
             .by_id
             .values()
             .filter(|session| session.idle_for() > self.idle);
-        let dormant = self.dormant.values().filter(|record| over(record.used));
+        let dormant = self
+            .dormant
+            .values()
+            .filter(|record| self.is_over(record.used));
         let expired = live.map(|session| Arc::clone(&session.id));
         let expired = expired
             .chain(dormant.map(|record| Arc::clone(&record.id)))

@@ -35,8 +35,15 @@ pub(in crate::downstream) struct Asking {
     may_ask: bool,
     open: Vec<Open>,
     due: Option<Pin<Box<Sleep>>>,
-    /// What progress is marked with now; `None` while it is what the first request said.
-    token: Option<Option<Json>>,
+    token: Token,
+}
+
+/// What progress is marked with.
+enum Token {
+    /// As the first request said.
+    First,
+    /// As the one that goes on with it says, if it wants any.
+    Later(Option<Json>),
 }
 
 struct Open {
@@ -55,14 +62,14 @@ impl Asking {
             may_ask: MAY_ASK.contains(&request.method()),
             open: Vec::new(),
             due: None,
-            token: None,
+            token: Token::First,
         }
     }
 
     /// Another request goes on with the exchange.
     pub(in crate::downstream) fn go_on(&mut self, request: &Request) {
         self.level = requested_level(request);
-        self.token = Some(request.meta().get(meta::PROGRESS_TOKEN));
+        self.token = Token::Later(request.meta().get(meta::PROGRESS_TOKEN));
         self.due = None;
         // What it did not answer is asked again at once.
         if !self.open.is_empty() {
@@ -77,7 +84,7 @@ impl Asking {
             // Links have no names in this era.
             "notifications/elicitation/complete" => return None,
             "notifications/progress" => {
-                let Some(token) = &self.token else {
+                let Token::Later(token) = &self.token else {
                     return Some(message);
                 };
                 let set = [Edit::Set(meta::PROGRESS_TOKEN, token.clone()?)];

@@ -77,12 +77,11 @@ async fn a_question_that_may_be_for_several_is_declined() {
     let answer = b
         .call("ask", &json!({ "who": "b", "rounds": [["form"]] }))
         .await;
-    let ended = match answer.is_stream() {
-        true => {
-            let mut answer = answer;
-            answer.message().await.unwrap()
-        }
-        false => answer.json().await,
+    let ended = if answer.is_stream() {
+        let mut answer = answer;
+        answer.message().await.unwrap()
+    } else {
+        answer.json().await
     };
     assert_eq!(heard(&ended), [json!({ "error": -32601 })]);
     assert_eq!(rig.note("heard").await, r#"heard {"error": -32601}"#);

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
 use crate::support::{Home, Http, Janus, Reply, within};
@@ -27,7 +27,7 @@ const VIEW: &str = "/mcp/@asking";
 struct Rig {
     // Before the socket's directory: what is dropped first ends first.
     janus: Janus,
-    notes: UnboundedReceiver<String>,
+    notes: Receiver<String>,
     /// Notes that were passed over.
     passed: VecDeque<String>,
     /// Reads the notes as they come: the server waits for that.
@@ -45,13 +45,13 @@ impl Rig {
         let directory = TempDir::with_prefix("notes-").unwrap();
         let socket = directory.path().join("notes");
         let datagrams = UnixDatagram::bind(&socket).unwrap();
-        let (sender, notes) = unbounded_channel();
+        let (sender, notes) = channel(10_000);
         let mut reader = JoinSet::new();
         reader.spawn(async move {
             let mut note = vec![0; 64 * 1024];
             while let Ok(length) = datagrams.recv(&mut note).await {
                 let note = String::from_utf8(note[..length].to_vec()).unwrap();
-                sender.send(note).ok();
+                sender.send(note).await.ok();
             }
         });
         let command = json!(["python3", SERVER, "--notes", socket]);
