@@ -46,6 +46,7 @@ fn server(name: &str, accounts: &[&str], default: Option<&str>) -> Arc<Server> {
         idle: None,
         sharing: Sharing::Auto,
         era: EraChoice::Auto,
+        transport: crate::model::Transport::Auto,
         tools: ToolFilter::default(),
     })
 }

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::problem::{Mistake, Path};
 use super::read::{Read, Reader};
 use super::value::inline_schema;
-use crate::model::{Colour, EraChoice, Sharing, Switching};
+use crate::model::{Colour, EraChoice, Sharing, Switching, Transport};
 
 /// A type of the model that is one of a few words: its reader, its schema, and the word for a value.
 macro_rules! choices {
@@ -46,6 +46,11 @@ choices! {
         "auto" => Auto,
         "legacy" => Legacy,
         "modern" => Modern,
+    }
+    Transport {
+        "auto" => Auto,
+        "streamable_http" => StreamableHttp,
+        "sse" => Sse,
     }
     Colour {
         "red" => Red,

@@ -14,6 +14,7 @@ use super::settings::defaults;
 use super::value::{Address, FilePath, Switch, Text, Url, Version, Wait, WaitOrNever, spelled};
 use crate::model::{
     AccountName, ClientId, Colour, EraChoice, ProfileName, ServerName, Sharing, Switching,
+    Transport,
 };
 
 section! {
@@ -72,6 +73,9 @@ section! {
         /// The era of the protocol this server speaks.
         #[schemars(extend("default" = "auto"))]
         era: EraChoice,
+        /// How a remote server is spoken to.
+        #[schemars(extend("default" = "auto"))]
+        transport: Transport,
         /// How to trust a remote server.
         tls: Tls,
         /// Which of its tools are visible.

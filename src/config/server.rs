@@ -14,7 +14,7 @@ use crate::model::{Account, AccountName, Server, ServerName, ToolFilter, Written
 pub(super) const PROCESS_KEYS: [&str; 4] = ["command", "args", "env", "idle"];
 
 /// The keys of a remote server.
-pub(super) const REMOTE_KEYS: [&str; 3] = ["url", "headers", "tls"];
+pub(super) const REMOTE_KEYS: [&str; 4] = ["url", "headers", "tls", "transport"];
 
 /// The keys of an account of a local process alone.
 pub(super) const OWN_PROCESS_KEYS: [&str; 2] = ["args", "env"];
@@ -167,6 +167,7 @@ fn checked(
             .map_or(Some(defaults::IDLE), |wait| wait.0),
         sharing: server.sharing.into_value().unwrap_or_default(),
         era: server.era.into_value().unwrap_or_default(),
+        transport: server.transport.into_value().unwrap_or_default(),
         tools: ToolFilter {
             include: tools
                 .include
@@ -237,6 +238,7 @@ fn refuse_mixed(server: &file::Server, place: &Place, problems: &mut Problems) {
         (None, Some(_)) => {
             misfit("headers", server.headers.key.as_ref(), problems);
             misfit("tls", server.tls.key.as_ref(), problems);
+            misfit("transport", server.transport.key.as_ref(), problems);
         }
     }
 }

@@ -83,6 +83,7 @@ fn endpoint(server: &Server, keys: &mut Keys) {
         }
         Endpoint::Http(remote) => {
             put(keys, "url", remote.shown());
+            put(keys, "transport", server.transport.word());
             if let Some(ca) = &remote.ca {
                 put(keys, "tls", json!({ "ca": ca.to_string_lossy() }));
             }

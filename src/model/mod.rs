@@ -18,7 +18,7 @@ pub use name::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerNam
 pub use secret::{ACCESS_KEY_PREFIX, Secret, looks_secret};
 pub use server::{
     Account, Colour, Command, Endpoint, EraChoice, HttpEndpoint, OWNED_HEADERS, Server, Sharing,
-    ToolFilter,
+    ToolFilter, Transport,
 };
 pub use settings::{Listen, ProxySettings, QUESTION_TIMEOUT, Settings};
 pub use subject::Subject;

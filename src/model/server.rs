@@ -25,6 +25,8 @@ pub struct Server {
     pub sharing: Sharing,
     /// The era of the protocol it speaks.
     pub era: EraChoice,
+    /// How a remote server is spoken to.
+    pub transport: Transport,
     /// The tools people want to see of it.
     pub tools: ToolFilter,
 }
@@ -235,6 +237,18 @@ pub enum Sharing {
     Shared,
     /// One connection for each session.
     PerSession,
+}
+
+/// How a remote server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Streamable HTTP, and HTTP+SSE where the server refuses that.
+    #[default]
+    Auto,
+    /// Streamable HTTP.
+    StreamableHttp,
+    /// HTTP+SSE, the transport of 2024-11-05.
+    Sse,
 }
 
 /// The era of the protocol a server speaks.

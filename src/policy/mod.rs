@@ -122,6 +122,7 @@ mod tests {
             idle: None,
             sharing: Sharing::Auto,
             era: EraChoice::Auto,
+            transport: crate::model::Transport::Auto,
             tools: ToolFilter {
                 include: own(include),
                 exclude: own(exclude),

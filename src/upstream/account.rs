@@ -142,7 +142,7 @@ impl Account {
         let habits = Habits {
             sharing: self.dial.server.sharing,
             era: self.dial.era(),
-            pipe: self.dial.is_pipe(),
+            pipe: self.dial.is_one_stream(),
             asked: asking.asked,
             keeper: asking.keeper.as_deref(),
             lane: (0..LANES).find(|lane| !asking.lanes.contains(lane)),

@@ -3,6 +3,7 @@
 //! Invariant: a verdict on the era is remembered only when a conversation stood on it.
 
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use super::known_era::KnownEra;
 use super::leg::Leg;
 use super::probe::{Verdict, verdict};
 use super::wire::Outgoing;
-use super::{Failure, stdio, streamable_http};
+use super::{Failure, http_sse, stdio, streamable_http};
 use crate::model::{
-    self, AccountId, Endpoint, EraChoice, HttpEndpoint, ProxySettings, Server, Settings,
+    self, AccountId, Command, Endpoint, EraChoice, HttpEndpoint, ProxySettings, Server, Settings,
+    Transport,
 };
 use crate::protocol::{Body, Envelope, Era, Events, Relayed, Revision, ServerFacts};
 
@@ -40,6 +42,8 @@ pub(super) struct Dial {
     /// Made when it is needed.
     client: Mutex<Option<streamable_http::Client>>,
     known: KnownEra,
+    /// The last conversation stood on the transport of 2024-11-05.
+    old: AtomicBool,
     tasks: TaskTracker,
 }
 
@@ -79,6 +83,7 @@ impl Dial {
             proxy: proxy.clone(),
             client: Mutex::default(),
             known,
+            old: AtomicBool::new(false),
             tasks,
         }
     }
@@ -96,6 +101,7 @@ impl Dial {
             && ours.idle == server.idle
             && ours.sharing == server.sharing
             && ours.era == server.era
+            && ours.transport == server.transport
             && self.proxy == settings.proxy
     }
 
@@ -104,9 +110,24 @@ impl Dial {
         matches!(self.endpoint, Endpoint::Process(_))
     }
 
+    /// Whether everything the server says comes on one stream, which does not say to whom.
+    pub(super) fn is_one_stream(&self) -> bool {
+        self.is_pipe() || self.is_old()
+    }
+
+    /// Whether it is, or was, spoken to by the transport of 2024-11-05.
+    fn is_old(&self) -> bool {
+        match self.server.transport {
+            Transport::Sse => true,
+            Transport::StreamableHttp => false,
+            Transport::Auto => self.old.load(Ordering::Relaxed),
+        }
+    }
+
     /// The era it is known or configured to speak.
     pub(super) fn era(&self) -> Option<Era> {
         match self.server.era {
+            _ if self.is_old() => Some(Era::Legacy),
             EraChoice::Legacy => Some(Era::Legacy),
             EraChoice::Modern => Some(Era::Modern),
             EraChoice::Auto => self.known.recall(),
@@ -126,7 +147,7 @@ impl Dial {
     /// Connects.
     pub(super) async fn connect(&self, key: &Key) -> Result<Dialled, Failure> {
         let dialled = match &self.endpoint {
-            Endpoint::Process(_) => self.process(key).await?,
+            Endpoint::Process(command) => self.process(command, key).await?,
             Endpoint::Http(_) => self.http(key).await?,
         };
         if self.server.era == EraChoice::Auto {
@@ -135,9 +156,9 @@ impl Dial {
         Ok(dialled)
     }
 
-    async fn process(&self, key: &Key) -> Result<Dialled, Failure> {
+    async fn process(&self, command: &Command, key: &Key) -> Result<Dialled, Failure> {
         let known = self.era();
-        let (leg, inbox) = self.leg()?;
+        let (leg, inbox) = self.leg(command)?;
         if known == Some(Era::Legacy) {
             return self.legacy_first(leg, inbox, key).await;
         }
@@ -149,7 +170,7 @@ impl Dial {
             First::Gone(failure) if known == Some(Era::Modern) => Err(failure),
             First::Gone(_) => {
                 leg.end().await;
-                let (leg, inbox) = self.leg()?;
+                let (leg, inbox) = self.leg(command)?;
                 self.legacy_first(leg, inbox, key).await
             }
         }
@@ -256,18 +277,52 @@ impl Dial {
     }
 
     async fn http(&self, key: &Key) -> Result<Dialled, Failure> {
-        let (leg, inbox) = self.leg()?;
+        if self.is_old() {
+            match self.http_sse(key).await {
+                Err(_) if self.server.transport == Transport::Auto => {
+                    // It may have been replaced by a newer one.
+                    self.old.store(false, Ordering::Relaxed);
+                }
+                dialled => return dialled,
+            }
+        }
+        let (leg, inbox) = self.remote()?;
+        let failure = match self.streamable(&leg, key).await {
+            Ok(facts) => {
+                let leg = Leg::Http(leg);
+                return Ok(Dialled { leg, facts, inbox });
+            }
+            Err(failure) => failure,
+        };
+        if self.server.transport != Transport::Auto || !leg.may_be_old() {
+            return Err(failure);
+        }
+        match self.http_sse(key).await {
+            Ok(dialled) => {
+                self.old.store(true, Ordering::Relaxed);
+                Ok(dialled)
+            }
+            Err(other) => {
+                tracing::debug!("nor the transport of 2024-11-05: {other}");
+                Err(failure)
+            }
+        }
+    }
+
+    /// A conversation by Streamable HTTP.
+    async fn streamable(
+        &self,
+        http: &streamable_http::Leg,
+        key: &Key,
+    ) -> Result<Arc<ServerFacts>, Failure> {
+        let leg = Leg::Http(http.clone());
         if self.era() == Some(Era::Legacy) {
             match initialize(&leg, &self.account, key.capabilities()).await? {
-                Opened::Legacy(facts) => return Ok(Dialled { leg, facts, inbox }),
+                Opened::Legacy(facts) => return Ok(facts),
                 Opened::Modern => self.forget_era(),
             }
         }
-        let outgoing = Self::discover(&leg);
-        let probe = match &leg {
-            Leg::Http(http) => http.probe(&outgoing).await?,
-            Leg::Stdio(_) => return Err(self.refuses_both()),
-        };
+        let probe = http.probe(&Self::discover(&leg)).await?;
         let concluded = match verdict(Some(probe.status), probe.message.as_ref()) {
             Verdict::Unwell(reason) => Err(Failure::Unreachable {
                 account: self.account.clone(),
@@ -278,8 +333,21 @@ impl Dial {
         };
         if let Some(facts) = concluded? {
             leg.speak(facts.revision);
-            return Ok(Dialled { leg, facts, inbox });
+            return Ok(facts);
         }
+        match initialize(&leg, &self.account, key.capabilities()).await? {
+            Opened::Legacy(facts) => Ok(facts),
+            Opened::Modern => Err(self.refuses_both()),
+        }
+    }
+
+    /// A conversation by the transport of 2024-11-05, which knows nothing of the modern era.
+    async fn http_sse(&self, key: &Key) -> Result<Dialled, Failure> {
+        let (http, _) = self.remote()?;
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let (account, limit) = (self.account.clone(), self.server.timeout);
+        let opening = http_sse::Leg::open(account, http, limit, sender, &self.tasks);
+        let leg = Leg::Sse(opening.await?);
         match initialize(&leg, &self.account, key.capabilities()).await? {
             Opened::Legacy(facts) => Ok(Dialled { leg, facts, inbox }),
             Opened::Modern => Err(self.refuses_both()),
@@ -317,30 +385,36 @@ impl Dial {
         )
     }
 
-    fn leg(&self) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
+    /// A new process.
+    fn leg(&self, command: &Command) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (account, limit) = (self.account.clone(), self.server.timeout);
-        let tasks = self.tasks.clone();
-        let leg = match &self.endpoint {
-            Endpoint::Process(command) => {
-                let environment = &self.environment;
-                Leg::Stdio(stdio::Leg::start(
-                    account,
-                    command,
-                    environment,
-                    limit,
-                    sender,
-                    &tasks,
-                )?)
-            }
-            Endpoint::Http(endpoint) => {
-                let client = self.client(endpoint)?;
-                let endpoint = Arc::new(endpoint.clone());
-                Leg::Http(streamable_http::Leg::new(
-                    account, endpoint, client, limit, sender, tasks,
-                ))
-            }
+        let leg = stdio::Leg::start(
+            account,
+            command,
+            &self.environment,
+            limit,
+            sender,
+            &self.tasks,
+        )?;
+        Ok((Leg::Stdio(leg), inbox))
+    }
+
+    /// A new conversation with a remote server.
+    fn remote(&self) -> Result<(streamable_http::Leg, mpsc::Receiver<Envelope>), Failure> {
+        let Endpoint::Http(endpoint) = &self.endpoint else {
+            return Err(self.refuses_both());
         };
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let client = self.client(endpoint)?;
+        let leg = streamable_http::Leg::new(
+            self.account.clone(),
+            Arc::new(endpoint.clone()),
+            client,
+            self.server.timeout,
+            sender,
+            self.tasks.clone(),
+        );
         Ok((leg, inbox))
     }
 

@@ -138,7 +138,7 @@ impl Account {
                 true
             }
             // A remote server that is down is down for every connection.
-            Failure::Unreachable { .. } if matches!(used.leg, Leg::Stdio(_)) => {
+            Failure::Unreachable { .. } if matches!(used.leg, Leg::Stdio(_) | Leg::Sse(_)) => {
                 self.lost(slot, used.connection(), failure.clone());
                 true
             }

@@ -50,7 +50,7 @@ pub(super) async fn keep(
         }
     }
     account.retire(&slot, &connection);
-    if matches!(connection.leg, Leg::Stdio(_)) {
+    if matches!(connection.leg, Leg::Stdio(_) | Leg::Sse(_)) {
         connection.leg.end().await;
     }
 }

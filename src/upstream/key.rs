@@ -43,7 +43,7 @@ pub(super) struct Habits<'a> {
     pub(super) sharing: Sharing,
     /// `None` while it is not known.
     pub(super) era: Option<Era>,
-    /// Whether it is a process.
+    /// Whether everything it says comes on one stream that does not say to whom: a process, or HTTP+SSE.
     pub(super) pipe: bool,
     /// Whether it ever asked something.
     pub(super) asked: bool,

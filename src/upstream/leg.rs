@@ -1,9 +1,10 @@
-//! The two kinds of connection, with one face.
+//! The kinds of connection, with one face.
 
 use std::sync::Arc;
 
+use super::duplex::Duplex;
 use super::wire::Outgoing;
-use super::{Failure, stdio, streamable_http};
+use super::{Failure, http_sse, stdio, streamable_http};
 use crate::model::AccountId;
 use crate::protocol::{Body, ClientFacts, Envelope, Era, Events, Json, Relayed, Revision};
 
@@ -14,13 +15,31 @@ pub(super) enum Leg {
     Stdio(stdio::Leg),
     /// A remote server.
     Http(streamable_http::Leg),
+    /// A remote server of 2024-11-05.
+    Sse(http_sse::Leg),
+}
+
+/// The two ways to converse.
+enum Side<'a> {
+    /// Everything the server says comes on one stream.
+    Duplex(&'a Duplex),
+    /// Each request has an answer of its own.
+    Http(&'a streamable_http::Leg),
 }
 
 impl Leg {
-    pub(super) fn next_id(&self) -> u64 {
+    fn side(&self) -> Side<'_> {
         match self {
-            Self::Stdio(leg) => leg.next_id(),
-            Self::Http(leg) => leg.next_id(),
+            Self::Stdio(leg) => Side::Duplex(leg.duplex()),
+            Self::Sse(leg) => Side::Duplex(leg.duplex()),
+            Self::Http(leg) => Side::Http(leg),
+        }
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        match self.side() {
+            Side::Duplex(duplex) => duplex.next_id(),
+            Side::Http(leg) => leg.next_id(),
         }
     }
 
@@ -31,9 +50,9 @@ impl Leg {
         era: Era,
         events: &Events,
     ) -> Result<Relayed, Failure> {
-        match self {
-            Self::Stdio(leg) => leg.exchange(outgoing, client, era, events).await,
-            Self::Http(leg) => leg.exchange(outgoing, client, era, events).await,
+        match self.side() {
+            Side::Duplex(duplex) => duplex.exchange(outgoing, client, era, events).await,
+            Side::Http(leg) => leg.exchange(outgoing, client, era, events).await,
         }
     }
 
@@ -64,9 +83,9 @@ impl Leg {
     }
 
     pub(super) async fn send(&self, message: Json) -> Result<(), Failure> {
-        match self {
-            Self::Stdio(leg) => leg.send(message).await,
-            Self::Http(leg) => leg.send(message).await,
+        match self.side() {
+            Side::Duplex(duplex) => duplex.send(message).await,
+            Side::Http(leg) => leg.send(message).await,
         }
     }
 
@@ -78,33 +97,33 @@ impl Leg {
     }
 
     pub(super) fn asked(&self) -> bool {
-        match self {
-            Self::Stdio(leg) => leg.asked(),
-            Self::Http(leg) => leg.asked(),
+        match self.side() {
+            Side::Duplex(duplex) => duplex.asked(),
+            Side::Http(leg) => leg.asked(),
         }
     }
 
     /// How many requests wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
-        match self {
-            Self::Stdio(leg) => leg.in_flight(),
-            Self::Http(leg) => leg.in_flight(),
+        match self.side() {
+            Side::Duplex(duplex) => duplex.in_flight(),
+            Side::Http(leg) => leg.in_flight(),
         }
     }
 
-    /// Resolves with the reason when a process is gone. A remote server shows only when it is asked.
+    /// Resolves with the reason when a process or a stream is gone. Streamable HTTP shows only when it is asked.
     pub(super) async fn closed(&self) -> String {
-        match self {
-            Self::Stdio(leg) => leg.closed().await,
-            Self::Http(_) => std::future::pending().await,
+        match self.side() {
+            Side::Duplex(duplex) => duplex.closed().await,
+            Side::Http(_) => std::future::pending().await,
         }
     }
 
-    /// Ends it: stops the process, gives the session back.
+    /// Ends it: stops the process, closes the stream, gives the session back.
     pub(super) async fn end(&self) {
-        match self {
-            Self::Stdio(leg) => leg.stop().await,
-            Self::Http(leg) => leg.end().await,
+        match self.side() {
+            Side::Duplex(duplex) => duplex.stop().await,
+            Side::Http(leg) => leg.end().await,
         }
     }
 }

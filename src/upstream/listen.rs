@@ -41,8 +41,8 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
                 check_session(&account, &slot, &connection).await;
             }
             (_, Era::Modern) => modern(&account, &slot, &connection).await,
-            // What comes on a legacy pipe comes without being asked for.
-            (Leg::Stdio(_), Era::Legacy) => {}
+            // There everything comes without being asked for.
+            (Leg::Stdio(_) | Leg::Sse(_), Era::Legacy) => {}
         }
     };
     tokio::select! {

@@ -242,6 +242,7 @@ fn server(name: &str, accounts: Vec<Account>) -> Result<Arc<Server>, Failure> {
         idle: None,
         sharing: Sharing::default(),
         era: EraChoice::default(),
+        transport: crate::model::Transport::Auto,
         tools: ToolFilter::default(),
     }))
 }

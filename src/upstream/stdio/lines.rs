@@ -7,7 +7,7 @@
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::long_line::{Found, Scan};
+use crate::upstream::duplex::{Found, Scan};
 
 /// What one line was.
 #[derive(Debug)]

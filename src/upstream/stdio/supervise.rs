@@ -2,23 +2,21 @@
 //!
 //! Invariants:
 //! - What the child wrote before its end is read before its exchanges fail.
-//! - When the end is told, the group is gone and every exchange has its ending.
+//! - When the end is told, the group is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::child::Process;
-use super::pending::Table;
 use super::stderr::LastWords;
 use crate::model::AccountId;
-use crate::upstream::Failure;
+use crate::upstream::duplex::End;
 
 /// The end of its input is how a server on stdio is asked to end (2025-11-25, basic/lifecycle#shutdown). Those that
 /// listen for it need milliseconds; the others should not hold up a restart of Janus.
@@ -64,7 +62,6 @@ impl Task {
 pub(super) struct Supervisor {
     pub(super) account: AccountId,
     pub(super) process: Process,
-    pub(super) table: Arc<Table>,
     pub(super) last_words: Arc<LastWords>,
     /// Janus wants it to end.
     pub(super) stop: CancellationToken,
@@ -73,8 +70,8 @@ pub(super) struct Supervisor {
     pub(super) reader: Task,
     pub(super) writer: Task,
     pub(super) stderr: Task,
-    /// Why it ended.
-    pub(super) ended: watch::Sender<Option<Arc<str>>>,
+    /// Tells the exchanges.
+    pub(super) end: End,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,17 +100,19 @@ impl Supervisor {
         if let Some(pipe) = pipe
             && timeout(LAST_MOMENT, self.process.ended()).await.is_err()
         {
-            self.end(&format!("the process closed {pipe} and went on running"));
+            self.end
+                .tell(&format!("the process closed {pipe} and went on running"));
         }
         if !matches!(cause, Cause::Exited) {
             self.stop_process().await;
         }
         let reason = self.clear_up().await;
         if matches!(cause, Cause::Stopped) {
-            self.end("Janus stopped the process");
+            self.end.tell("Janus stopped the process");
         } else {
             tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), "{reason}");
-            self.end(&format!("{reason}{}", self.last_words.told()));
+            self.end
+                .tell(&format!("{reason}{}", self.last_words.told()));
         }
     }
 
@@ -151,28 +150,10 @@ impl Supervisor {
         }
         reason
     }
-
-    /// Tells everybody. Only the first reason counts.
-    fn end(&self, reason: &str) {
-        let reason: Arc<str> = reason.into();
-        for pending in self.table.end(&reason) {
-            let failure = Failure::Interrupted {
-                account: self.account.clone(),
-                reason: reason.to_string(),
-            };
-            // Nobody waits for it any more.
-            pending.ending.send(Err(failure)).ok();
-        }
-        self.ended.send_if_modified(|ended| {
-            let first = ended.is_none();
-            ended.get_or_insert(reason);
-            first
-        });
-    }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.end("Janus no longer watches the process");
+        self.end.tell("Janus no longer watches the process");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -120,6 +121,9 @@ impl<'a> Call<'a> {
         let response = self.drive(post).await??;
         if response.status() != StatusCode::OK {
             let had_session = self.era == Era::Legacy && agreed.session.is_some();
+            if opens && is_old(response.status()) {
+                self.leg.refused_opening.store(true, Ordering::Relaxed);
+            }
             return self.refused(response, had_session).await;
         }
         if opens {
@@ -211,6 +215,14 @@ impl<'a> Call<'a> {
     }
 }
 
+/// How a server of HTTP+SSE only refuses a POST to the address of its stream.
+fn is_old(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    )
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
     Json,
@@ -219,7 +231,7 @@ enum Content {
 }
 
 /// Whether a response is an event stream.
-pub(super) fn is_events(response: &Response<Incoming>) -> bool {
+pub(in crate::upstream) fn is_events(response: &Response<Incoming>) -> bool {
     content(response.headers()) == Content::Events
 }
 

@@ -33,13 +33,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use ::http::HeaderValue;
+use ::http::{HeaderValue, Response, StatusCode, Uri};
+use bytes::Bytes;
+use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use call::Probe;
+pub(super) use call::is_events;
 pub(crate) use client::Client;
+pub(super) use source::{Frame, Held, Source, drain, is_message};
 
 use super::failure::Failure;
 use super::wire::Outgoing;
@@ -72,6 +76,8 @@ struct Inner {
     /// The callers' calls in flight at a legacy server, oldest first: what comes on the GET stream may belong to one.
     callers: Mutex<Vec<underway::CallerOf>>,
     ended: CancellationToken,
+    /// `initialize` was refused as servers refuse it that speak HTTP+SSE only.
+    refused_opening: AtomicBool,
 }
 
 /// What the handshake settled.
@@ -104,6 +110,7 @@ impl Leg {
             agreed: RwLock::default(),
             callers: Mutex::default(),
             ended: CancellationToken::new(),
+            refused_opening: AtomicBool::new(false),
         }))
     }
 
@@ -156,6 +163,44 @@ impl Leg {
     /// Whether the server ever asked its client something.
     pub(crate) fn asked(&self) -> bool {
         self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server refused `initialize` as one does that speaks the transport of 2024-11-05 only
+    /// (2025-03-26, basic/transports, "Backwards Compatibility").
+    pub(crate) fn may_be_old(&self) -> bool {
+        self.0.refused_opening.load(Ordering::Relaxed)
+    }
+
+    /// For HTTP+SSE: the stream that says everything.
+    pub(super) async fn get_stream(&self) -> Result<Response<Incoming>, Failure> {
+        self.0.get(None).await
+    }
+
+    /// For HTTP+SSE: one message to the address that the stream named.
+    pub(super) async fn post_to(
+        &self,
+        address: &Uri,
+        text: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        self.0.post_at(address, text).await
+    }
+
+    /// Where a reference leads, if that is within the configured origin.
+    pub(super) fn within(&self, reference: &str) -> Result<Uri, String> {
+        redirect::within(&self.0.endpoint.url, reference)
+    }
+
+    /// Why a response is none.
+    pub(super) fn refusal(&self, response: &Response<Incoming>) -> Failure {
+        match response.status() {
+            StatusCode::NOT_FOUND => self.0.session_unknown(),
+            status => self.0.refused(status, response.headers()),
+        }
+    }
+
+    /// The server did not answer in time.
+    pub(super) fn silent(&self) -> Failure {
+        self.0.timed_out()
     }
 
     /// How many requests have no response yet, or one that is still streaming.

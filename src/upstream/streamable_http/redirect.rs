@@ -37,6 +37,20 @@ pub(super) fn next(from: &Uri, status: StatusCode, headers: &HeaderMap) -> Resul
     Ok(to)
 }
 
+/// Where a reference of the server leads, if that is within its origin: what goes there carries the credential.
+pub(super) fn within(from: &Uri, reference: &str) -> Result<Uri, String> {
+    let Some(to) = resolve(from, reference) else {
+        return Err("the address it names is not a URL".to_owned());
+    };
+    if origin(&to) != origin(from) {
+        return Err(format!(
+            "the address it names is at another origin, {}",
+            shown(&to)
+        ));
+    }
+    Ok(to)
+}
+
 /// Scheme, host and port: what the credential is for (RFC 6454, section 4).
 fn origin(url: &Uri) -> Option<(&str, String, u16)> {
     let scheme = url.scheme_str()?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -108,14 +108,35 @@ impl Inner {
         }
     }
 
-    /// Sends a request, again where the server redirects within its origin.
+    /// POSTs a message to another address of the same origin.
+    pub(super) async fn post_at(
+        &self,
+        url: &Uri,
+        text: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        let headers = || self.sealed(self.posted());
+        self.request_at(url.clone(), &Method::POST, headers, text)
+            .await
+    }
+
     async fn request(
         &self,
         method: &Method,
         headers: impl Fn() -> HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut url = self.endpoint.url.clone();
+        self.request_at(self.endpoint.url.clone(), method, headers, body)
+            .await
+    }
+
+    /// Sends a request, again where the server redirects within its origin.
+    async fn request_at(
+        &self,
+        mut url: Uri,
+        method: &Method,
+        headers: impl Fn() -> HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
         for _ in 0..=redirect::MOST {
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = method.clone();

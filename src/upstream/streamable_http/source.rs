@@ -16,7 +16,7 @@ use crate::protocol::sse::{Fields, Piece, Reader};
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// What came of a body.
-pub(super) enum Frame {
+pub(in crate::upstream) enum Frame {
     Data(Bytes),
     End,
     Broken(String),
@@ -40,7 +40,7 @@ pub(super) fn poll_frame(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Fram
 
 /// Reads what is left of a body, so that its connection can be used again: HTTP/1.1 has no other way to give it back.
 /// Mostly that is the end itself, and it is there already.
-pub(super) fn drain(tasks: &TaskTracker, mut body: Incoming) {
+pub(in crate::upstream) fn drain(tasks: &TaskTracker, mut body: Incoming) {
     loop {
         if body.is_end_stream() {
             return;
@@ -59,13 +59,13 @@ pub(super) fn drain(tasks: &TaskTracker, mut body: Incoming) {
 
 /// A message that is still arriving. What came in one piece is never copied.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(in crate::upstream) struct Held {
     first: Bytes,
     joined: BytesMut,
 }
 
 impl Held {
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    pub(in crate::upstream) fn push(&mut self, bytes: Bytes) {
         if self.len() == 0 {
             self.first = bytes;
         } else {
@@ -76,7 +76,7 @@ impl Held {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::upstream) fn len(&self) -> usize {
         self.text().len()
     }
 
@@ -88,7 +88,7 @@ impl Held {
         }
     }
 
-    pub(super) fn into_bytes(self) -> Bytes {
+    pub(in crate::upstream) fn into_bytes(self) -> Bytes {
         if self.joined.is_empty() {
             self.first
         } else {
@@ -98,7 +98,7 @@ impl Held {
 }
 
 /// An event stream, across the connections it is read from.
-pub(super) struct Source {
+pub(in crate::upstream) struct Source {
     body: Incoming,
     reader: Reader,
     /// Where to take it up again.
@@ -108,7 +108,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(body: Incoming) -> Self {
+    pub(in crate::upstream) fn new(body: Incoming) -> Self {
         Self {
             body,
             reader: Reader::default(),
@@ -124,7 +124,7 @@ impl Source {
     }
 
     /// The next piece of what was read.
-    pub(super) fn piece(&mut self) -> Option<Piece> {
+    pub(in crate::upstream) fn piece(&mut self) -> Option<Piece> {
         let piece = self.reader.next_piece();
         if let Some(Piece::End(fields)) = &piece {
             self.note(fields);
@@ -133,7 +133,7 @@ impl Source {
     }
 
     /// Reads on. The data is in the reader.
-    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+    pub(in crate::upstream) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
         let frame = ready!(poll_frame(&mut self.body, cx));
         if let Frame::Data(bytes) = &frame {
             self.reader.push(bytes);
@@ -162,6 +162,6 @@ pub(super) fn is_event(fields: &Fields) -> bool {
 }
 
 /// Whether the data of an event is a message.
-pub(super) fn is_message(fields: &Fields) -> bool {
+pub(in crate::upstream) fn is_message(fields: &Fields) -> bool {
     matches!(fields.event.as_deref(), None | Some("message" | ""))
 }

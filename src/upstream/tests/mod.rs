@@ -48,6 +48,7 @@ fn server(endpoint: Endpoint) -> Server {
         idle: None,
         sharing: Sharing::Auto,
         era: EraChoice::Auto,
+        transport: crate::model::Transport::Auto,
         tools: ToolFilter::default(),
     }
 }

@@ -36,7 +36,7 @@ profiles:
 bindings: [ { client: a, profile: default }, { directory: ~/x, profile: default } ]"
             .to_owned(),
         server(
-            "url: 'http://h', headers: { X-A: b }, tls: { ca: /x }, era: modern, sharing: per-session",
+            "url: 'http://h', headers: { X-A: b }, tls: { ca: /x }, era: modern, sharing: per-session, transport: streamable_http",
         ),
     ];
     let bad = [
@@ -65,6 +65,8 @@ bindings: [ { client: a, profile: default }, { directory: ~/x, profile: default 
         server("command: [x], sharing: sometimes"),
         server("command: [x], tools: { only: [] }"),
         server("url: ftp://h"),
+        server("url: 'https://h', transport: websocket"),
+        server("command: [x], transport: sse"),
         server("url: 'https://u:p@h'"),
         server("url: 'https://h#f'"),
         server("url: 'https://h', tls: { ca: x }"),

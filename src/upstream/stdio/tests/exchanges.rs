@@ -19,7 +19,10 @@ while True:
             r#"{"result":{"n":1.0, "e":1e2 ,"method":"tools/call"},"x":null,"id":"mine","jsonrpc":"2.0"}"#
         );
     }
-    assert_eq!((rig.leg.in_flight(), rig.leg.asked()), (0, false));
+    assert_eq!(
+        (rig.leg.duplex().in_flight(), rig.leg.duplex().asked()),
+        (0, false)
+    );
     rig.end().await;
 }
 
@@ -37,7 +40,11 @@ raw('{"jsonrpc":"2.0","id":%d,"error":"no"}\n' % read()["id"])
     let say = async |era| {
         let outgoing = request(&rig.leg, "tools/call", "{}");
         let (events, _queue) = Events::channel();
-        let relayed = rig.leg.exchange(&outgoing, None, era, &events).await;
+        let relayed = rig
+            .leg
+            .duplex()
+            .exchange(&outgoing, None, era, &events)
+            .await;
         let relayed = relayed.unwrap();
         assert_eq!(relayed.era, era);
         relayed.completion
@@ -146,10 +153,15 @@ while True:
     let (events, _queue) = Events::channel();
     for method in ["tools/call", "initialize"] {
         let own = request(&rig.leg, method, "{}");
-        let ended = rig.leg.exchange(&own, None, Era::Legacy, &events).await;
+        let ended = rig
+            .leg
+            .duplex()
+            .exchange(&own, None, Era::Legacy, &events)
+            .await;
         assert!(matches!(ended, Err(Failure::TimedOut { waited, .. }) if waited == IMPATIENT));
     }
     rig.leg
+        .duplex()
         .send(json(
             "{\"jsonrpc\":\"2.0\",\n\"method\":\"last\",\"params\":{}}",
         ))
@@ -183,21 +195,24 @@ while True:
     );
     rig.call("answered").await.unwrap();
     {
-        let calling = rig.leg.next_id();
+        let calling = rig.leg.duplex().next_id();
         let outgoing = Outgoing {
             id: calling,
             ..request(&rig.leg, "dropped", "{}")
         };
         let (events, _queue) = Events::channel();
-        let call = rig.leg.exchange(&outgoing, None, Era::Legacy, &events);
+        let call = rig
+            .leg
+            .duplex()
+            .exchange(&outgoing, None, Era::Legacy, &events);
         tokio::pin!(call);
         tokio::select! {
             _ = &mut call => panic!("there is no answer"),
             heard = rig.inbox.recv() => assert_eq!(params(&heard.unwrap())["method"], "dropped"),
         }
-        assert_eq!(rig.leg.in_flight(), 1);
+        assert_eq!(rig.leg.duplex().in_flight(), 1);
     }
-    assert_eq!(rig.leg.in_flight(), 0);
+    assert_eq!(rig.leg.duplex().in_flight(), 0);
     assert_eq!(
         params(&rig.inbox.recv().await.unwrap()),
         serde_json::json!({"method": "notifications/cancelled", "params": {"requestId": 2}})
@@ -216,14 +231,14 @@ signal.pause()
     let big = Json::string(&"x".repeat(1024 * 1024));
     let mut sent = 0;
     let failure = loop {
-        match rig.leg.send(big.clone()).await {
+        match rig.leg.duplex().send(big.clone()).await {
             Ok(()) => sent += 1,
             Err(failure) => break failure,
         }
     };
     assert!(sent < 64, "the queue has a bound: {sent}");
     assert!(
-        matches!(&failure, Failure::Unreachable { reason, .. } if reason == "the process does not read what it is sent"),
+        matches!(&failure, Failure::Unreachable { reason, .. } if reason == "it does not read what it is sent"),
         "{failure}"
     );
     let failure = rig.call("x").await.unwrap_err();

@@ -92,7 +92,7 @@ fn client(session: Option<&str>, capabilities: &str) -> Arc<ClientFacts> {
 
 /// A request of a client that calls it `"mine"` and wants progress marked with `"token"`.
 fn request(leg: &Leg, method: &str, params: &str) -> Outgoing {
-    let id = leg.next_id();
+    let id = leg.duplex().next_id();
     Outgoing {
         id,
         text: Envelope::request_text(&Json::of(&id), method, Some(&json(params))),
@@ -119,13 +119,14 @@ impl Rig {
     ) -> Result<Relayed, Failure> {
         let outgoing = request(&self.leg, method, "{}");
         self.leg
+            .duplex()
             .exchange(&outgoing, Some(client), Era::Legacy, events)
             .await
     }
 
     /// Ends it, and sees that no task is left.
     async fn end(self) {
-        self.leg.stop().await;
+        self.leg.duplex().stop().await;
         self.tasks.close();
         self.tasks.wait().await;
     }

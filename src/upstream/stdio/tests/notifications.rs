@@ -93,7 +93,10 @@ answer(b, {})
             ] {
                 assert_eq!(inbox.recv().await.unwrap().method(), expected);
             }
-            rig.leg.exchange(&own, None, Era::Legacy, &own_events).await
+            rig.leg
+                .duplex()
+                .exchange(&own, None, Era::Legacy, &own_events)
+                .await
         }
     );
     a.unwrap();
@@ -150,6 +153,7 @@ read()
     let one = client(Some("one"), "{}");
     let (ended, ()) = tokio::join!(
         rig.leg
+            .duplex()
             .exchange(&outgoing, Some(&one), Era::Modern, &events),
         async {
             for expected in [
@@ -163,7 +167,7 @@ read()
                 params(&rig.inbox.recv().await.unwrap()),
                 serde_json::json!({"data": 1})
             );
-            rig.leg.send(json("{}")).await.unwrap();
+            rig.leg.duplex().send(json("{}")).await.unwrap();
         }
     );
     assert!(

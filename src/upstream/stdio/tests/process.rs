@@ -62,7 +62,7 @@ sys.exit(3)
     );
     command.env = vec![("TOKEN".to_owned(), Secret::new("canary-token"))];
     let rig = start(&command, PATIENT).unwrap();
-    let closed = rig.leg.closed();
+    let closed = rig.leg.duplex().closed();
     let (a, b) = tokio::join!(rig.call("a"), rig.call("b"));
     // What it said before its end counts.
     a.unwrap();
@@ -77,7 +77,7 @@ sys.exit(3)
         panic!("it was not sent");
     };
     assert_eq!(said, reason);
-    assert!(rig.leg.send(json("{}")).await.is_err());
+    assert!(rig.leg.duplex().send(json("{}")).await.is_err());
     rig.end().await;
 }
 
@@ -96,7 +96,7 @@ async fn a_child_that_ends_at_once_says_why() {
     )
     .unwrap();
     assert_eq!(
-        rig.leg.closed().await,
+        rig.leg.duplex().closed().await,
         "the process ended (signal: 9 (SIGKILL)); it last wrote: usage: me"
     );
     assert!(!rig.call("x").await.unwrap_err().sent());
@@ -155,6 +155,7 @@ async fn with_grandchild(share: bool) -> (Rig, UnixStream, tempfile::TempDir) {
     let outgoing = request(&rig.leg, "spawn", &arguments);
     let (events, _queue) = Events::channel();
     rig.leg
+        .duplex()
         .exchange(&outgoing, None, Era::Legacy, &events)
         .await
         .unwrap();
@@ -165,7 +166,7 @@ async fn with_grandchild(share: bool) -> (Rig, UnixStream, tempfile::TempDir) {
 #[tokio::test]
 async fn no_grandchild_survives_the_handle() {
     let (rig, mut grandchild, _directory) = with_grandchild(true).await;
-    let closed = rig.leg.closed();
+    let closed = rig.leg.duplex().closed();
     drop(rig.leg);
     assert_eq!(grandchild.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(closed.await, "Janus stopped the process");
@@ -176,7 +177,7 @@ async fn no_grandchild_survives_the_handle() {
 #[tokio::test]
 async fn no_grandchild_survives_a_gentle_stop() {
     let (rig, mut grandchild, _directory) = with_grandchild(false).await;
-    rig.leg.stop().await;
+    rig.leg.duplex().stop().await;
     assert_eq!(grandchild.read(&mut [0]).await.unwrap(), 0);
     assert!(!rig.call("x").await.unwrap_err().sent());
     rig.end().await;
@@ -187,10 +188,11 @@ async fn no_grandchild_survives_the_death_of_its_parent() {
     let (rig, mut grandchild, _directory) = with_grandchild(false).await;
     // Its script ends by an exception.
     rig.leg
+        .duplex()
         .send(json(r#"{"params":{"socket":1}}"#))
         .await
         .unwrap();
-    assert!(rig.leg.closed().await.contains("exit status: 1"));
+    assert!(rig.leg.duplex().closed().await.contains("exit status: 1"));
     assert_eq!(grandchild.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -204,7 +206,7 @@ answer(m, {})
 note("bye")
 "#,
     );
-    let (answer, ()) = tokio::join!(rig.call("x"), rig.leg.stop());
+    let (answer, ()) = tokio::join!(rig.call("x"), rig.leg.duplex().stop());
     answer.unwrap();
     assert_eq!(rig.inbox.recv().await.unwrap().method(), "bye");
 }

@@ -62,7 +62,7 @@ async fn the_only_caller_is_asked_and_its_answer_arrives_as_it_is() {
         });
         assert_eq!(result(relayed), expected);
     }
-    assert!(rig.leg.asked());
+    assert!(rig.leg.duplex().asked());
     rig.end().await;
 }
 
@@ -127,7 +127,7 @@ answer(b, reply["error"])
                 .starts_with("several clients wait"),
             "{declined}"
         );
-        assert!(queue.try_next().is_none() && rig.leg.asked());
+        assert!(queue.try_next().is_none() && rig.leg.duplex().asked());
     }
 }
 
@@ -218,7 +218,7 @@ read()
     let (events, queue) = Events::channel();
     let (relayed, sender) = tokio::join!(rig.call_of(&one, "x", &events), async {
         let (_, sender) = next_question(&queue).await;
-        rig.leg.send(json("{}")).await.unwrap();
+        rig.leg.duplex().send(json("{}")).await.unwrap();
         sender
     });
     relayed.unwrap();
@@ -246,7 +246,7 @@ answer(m, {})
     let (events, queue) = Events::channel();
     let (relayed, ()) = tokio::join!(rig.call_of(&one, "x", &events), async {
         let (_, sender) = next_question(&queue).await;
-        rig.leg.send(json("{}")).await.unwrap();
+        rig.leg.duplex().send(json("{}")).await.unwrap();
         let Event::Withdrawn(number) = next(&queue).await else {
             panic!("taken back");
         };

@@ -1,4 +1,4 @@
-//! The one reader of a child's standard output: every message goes where it belongs, in the order it came.
+//! What the server says: every message goes where it belongs, in the order it came.
 //!
 //! Invariants:
 //! - The reader waits for nobody: not for a slow client, not for a person, not for the child to read.
@@ -8,54 +8,60 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::lines::{Line, Lines};
 use super::long_line::{Found, Scan};
+use super::outbox::Outbox;
 use super::pending::{Addressee, Ending, Pending, Table};
 use super::tally::Tally;
-use super::writer::Outbox;
 use crate::model::AccountId;
 use crate::protocol::{
-    Body, Completion, Edit, Envelope, Era, Events, Json, Kind, LONGEST_MESSAGE, Object, Relayed,
-    RpcError, code, meta,
+    Body, Completion, Edit, Envelope, Era, Events, Json, Kind, Object, Relayed, RpcError, code,
+    meta,
 };
 use crate::upstream::Failure;
 
 /// What the reader knows.
 #[derive(Debug)]
-pub(super) struct Dispatcher {
-    pub(super) account: AccountId,
+pub(in crate::upstream) struct Dispatcher {
+    account: AccountId,
     pub(super) table: Arc<Table>,
     pub(super) outbox: Outbox,
     /// What belongs to no exchange.
-    pub(super) inbox: mpsc::Sender<Envelope>,
+    inbox: mpsc::Sender<Envelope>,
     /// Questions wait for their answers in tasks of their own.
     pub(super) tasks: TaskTracker,
-    pub(super) unusable: Tally,
-    pub(super) strays: Tally,
-    pub(super) overflow: Tally,
-    pub(super) unread: Tally,
+    unusable: Tally,
+    strays: Tally,
+    overflow: Tally,
+    unread: Tally,
 }
 
 impl Dispatcher {
-    /// Reads to the end.
-    pub(super) async fn run(self, stdout: impl AsyncRead + Unpin) {
-        let mut lines = Lines::new(stdout, LONGEST_MESSAGE);
-        while let Some(line) = lines.next().await {
-            match line {
-                Line::Whole(text) => self.line(text).await,
-                Line::TooLong(found) => {
-                    let limit = LONGEST_MESSAGE / (1024 * 1024);
-                    self.unusable(found, &format!("a message is longer than {limit} MiB"));
-                }
-            }
+    /// One that takes what the server says.
+    pub(super) fn new(
+        account: AccountId,
+        table: Arc<Table>,
+        outbox: Outbox,
+        inbox: mpsc::Sender<Envelope>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            account,
+            table,
+            outbox,
+            inbox,
+            tasks,
+            unusable: Tally::default(),
+            strays: Tally::default(),
+            overflow: Tally::default(),
+            unread: Tally::default(),
         }
     }
 
-    async fn line(&self, text: Bytes) {
+    /// Takes what came in one piece: a message, or several in an array.
+    pub(in crate::upstream) async fn line(&self, text: Bytes) {
         let json = match Json::parse(text.clone()) {
             Ok(json) => json.on_one_line(),
             Err(error) => return self.unusable(Scan::of(&text), &error.to_string()),
@@ -174,9 +180,9 @@ impl Dispatcher {
 
     /// A line that cannot be passed on. If it is plainly the answer to a request, that request need not wait for another;
     /// if it is a request, its sender need not wait either.
-    fn unusable(&self, found: Found, why: &str) {
+    pub(in crate::upstream) fn unusable(&self, found: Found, why: &str) {
         if let Some(count) = self.unusable.count() {
-            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "lines on standard output were ignored: {why}");
+            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "messages were ignored: {why}");
         }
         if let Some(pending) = found.response_to().and_then(|id| self.table.take(id)) {
             let failure = Failure::BadAnswer {

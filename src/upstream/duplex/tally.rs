@@ -10,11 +10,11 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// A count, and when it was last told.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<(u64, Option<Instant>)>);
+pub(in crate::upstream) struct Tally(Mutex<(u64, Option<Instant>)>);
 
 impl Tally {
     /// Counts one more. Gives how many there were since the last report, if it is time for one.
-    pub(super) fn count(&self) -> Option<u64> {
+    pub(in crate::upstream) fn count(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.0 += 1;
         let now = Instant::now();

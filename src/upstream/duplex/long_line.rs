@@ -13,18 +13,18 @@ use crate::protocol::Json;
 
 /// What the outermost object of a line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(in crate::upstream) struct Found {
     /// Its `id`, a string or a number.
-    pub(super) id: Option<Json>,
+    pub(in crate::upstream) id: Option<Json>,
     /// It has a `method`: a request or a notification, whose id is the sender's own.
-    pub(super) method: bool,
+    pub(in crate::upstream) method: bool,
     /// It has a `result` or an `error`.
-    pub(super) outcome: bool,
+    pub(in crate::upstream) outcome: bool,
 }
 
 impl Found {
     /// The id of a request of ours, if this is a response to it.
-    pub(super) fn response_to(&self) -> Option<u64> {
+    pub(in crate::upstream) fn response_to(&self) -> Option<u64> {
         self.id
             .as_ref()
             .filter(|_| self.outcome && !self.method)
@@ -34,7 +34,7 @@ impl Found {
 
 /// A scan in progress.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(in crate::upstream) struct Scan {
     place: Place,
     depth: u64,
     escaped: bool,
@@ -71,14 +71,14 @@ const LONGEST_ID: usize = 256;
 
 impl Scan {
     /// What a whole text says.
-    pub(super) fn of(text: &[u8]) -> Found {
+    pub(in crate::upstream) fn of(text: &[u8]) -> Found {
         let mut scan = Self::default();
         scan.push(text);
         scan.finish()
     }
 
     /// Takes the next chunk.
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    pub(in crate::upstream) fn push(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
         while let Some((&byte, tail)) = rest.split_first() {
             rest = tail;
@@ -102,7 +102,7 @@ impl Scan {
     }
 
     /// What was found, at the end of the line.
-    pub(super) fn finish(mut self) -> Found {
+    pub(in crate::upstream) fn finish(mut self) -> Found {
         if self.ids > 1 {
             self.found.id = None;
         }

@@ -13,8 +13,8 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 
 use super::dispatch::Dispatcher;
+use super::outbox::Outbox;
 use super::pending::{Asked, Table};
-use super::writer::Outbox;
 use crate::protocol::{
     Answer, Envelope, Events, Json, Object, Question, QuestionKind, RpcError, code,
 };

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::outbox::Outbox;
 use super::pending::{Ending, Patience, Table, after};
-use super::writer::Outbox;
 use crate::protocol::Envelope;
 use crate::upstream::wire::Outgoing;
 
