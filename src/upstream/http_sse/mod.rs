@@ -10,6 +10,8 @@
 
 mod post;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
