@@ -23,6 +23,7 @@ mod fastmcp;
 mod faults;
 mod fidelity;
 mod harness;
+mod http_sse;
 mod identity;
 mod import;
 mod questions;

@@ -297,6 +297,7 @@ clients: {{ c: , d: {{ profile: p, expires: 2027-03-01 }}, e: {{ profiles: [p, o
     "#);
     insta::assert_snapshot!(serde_yaml::to_string(&shown["servers"]["r"]).unwrap(), @r#"
     url: https://h/?****
+    transport: auto
     accounts:
       a:
         headers:
