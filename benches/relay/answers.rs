@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 /// The revision both sides speak: the last of the legacy era.
 pub(crate) const VERSION: &str = "2025-11-25";
+/// The revision of the modern era.
+pub(crate) const MODERN: &str = "2026-07-28";
 
 /// The size of a `big` answer.
 const MEGABYTE: usize = 1_000_000;

@@ -15,7 +15,8 @@ use crate::{
     against::Growth,
     calls::SMALL,
     ground::{Ground, Under, Way},
-    load::{self, Job},
+    load::{self, Client, Job},
+    process::Process,
     table::{Goal, Row, Spread, Table, Unit},
 };
 
@@ -27,6 +28,8 @@ const LARGE: usize = 100_000;
 struct PerCall {
     small: f64,
     large: f64,
+    /// A small one in the modern era; the relay knows none.
+    modern: Option<f64>,
 }
 
 pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Result<()> {
@@ -35,15 +38,13 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
     if present {
         eprintln!("instructions …");
         let ground = Ground::with_tools(5, amount).await?;
+        let modern = Ground::with_tools(5, amount).await?.modern();
         let relay = per_call(&ground, Way::Relay, amount.counted);
         let builds = amount.builds().map(|(way, program)| {
-            let ground = &ground;
+            let grounds = (&ground, &modern);
             async move {
-                let counted = per_call(ground, way, amount.counted);
-                match program {
-                    Some(_) => Some((way, counted.await)),
-                    None => None,
-                }
+                program?;
+                Some((way, in_both_eras(grounds, way, amount.counted).await))
             }
         });
         // At once: how fast they run does not change what they count.
@@ -56,23 +57,29 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
             }
         }
     }
-    let small: fn(&PerCall) -> f64 = |of| of.small;
-    let large: fn(&PerCall) -> f64 = |of| of.large;
+    let small: Number = |of| Some(of.small);
+    let large: Number = |of| Some(of.large);
+    let modern: Number = |of| of.modern;
     for (work, most, number) in [
         ("user instructions per 1 KB call", 110.0, small),
         ("user instructions per 100 KB call", 1500.0, large),
+        ("user instructions per 1 KB call, modern era", 110.0, modern),
     ] {
+        let of = |way| number(counted.get(&way)?);
         table.add(Row {
             work: work.to_owned(),
             goal: Goal::AtMost(most),
             against: None,
-            measured: Spread::of(counted.get(&Way::Janus).map(number)),
+            measured: Spread::of(of(Way::Janus)),
             unit: Unit::Kiloinstructions,
-            values: counted.iter().map(|(way, of)| (*way, number(of))).collect(),
+            values: counted
+                .keys()
+                .filter_map(|&way| Some((way, of(way)?)))
+                .collect(),
             missing: (!present).then(|| "no valgrind".to_owned()),
         });
-        if let (Some(now), Some(before)) = (counted.get(&Way::Janus), counted.get(&Way::Before)) {
-            let growth = Growth::of(number(now), number(before));
+        if let (Some(now), Some(before)) = (of(Way::Janus), of(Way::Before)) {
+            let growth = Growth::of(now, before);
             println!("{work}: {growth}");
             if !growth.is_allowed() {
                 table.fail(format!("{work}: {growth}"));
@@ -82,6 +89,34 @@ pub(crate) async fn measure(amount: &Amount, table: &mut Table) -> anyhow::Resul
         }
     }
     Ok(())
+}
+
+type Number = fn(&PerCall) -> Option<f64>;
+
+async fn in_both_eras(
+    (legacy, modern): (&Ground, &Ground),
+    way: Way,
+    calls: u64,
+) -> anyhow::Result<PerCall> {
+    let counted = per_call(legacy, way, calls).await?;
+    let base = modern_instructions(modern, way, calls).await?;
+    let twice = modern_instructions(modern, way, 2 * calls).await?;
+    Ok(PerCall {
+        modern: Some((twice - base) / calls as f64 / 1e3),
+        ..counted
+    })
+}
+
+/// What a whole run with so many small calls of the modern era comes to.
+async fn modern_instructions(ground: &Ground, way: Way, calls: u64) -> anyhow::Result<f64> {
+    let process = ground.start(way, Under::Callgrind).await?;
+    let mut client = Client::connect(process.address()).await?;
+    let job = Job::modern_echo(SMALL)?;
+    for _ in 0..calls {
+        client.ask(&job).await?;
+    }
+    client.close().await?;
+    collected(process).await
 }
 
 async fn is_present() -> bool {
@@ -103,6 +138,7 @@ async fn per_call(ground: &Ground, way: Way, calls: u64) -> anyhow::Result<PerCa
     Ok(PerCall {
         small: (twice - base) / calls as f64 / 1e3,
         large: (with_more - with_few) / few as f64 / 1e3,
+        modern: None,
     })
 }
 
@@ -119,6 +155,11 @@ async fn instructions(ground: &Ground, way: Way, small: u64, large: u64) -> anyh
         }
     }
     load::close(clients).await?;
+    collected(process).await
+}
+
+/// Ends a process and reads what was counted.
+async fn collected(process: Process) -> anyhow::Result<f64> {
     let said = process.stop().await?;
     // `==PID== Collected : 123456`
     let sum = said.iter().find_map(|line| line.split_once("Collected : "));

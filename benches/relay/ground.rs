@@ -75,6 +75,8 @@ pub(crate) struct Ground {
     directory: TempDir,
     janus: Option<PathBuf>,
     before: Option<PathBuf>,
+    /// The era that Janus is told the upstream speaks; it speaks both.
+    era: &'static str,
 }
 
 impl Ground {
@@ -90,7 +92,16 @@ impl Ground {
             directory: TempDir::new()?,
             janus: amount.janus.clone(),
             before: amount.before.clone(),
+            era: "legacy",
         })
+    }
+
+    /// The same upstream, spoken to in the modern era.
+    pub(crate) fn modern(self) -> Self {
+        Self {
+            era: "modern",
+            ..self
+        }
     }
 
     pub(crate) fn upstream(&self) -> &Process {
@@ -142,8 +153,9 @@ impl Ground {
         let url = format!("http://{}/mcp", self.upstream.address());
         let socket = home.join("run").join("janus").join("mcp.sock");
         format!(
-            "servers:\n  s:\n    url: {url}\n    era: legacy\n\
+            "servers:\n  s:\n    url: {url}\n    era: {}\n\
              listen:\n  http: 127.0.0.1:0\n  socket: {}\n",
+            self.era,
             socket.display()
         )
     }

@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
 use crate::{
-    answers::{self, Shape, VERSION},
+    answers::{self, MODERN, Shape, VERSION},
     ground::Way,
     http::{JSON, SESSION, Text, text},
     process::Process,
@@ -43,9 +43,29 @@ pub(crate) struct Job {
     tail: Bytes,
     expected: Expected,
     listed: &'static str,
+    /// The method and the name, which a modern request repeats in its headers; `None` in the legacy era.
+    modern: Option<(HeaderValue, HeaderValue)>,
 }
 
 impl Job {
+    /// The same call as [`Self::echo`] in the modern era, through Janus.
+    pub(crate) fn modern_echo(size: usize) -> anyhow::Result<Self> {
+        let text = answers::echoed(size);
+        let name = format!("{}echo", Way::Janus.prefix());
+        let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+        let params = format!(r#"{{"name":"{name}","arguments":{{"text":{text}}},"_meta":{meta}}}"#);
+        let content = Bytes::from(format!(r#"[{{"type":"text","text":{text}}}]"#));
+        let expected = Expected::Content {
+            content,
+            structured: None,
+        };
+        let method = "tools/call";
+        Ok(Self {
+            modern: Some((HeaderValue::from_static(method), name.parse()?)),
+            ..Self::request(Way::Janus, method, &params, expected)
+        })
+    }
+
     /// A call with `size` bytes in the request and in the answer.
     pub(crate) fn echo(way: Way, size: usize) -> Self {
         Self::text(way, "echo", size)
@@ -99,6 +119,7 @@ impl Job {
             tail: tail.into(),
             expected,
             listed: way.listed(),
+            modern: None,
         }
     }
 }
@@ -117,6 +138,13 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and opens a session.
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let mut client = Self::connect(address).await?;
+        client.initialize().await.context("no session")?;
+        Ok(client)
+    }
+
+    /// Connects, and opens none: a client of the modern era.
+    pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -126,15 +154,13 @@ impl Client {
             connection.await.ok();
         });
         let host = address.to_string().parse()?;
-        let mut client = Self {
+        Ok(Self {
             sender,
             _connection: driver,
             host,
             session: None,
             last_id: 0,
-        };
-        client.initialize().await.context("no session")?;
-        Ok(client)
+        })
     }
 
     async fn initialize(&mut self) -> anyhow::Result<()> {
@@ -155,7 +181,7 @@ impl Client {
             "`initialize` was answered without a session"
         );
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        let (status, ..) = self.send(Method::POST, text(initialized, "")).await?;
+        let (status, ..) = self.send(Method::POST, text(initialized, ""), None).await?;
         ensure!(
             status == StatusCode::ACCEPTED,
             "`initialized` was answered with {status}"
@@ -169,7 +195,8 @@ impl Client {
         let id = self.last_id;
         let start = Instant::now();
         let request = text(format!(r#"{{"jsonrpc":"2.0","id":{id}"#), job.tail.clone());
-        let (status, is_stream, body) = self.send(Method::POST, request).await?;
+        let sent = self.send(Method::POST, request, job.modern.as_ref());
+        let (status, is_stream, body) = sent.await?;
         let took = start.elapsed();
         ensure!(
             status == StatusCode::OK,
@@ -182,7 +209,10 @@ impl Client {
 
     /// Ends the session, and then the connection.
     pub(crate) async fn close(mut self) -> anyhow::Result<()> {
-        let (status, ..) = self.send(Method::DELETE, text("", "")).await?;
+        if self.session.is_none() {
+            return Ok(());
+        }
+        let (status, ..) = self.send(Method::DELETE, text("", ""), None).await?;
         ensure!(
             status.is_success(),
             "the end of a session was answered with {status}"
@@ -194,6 +224,7 @@ impl Client {
         &mut self,
         method: Method,
         body: Text,
+        modern: Option<&(HeaderValue, HeaderValue)>,
     ) -> anyhow::Result<(StatusCode, bool, Bytes)> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
@@ -208,6 +239,11 @@ impl Client {
         if let Some(session) = &self.session {
             headers.insert(SESSION, session.clone());
             headers.insert("mcp-protocol-version", HeaderValue::from_static(VERSION));
+        }
+        if let Some((method, name)) = modern {
+            headers.insert("mcp-protocol-version", HeaderValue::from_static(MODERN));
+            headers.insert("mcp-method", method.clone());
+            headers.insert("mcp-name", name.clone());
         }
         let answered = timeout(LOST, async {
             self.sender.ready().await?;

@@ -1,4 +1,4 @@
-//! A fast MCP server of the legacy era over Streamable HTTP, with ready-made answers. Only `slow` waits, as a server
+//! A fast MCP server of both eras over Streamable HTTP, with ready-made answers. Only `slow` waits, as a server
 //! far away would make one wait.
 
 use std::{
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    answers::{self, Shape, VERSION},
+    answers::{self, MODERN, Shape, VERSION},
     http::{SESSION, Text},
 };
 
@@ -99,10 +99,30 @@ impl Upstream {
         if asked.method == "initialize" {
             return self.initialize(id);
         }
+        if parts.headers.contains_key("mcp-method") {
+            return self.modern(id, &asked).await;
+        }
         if !session.is_some_and(|session| self.sessions.lock().unwrap().contains(session)) {
             return crate::http::status(StatusCode::NOT_FOUND);
         }
-        let tail = self.answer(asked.method, asked.params).await;
+        let tail = self.answer(asked.method, asked.params.as_ref()).await;
+        crate::http::json(head(id), tail)
+    }
+
+    /// A request of the modern era: it belongs to no session, and its result says that it is complete.
+    async fn modern(&self, id: &RawValue, asked: &Asked<'_>) -> Response<Text> {
+        const COMPLETE: &str = r#","result":{"resultType":"complete","#;
+        if asked.method == "server/discover" {
+            let rest = format!(
+                r#"{COMPLETE}"supportedVersions":["{MODERN}"],"capabilities":{{"tools":{{}}}}}}}}"#
+            );
+            return crate::http::json(head(id), rest);
+        }
+        let tail = self.answer(asked.method, asked.params.as_ref()).await;
+        let tail = match tail.strip_prefix(br#","result":{"#) {
+            Some(rest) => Bytes::from([COMPLETE.as_bytes(), rest].concat()),
+            None => tail,
+        };
         crate::http::json(head(id), tail)
     }
 
@@ -136,15 +156,15 @@ impl Upstream {
         }
     }
 
-    async fn answer(&self, method: &str, params: Option<Params<'_>>) -> Bytes {
-        let name = params.as_ref().and_then(|params| params.name);
+    async fn answer(&self, method: &str, params: Option<&Params<'_>>) -> Bytes {
+        let name = params.and_then(|params| params.name);
         match (method, name) {
             ("ping", _) => result("{}"),
             ("tools/list", _) => self.tools.clone(),
-            ("tools/call", Some("echo")) => echo(params.as_ref()),
+            ("tools/call", Some("echo")) => echo(params),
             ("tools/call", Some("slow")) => {
                 tokio::time::sleep(SLOW).await;
-                echo(params.as_ref())
+                echo(params)
             }
             ("tools/call", Some(name)) => Shape::ALL
                 .iter()

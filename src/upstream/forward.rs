@@ -64,13 +64,16 @@ impl Account {
         let slot = Arc::clone(&place.slot);
         let used = self.wait(&slot).await.map_err(|failure| (failure, false))?;
         match (request.client.era(), used.facts.revision.era()) {
+            // Boxed, so that calls within one era do not carry what only these need.
             (Era::Legacy, Era::Modern) => {
-                let watched = self.watched(&slot, route.subject(), request);
+                let watched = Box::pin(self.watched(&slot, route.subject(), request));
                 if let Some(answered) = watched.await {
                     return Ok(answered);
                 }
             }
-            (Era::Modern, Era::Legacy) => self.louder(&slot, &used, request).await,
+            (Era::Modern, Era::Legacy) => {
+                Box::pin(self.louder(&slot, &used, request)).await;
+            }
             (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => {}
         }
         let mut outgoing = self.outgoing(&used, route, request);
