@@ -1,6 +1,7 @@
 //! Another build of Janus to measure beside this one: a program, or the one that a revision makes.
 //!
-//! The revision is checked out beside the build's own files, which stay for the next time; the checkout does not.
+//! The revision is checked out beside the build's own files, which stay for the next time; the checkout does not. Both
+//! are built alike: `cargo bench` builds with the features that the tests want of the libraries, and people do not.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,21 +29,24 @@ pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     }
     eprintln!("building janus of {revision} …");
     let checkout = Checkout::of(&revision, directory.join("checkout"))?;
+    build(&checkout.0, &directory, kept)
+}
+
+/// This build, made as the other one is.
+pub(crate) fn this() -> anyhow::Result<PathBuf> {
+    let directory = directory()?;
+    let kept = directory.join("janus-now");
+    build(Path::new(env!("CARGO_MANIFEST_DIR")), &directory, kept)
+}
+
+fn build(sources: &Path, directory: &Path, kept: PathBuf) -> anyhow::Result<PathBuf> {
     let target = directory.join("target");
     let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(&checkout.0)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--bin",
-            "janus",
-            "--target-dir",
-        ])
-        .arg(&target);
-    let status = cargo.status().context("cargo does not start")?;
-    ensure!(status.success(), "janus of {revision} does not build");
+    let what = ["build", "--release", "--locked", "--bin", "janus"];
+    cargo.current_dir(sources).args(what);
+    let status = cargo.arg("--target-dir").arg(&target).status();
+    let built = status.context("cargo does not start")?.success();
+    ensure!(built, "janus does not build in {}", sources.display());
     std::fs::copy(target.join("release/janus"), &kept)?;
     Ok(kept)
 }

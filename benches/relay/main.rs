@@ -63,8 +63,8 @@ struct Args {
     without_janus: bool,
 
     /// Measure another build of Janus, to compare two of them.
-    #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_janus"))]
-    janus: PathBuf,
+    #[arg(long, value_name = "PROGRAM")]
+    janus: Option<PathBuf>,
 
     /// Measure another build of Janus beside this one: a revision, which is built, or a program. Fails where a call
     /// takes more than 2 % more instructions than there.
@@ -135,8 +135,8 @@ impl Amount {
         ]
     }
 
-    fn of(args: &Args, before: Option<PathBuf>) -> Self {
-        let janus = (!args.without_janus).then(|| args.janus.clone());
+    fn of(args: &Args, janus: PathBuf, before: Option<PathBuf>) -> Self {
+        let janus = (!args.without_janus).then_some(janus);
         if args.quick {
             Self {
                 rounds: 3,
@@ -176,7 +176,12 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     verify::try_check()?;
     against::try_growth()?;
     let before = args.against.as_deref().map(against::program).transpose()?;
-    let mut amount = Amount::of(args, before);
+    let janus = match &args.janus {
+        Some(janus) => janus.clone(),
+        None if before.is_some() => against::this()?,
+        None => env!("CARGO_BIN_EXE_janus").into(),
+    };
+    let mut amount = Amount::of(args, janus, before);
     let mut table = Table::default();
     if let Err(error) = try_janus(&amount).await {
         // Once is enough; the reference is still worth measuring.

@@ -42,7 +42,7 @@ pub(super) enum Edge {
     /// Nothing can be said before the response: no questions, no messages.
     Mute,
     /// Questions end the response, and the exchange is parked; log messages only if the request asked for them.
-    Modern(Asking),
+    Modern(Box<Asking>),
 }
 
 /// The questions of one exchange that a legacy client was shown, by their numbers in it.

@@ -185,11 +185,11 @@ impl Downstream {
         request: Request,
         cancel: CancellationToken,
     ) -> Result<Conversation, RpcError> {
-        let resumed = self.parking.resume(&scope, &request, cancel.clone());
-        if let Some(conversation) = resumed.await? {
-            return Ok(conversation);
+        if let Some(number) = self.gateway.opened_parked(&scope, &request) {
+            // Boxed, so that all other requests do not carry what only a few need.
+            return Box::pin(self.parking.resume(number, &scope, &request, cancel)).await;
         }
-        let edge = Edge::Modern(Asking::of(&request, Arc::clone(&scope)));
+        let edge = Edge::Modern(Box::new(Asking::of(&request, Arc::clone(&scope))));
         let acting = Acting::As(scope);
         Ok(Conversation::begin(
             &self.gateway,

@@ -78,9 +78,8 @@ impl Asked<'_> {
         match ended {
             Ok(relayed) => {
                 let account = self.account();
-                let speaker = self.events.speaker();
                 self.gateway
-                    .returned(self.scope, account, self.request, relayed, speaker)
+                    .returned(self.scope, account, self.request, relayed, self.events)
             }
             Err(outcome) => outcome,
         }
@@ -268,12 +267,12 @@ impl Round {
 }
 
 /// `inputRequests` whose texts say who asks. What is no question stays as it is.
-pub(super) fn spoken(asked: &Object, speaker: Option<&str>) -> Json {
+pub(super) fn spoken(asked: &Object, speaker: &str) -> Json {
     let named = asked.iter().filter_map(|(key, request)| {
         let request = request.object()?;
         let kind = QuestionKind::of_method(&request.text("method")?)?;
         let question = Question::new(kind, request.get("params").as_ref())?;
-        let params = question.asked_by(speaker).message.params()?;
+        let params = question.asked_by(Some(speaker)).message.params()?;
         let params = Edit::Set("params", params.json().clone());
         Some((key.into_owned(), request.edited(&[params])))
     });

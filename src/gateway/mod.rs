@@ -24,6 +24,7 @@ mod tools;
 mod transparent;
 mod view;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub use changes::{COALESCE, Pending, is_below, until};
 pub struct Gateway {
     upstream: Upstream,
     known: RwLock<Arc<Known>>,
+    /// Milliseconds; read with every call.
+    question_timeout: AtomicU64,
     choices: Arc<Choices>,
     views: view::Cache,
     levels: logging::Levels,
@@ -64,17 +67,15 @@ struct Known {
     policy: Policy,
     servers: Labels,
     identities: identity::Cache,
-    question_timeout: Duration,
 }
 
 impl Known {
-    fn of(servers: &[Arc<Server>], question_timeout: Duration) -> Arc<Self> {
+    fn of(servers: &[Arc<Server>]) -> Arc<Self> {
         let named = |server: &Arc<Server>| (server.name.clone(), Arc::clone(server));
         Arc::new(Self {
             policy: Policy::new(servers.iter().map(AsRef::as_ref)),
             servers: servers.iter().map(named).collect(),
             identities: identity::Cache::default(),
-            question_timeout,
         })
     }
 }
@@ -92,7 +93,8 @@ impl Gateway {
     ) -> Self {
         Self {
             upstream,
-            known: RwLock::new(Known::of(servers, question_timeout)),
+            known: RwLock::new(Known::of(servers)),
+            question_timeout: AtomicU64::new(millis(question_timeout)),
             choices,
             views: view::Cache::default(),
             levels: logging::Levels::default(),
@@ -107,8 +109,9 @@ impl Gateway {
     /// Goes on with another configuration. Calls that were sent end as they began; streams of changes end, so that their
     /// clients ask again.
     pub fn configure(&self, servers: &[Arc<Server>], question_timeout: Duration) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) =
-            Known::of(servers, question_timeout);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
+        self.question_timeout
+            .store(millis(question_timeout), Ordering::Relaxed);
         self.views.clear();
     }
 
@@ -138,13 +141,17 @@ impl Gateway {
 
     /// The events of an exchange that begins.
     pub fn events(&self) -> (Events, EventQueue) {
-        Events::channel_with(self.known().question_timeout)
+        Events::channel_with(self.question_timeout())
     }
 
     /// How long a call waits for the answers of a modern client: a question that ends by itself leaves time to tell
     /// what became of the call.
     pub fn parked_for(&self) -> Duration {
-        self.known().question_timeout.saturating_mul(2)
+        self.question_timeout().saturating_mul(2)
+    }
+
+    fn question_timeout(&self) -> Duration {
+        Duration::from_millis(self.question_timeout.load(Ordering::Relaxed))
     }
 
     /// Serves one request. Dropping the future cancels it.
@@ -199,6 +206,10 @@ impl Gateway {
         self.choices.forget(session);
         self.upstream.release(session);
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `serverInfo` of Janus itself.

@@ -52,10 +52,10 @@ impl Gateway {
             let named = scope.view() == &View::Profile;
             (Some(voice.identity), named.then_some(voice.speaker))
         });
-        let events = events.speaking_for(speaker);
+        events.speak_for(speaker);
         let forwarded = self
             .upstream
-            .forward(&permitted, &request, identity.as_ref(), &events);
+            .forward(&permitted, &request, identity.as_ref(), events);
         match forwarded.await {
             Ok(relayed) if bridge::is_asked(&relayed, &request) => {
                 let asked = bridge::Asked {
@@ -64,11 +64,11 @@ impl Gateway {
                     permitted: &permitted,
                     request: &request,
                     identity: identity.as_ref(),
-                    events: &events,
+                    events,
                 };
                 Box::pin(asked.answered(relayed)).await
             }
-            Ok(relayed) => self.returned(scope, &account, &request, relayed, events.speaker()),
+            Ok(relayed) => self.returned(scope, &account, &request, relayed, events),
             Err(failure) => error::failed(request.method(), &failure),
         }
     }
@@ -109,7 +109,7 @@ impl Gateway {
         account: &AccountId,
         request: &Request,
         relayed: Relayed,
-        speaker: Option<&str>,
+        events: &Events,
     ) -> Outcome {
         match (relayed.completion, relayed.era, request.client.era()) {
             (Completion::Extension, Era::Modern, Era::Legacy) => {
@@ -117,8 +117,10 @@ impl Gateway {
             }
             (Completion::InputRequired, ..) => self.edited(relayed, |gateway, result| {
                 let mut edits = Vec::new();
-                if let (Some(_), Some(asked)) = (speaker, result.object("inputRequests")) {
-                    edits.push(Edit::Set("inputRequests", bridge::spoken(&asked, speaker)));
+                if let (Some(speaker), Some(asked)) =
+                    (events.speaker(), result.object("inputRequests"))
+                {
+                    edits.push(Edit::Set("inputRequests", bridge::spoken(&asked, &speaker)));
                 }
                 if let Some(state) = result.text("requestState") {
                     let context = sealed::context(scope, account, request);

@@ -48,9 +48,17 @@ struct Shared {
     space: Notify,
     dropped: AtomicU64,
     questions: AtomicU64,
+    /// Who asks, as the text of a question names it; `None` where there is only one who could.
+    speaker: Mutex<Option<Arc<str>>>,
+    /// How long a question may stay open.
+    patience: Duration,
 }
 
 impl Shared {
+    fn speaker(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.speaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue(&self) -> MutexGuard<'_, VecDeque<Event>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,10 +68,6 @@ impl Shared {
 #[derive(Clone)]
 pub struct Events {
     shared: Arc<Shared>,
-    /// Who asks, as the text of a question names it; `None` where there is only one who could.
-    speaker: Option<Arc<str>>,
-    /// How long a question may stay open.
-    patience: Duration,
 }
 
 /// The edge's end of an exchange's events.
@@ -77,27 +81,24 @@ impl Events {
 
     /// The same, whose questions end without an answer after `patience`.
     pub fn channel_with(patience: Duration) -> (Self, EventQueue) {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            patience,
+            ..Shared::default()
+        });
         let events = Self {
             shared: Arc::clone(&shared),
-            speaker: None,
-            patience,
         };
         (events, EventQueue(shared))
     }
 
-    /// The same end in the name of an account: its questions say whose they are.
-    #[must_use]
-    pub fn speaking_for(&self, speaker: Option<Arc<str>>) -> Self {
-        Self {
-            speaker,
-            ..self.clone()
-        }
+    /// From now on questions are in the name of this account, and say so.
+    pub fn speak_for(&self, speaker: Option<Arc<str>>) {
+        *self.shared.speaker() = speaker;
     }
 
     /// Who asks, as far as that must be said.
-    pub fn speaker(&self) -> Option<&str> {
-        self.speaker.as_deref()
+    pub fn speaker(&self) -> Option<Arc<str>> {
+        self.shared.speaker().clone()
     }
 
     /// Puts a notification in, waiting for room: for a source that can wait with us.
@@ -134,7 +135,7 @@ impl Events {
     /// Asks the client. [`Answer::Refused`] where nobody can be asked, [`Answer::Expired`] where nobody answers in
     /// time. Whoever shows the question is told when nobody waits for its answer any more.
     pub async fn ask(&self, question: Question) -> Answer {
-        let question = question.asked_by(self.speaker.as_deref());
+        let question = question.asked_by(self.speaker().as_deref());
         let kind = question.kind;
         let number = self.shared.questions.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = Asker::new(number);
@@ -144,7 +145,7 @@ impl Events {
             number,
             answered: false,
         };
-        let answer = timeout(self.patience, answer).await;
+        let answer = timeout(self.shared.patience, answer).await;
         open.answered = answer.is_ok();
         match answer {
             Ok(answer) => answer.unwrap_or(Answer::Refused),
@@ -315,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_in_the_name_of_an_account_says_so() {
         let (events, queue) = Events::channel();
-        let events = events.speaking_for(Some("a/b".into()));
+        events.speak_for(Some("a/b".into()));
         let answered = async {
             let Event::Ask(question, asker) = std::future::poll_fn(|cx| queue.poll_next(cx)).await
             else {

@@ -114,20 +114,18 @@ impl Parking {
             .retain(|_, call| call.scope.client() != Some(client));
     }
 
-    /// The conversation that a request goes on with; `None` if it begins one of its own.
+    /// The conversation that a request goes on with, whose state opened to this number.
     ///
     /// # Errors
     /// What the client must do instead: the call is over, or the answers cannot be taken. The latter leaves the call
     /// where it is.
     pub(in crate::downstream) async fn resume(
         &self,
+        number: u64,
         scope: &Scope,
         request: &Request,
         cancel: CancellationToken,
-    ) -> Result<Option<Conversation>, RpcError> {
-        let Some(number) = self.gateway.opened_parked(scope, request) else {
-            return Ok(None);
-        };
+    ) -> Result<Conversation, RpcError> {
         let (give, given) = oneshot::channel();
         // The one who takes it out goes on with it, whoever else comes with the same state.
         let parked = self.take(number, scope, request)?;
@@ -137,7 +135,7 @@ impl Parking {
             asking.answer(request);
         }
         conversation.resume(request, cancel);
-        Ok(Some(conversation))
+        Ok(conversation)
     }
 
     fn take(&self, number: u64, scope: &Scope, request: &Request) -> Result<Parked, RpcError> {
