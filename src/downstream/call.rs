@@ -19,6 +19,8 @@ use super::modern::Parking;
 pub(super) struct Call {
     conversation: Option<Conversation>,
     kind: Kind,
+    /// The response is to be a stream, even where it comes first.
+    streams: bool,
 }
 
 enum Kind {
@@ -43,6 +45,7 @@ impl Call {
         Self {
             conversation: Some(conversation),
             kind: Kind::Modern(Arc::clone(parking)),
+            streams: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Call {
                 tasks,
                 kept: None,
             })),
+            streams: false,
         }
     }
 
@@ -73,6 +77,7 @@ impl Call {
         if matches!(next, Next::Message(_) | Next::Stream) {
             return Poll::Ready(next);
         }
+        self.streams = conversation.streams();
         let conversation = self.conversation.take();
         Poll::Ready(match (&self.kind, next) {
             (Kind::Modern(parking), Next::Pause) => {
@@ -85,6 +90,11 @@ impl Call {
             }
             (_, next) => next,
         })
+    }
+
+    /// Whether the response, which has come, is to be a stream.
+    pub(super) fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Waits for the response alone.

@@ -175,6 +175,11 @@ impl Conversation {
         std::future::poll_fn(|cx| self.poll_running(cx)).await;
     }
 
+    /// Whether the response is to be a stream, even where it comes first.
+    pub(super) fn streams(&self) -> bool {
+        matches!(&self.edge, Edge::Modern(asking) if asking.streams())
+    }
+
     /// What the client must answer before it goes on, and under which request it asked.
     pub(super) fn asking(&mut self) -> Option<(&mut Asking, &Asked)> {
         match &mut self.edge {
@@ -203,7 +208,10 @@ impl Edge {
         match (self, event) {
             // Dropping the asker refuses the question: nobody can be asked here.
             (Self::Mute, _) => None,
-            (_, Event::Opened) => Some(Next::Stream),
+            (Self::Modern(asking), Event::Opened(era)) => {
+                asking.opened(era).then_some(Next::Stream)
+            }
+            (Self::Legacy(_), Event::Opened(_)) => Some(Next::Stream),
             (Self::Legacy(posed), Event::Notify(message)) => posed
                 .questions
                 .wants(&message)

@@ -41,7 +41,8 @@ pub(super) async fn respond(
         .ok();
     match first {
         Some(Next::Response(response))
-            if accepted.json || status(session, response.code) != StatusCode::OK =>
+            if (accepted.json && !call.streams())
+                || status(session, response.code) != StatusCode::OK =>
         {
             json(
                 status(session, response.code),

@@ -19,17 +19,17 @@ use tokio::time::timeout;
 
 use crate::model::QUESTION_TIMEOUT;
 
-use super::Envelope;
 use super::question::{Answer, Asker, Question};
+use super::{Envelope, Era};
 
 /// What a handler may emit while it works.
 #[derive(Debug)]
 pub enum Event {
     /// Progress, a log message, a subscribed change: forwarded in order.
     Notify(Envelope),
-    /// The server answers with a stream, of which nothing is there yet: the client gets one too, and a legacy one
-    /// learns how to resume it before anything else (SEP-1699).
-    Opened,
+    /// A server of this era answers with a stream, of which nothing is there yet: the client gets one too, and a
+    /// legacy one learns how to resume it before anything else (SEP-1699).
+    Opened(Era),
     /// A server, or Janus itself, asks in mid-call. Dropping the asker means that nobody can answer.
     Ask(Question, Asker),
     /// The question with this number is answered too late from now on: its time is over, or its server took it back.
@@ -153,9 +153,9 @@ impl Events {
         }
     }
 
-    /// The server's answer is a stream.
-    pub fn opened(&self) {
-        self.push(Event::Opened);
+    /// The answer of a server of this era is a stream.
+    pub fn opened(&self, era: Era) {
+        self.push(Event::Opened(era));
     }
 
     /// How many notifications found no room.

@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 use crate::binding::Scope;
 use crate::downstream::conversation::{log_level, requested_level};
 use crate::protocol::{
-    Answer, Asker, Edit, Envelope, Json, LogLevel, Object, Question, QuestionKind, Request,
+    Answer, Asker, Edit, Envelope, Era, Json, LogLevel, Object, Question, QuestionKind, Request,
     RpcError, code, meta,
 };
 
@@ -36,6 +36,8 @@ pub(in crate::downstream) struct Asking {
     open: Vec<Open>,
     due: Option<Pin<Box<Sleep>>>,
     token: Token,
+    /// A legacy server answered with a stream.
+    streams: bool,
 }
 
 /// What progress is marked with.
@@ -63,6 +65,7 @@ impl Asking {
             open: Vec::new(),
             due: None,
             token: Token::First,
+            streams: false,
         }
     }
 
@@ -96,6 +99,18 @@ impl Asking {
         let wanted = log_level(&message)
             .is_none_or(|of_message| self.level.is_some_and(|level| of_message >= level));
         wanted.then_some(message)
+    }
+
+    /// The server answers with a stream; gives whether the response may begin as one now. Between the eras its status
+    /// follows from what comes.
+    pub(in crate::downstream) fn opened(&mut self, server: Era) -> bool {
+        self.streams = true;
+        server == Era::Modern
+    }
+
+    /// Whether the server answered with a stream.
+    pub(in crate::downstream) fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Takes a question. Its client is asked soon.

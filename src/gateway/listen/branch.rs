@@ -116,7 +116,7 @@ impl Branch<'_> {
                         return Poll::Ready(message);
                     }
                 }
-                Poll::Ready(Event::Ask(..) | Event::Withdrawn(_) | Event::Opened) => {}
+                Poll::Ready(Event::Ask(..) | Event::Withdrawn(_) | Event::Opened(_)) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -136,12 +136,8 @@ impl<'a> Call<'a> {
         match content(response.headers()) {
             Content::Json => self.json(response.into_body()).await,
             Content::Events => {
-                // A modern client's answer has a status, which may yet change between the eras.
-                let decided = |client: &Arc<ClientFacts>| {
-                    client.era() == Era::Legacy || client.era() == self.era
-                };
-                if self.client.is_some_and(decided) {
-                    self.events.opened();
+                if self.client.is_some() {
+                    self.events.opened(self.era);
                 }
                 self.stream(response.into_body()).await
             }

@@ -12,7 +12,7 @@ const RESULT: &str = r#"{"jsonrpc":"2.0","id":9,"result":{}}"#;
 async fn heard(rig: &Rig) -> Event {
     loop {
         match std::future::poll_fn(|cx| rig.queue.poll_next(cx)).await {
-            Event::Opened => {}
+            Event::Opened(_) => {}
             event => return event,
         }
     }
@@ -57,7 +57,10 @@ async fn two_hundred_progress_events_come_in_order_before_the_result_however_the
         whole(answer),
         r#"{"jsonrpc":"2.0","id":"mine","result":{}}"#
     );
-    assert!(matches!(rig.queue.try_next(), Some(Event::Opened)));
+    assert!(matches!(
+        rig.queue.try_next(),
+        Some(Event::Opened(Era::Modern))
+    ));
     for n in 0..200 {
         let message = notified(rig.queue.try_next().unwrap());
         let params = message.params().unwrap();
