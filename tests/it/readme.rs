@@ -5,6 +5,9 @@ use std::process::Command;
 
 use janus::config::{self, Environment};
 
+use crate::conformance::{LEGACY, MODERN, Quadrant};
+use crate::support::Era;
+
 const README: &str = include_str!("../../README.md");
 
 /// The fenced blocks of one language.
@@ -78,9 +81,29 @@ fn every_command_of_janus_exists() {
 }
 
 #[test]
+fn its_table_of_conformance_is_what_the_tests_hold_janus_to() {
+    let table = README.lines().filter(|line| line.contains("| client of "));
+    let table: Vec<&str> = table.map(str::trim).collect();
+    let expected = [LEGACY, MODERN].map(|client| {
+        let [legacy, modern] = [Era::Legacy, Era::Modern].map(|server| {
+            let passed = Quadrant { client, server }.passed();
+            format!("{passed}/{}", client.checks)
+        });
+        format!("| client of {} | {legacy} | {modern} |", client.revision)
+    });
+    assert_eq!(table, expected);
+}
+
+#[test]
 fn it_names_the_command_that_runs_and_the_one_that_tests() {
     assert!(README.contains("cargo run --release -- demo"));
-    assert!(README.contains("\ntests/run "));
+    for command in ["tests/run", "tests/matrix"] {
+        assert!(README.contains(&format!("\n{command} ")), "{command}");
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(command).exists(),
+            "{command}"
+        );
+    }
     assert!(
         README.contains(
             "claude mcp add --scope user --transport http janus http://127.0.0.1:7332/mcp"
