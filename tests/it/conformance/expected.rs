@@ -19,7 +19,6 @@ type Reasons = BTreeMap<String, String>;
 pub(super) struct Expected {
     extension: Reasons,
     idiom: Reasons,
-    optional: Reasons,
     uncounted: Reasons,
 }
 
@@ -42,7 +41,7 @@ impl Expected {
 
     /// How many of the set's checks do not pass.
     pub(super) fn lacking(&self) -> usize {
-        self.extension.len() + self.idiom.len() + self.optional.len()
+        self.extension.len() + self.idiom.len()
     }
 
     /// What is otherwise than listed, a line each.
@@ -55,9 +54,6 @@ impl Expected {
         }
         for (name, _) in self.all().filter(|(name, _)| found.has_passed(name)) {
             writeln!(wrong, "{name} passes and is listed").unwrap();
-        }
-        for name in self.optional.keys().filter(|name| !found.is_remark(name)) {
-            writeln!(wrong, "{name} is not remarked upon").unwrap();
         }
         // Those included that the suite did not come to.
         let (passed, lacking) = (found.passed(), self.lacking());
@@ -73,6 +69,6 @@ impl Expected {
 
     fn all(&self) -> impl Iterator<Item = (&String, &String)> {
         let counted = self.extension.iter().chain(&self.idiom);
-        counted.chain(&self.optional).chain(&self.uncounted)
+        counted.chain(&self.uncounted)
     }
 }

@@ -72,12 +72,6 @@ impl Checks {
         let mut made = self.0.iter().filter(|check| check.name == name).peekable();
         made.peek().is_some() && made.all(Check::passed)
     }
-
-    /// Whether the suite remarked on it only: it is optional.
-    pub(super) fn is_remark(&self, name: &str) -> bool {
-        let mut made = self.0.iter().filter(|check| check.name == name);
-        made.any(|check| check.status == "INFO")
-    }
 }
 
 impl Check {
