@@ -64,7 +64,9 @@ impl Merged {
                     continue;
                 }
                 let taken = if kind == ListKind::Tools {
-                    for_era(item.json.clone(), era)
+                    // A view of several servers serves no tasks of the legacy era, so a tool that needs one cannot
+                    // be called.
+                    for_era(item.json.clone(), era).filter(|tool| !needs_task(tool))
                 } else {
                     Some(item.json.clone())
                 };
@@ -117,19 +119,17 @@ fn subject(kind: ListKind, key: &str) -> Subject {
     }
 }
 
-/// A modern client has no tasks of 2025-11-25: a tool that can only be run as one is of no use to it.
-fn fits(tool: &Object, era: Era) -> bool {
-    let support = || {
-        tool.object("execution")
-            .and_then(|execution| execution.text("taskSupport"))
-    };
-    era == Era::Legacy || support().as_deref() != Some("required")
+/// Whether a tool can be called as a task of the legacy era only (2025-11-25, basic/utilities/tasks).
+fn needs_task(tool: &Json) -> bool {
+    let execution = tool.object().and_then(|tool| tool.object("execution"));
+    let support = execution.and_then(|execution| execution.text("taskSupport"));
+    support.as_deref() == Some("required")
 }
 
 /// A tool as a client of this era can take it; `None` if it cannot.
 pub fn for_era(tool: Json, era: Era) -> Option<Json> {
     let object = tool.object()?;
-    if !fits(&object, era) {
+    if era == Era::Modern && needs_task(&tool) {
         return None;
     }
     let odd_output = era == Era::Legacy && !legacy_output_schema(&object);

@@ -148,8 +148,10 @@ impl Asked {
     fn modern_for_legacy(&self, relayed: Relayed) -> Response {
         match relayed.completion {
             Completion::Error(code::MISSING_CAPABILITY) if &*self.method == "tools/call" => {
-                let text =
-                    "The server needs a capability that this client does not have. Nothing ran.";
+                let text = format!(
+                    "The server needs what this client cannot do: {}. Nothing ran.",
+                    required(&relayed)
+                );
                 self.authored(
                     &Json::of(
                         &json!({"content": [{"type": "text", "text": text}], "isError": true}),
@@ -168,6 +170,30 @@ impl Asked {
             ),
         }
     }
+}
+
+/// The capabilities that a server misses (2026-07-28, basic/index, "Error Codes": `data.requiredCapabilities`).
+fn required(relayed: &Relayed) -> String {
+    let Body::Whole(text) = &relayed.body else {
+        return "a capability".to_owned();
+    };
+    let data = text
+        .object()
+        .and_then(|message| message.object("error")?.object("data"));
+    let required = data.and_then(|data| data.object("requiredCapabilities"));
+    let mut names = Vec::new();
+    for (name, value) in required.unwrap_or_else(Object::empty).iter() {
+        match value.object() {
+            Some(extensions) if name == "extensions" => {
+                names.extend(extensions.iter().map(|(name, _)| name.into_owned()));
+            }
+            _ => names.push(name.into_owned()),
+        }
+    }
+    if names.is_empty() {
+        names.push("a capability".to_owned());
+    }
+    names.join(", ")
 }
 
 fn whole(text: Json, code: Option<i64>) -> Response {

@@ -195,7 +195,8 @@ impl Gateway {
 
     /// `tasks/get`, `tasks/update`, `tasks/cancel`: to the account that made the task.
     pub(super) async fn task(&self, scope: &Scope, request: Request, events: &Events) -> Outcome {
-        if !self.has_tasks(scope) {
+        self.settled(scope).await;
+        if request.client.era() == Era::Legacy || !self.has_tasks(scope) {
             return Outcome::Error(error::method_not_found(request.method()));
         }
         let extensions = request.client.capabilities.object("extensions");

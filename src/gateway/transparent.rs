@@ -28,8 +28,10 @@ impl Gateway {
             ("server/discover", ..) => return self.discover(scope, &request).await,
             ("logging/setLevel", ..) => return self.set_level(scope, request, events).await,
             ("subscriptions/listen", ..) => return self.listen(scope, request, events).await,
-            ("tasks/get" | "tasks/update" | "tasks/cancel", ..)
-                if request.client.era() == Era::Modern =>
+            // Tasks of one era mean nothing in the other.
+            ("tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" | "tasks/list", ..)
+                if request.client.era() == Era::Modern
+                    || self.era_of(account) == Some(Era::Modern) =>
             {
                 return self.task(scope, request, events).await;
             }

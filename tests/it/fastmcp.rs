@@ -36,7 +36,17 @@ async fn tools_give_their_values() {
         names.retain(|name| !name.starts_with("janus_"));
         assert_eq!(
             names,
-            ["echo", "add", "fail", "progress"].map(|name| format!("{prefix}{name}"))
+            [
+                "echo",
+                "add",
+                "fail",
+                "progress",
+                "ask_name",
+                "open_link",
+                "ask_model",
+                "list_roots"
+            ]
+            .map(|name| format!("{prefix}{name}"))
         );
         let (echo, message) = (format!("{prefix}echo"), "a\u{1F600}b");
         let text = client.text(&echo, json!({ "message": message })).await;

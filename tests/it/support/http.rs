@@ -270,6 +270,16 @@ impl Reply {
         }
     }
 
+    /// The next message of a stream, or the one that is the whole body.
+    pub(crate) async fn next_or_whole(&mut self) -> Option<Value> {
+        if self.is_stream() {
+            return self.message().await;
+        }
+        while self.more().await {}
+        let text = std::mem::take(&mut self.ahead);
+        serde_json::from_slice(&text).ok()
+    }
+
     /// The text before the next blank line.
     fn block(&mut self) -> Option<String> {
         let text = std::str::from_utf8(&self.ahead).ok()?;

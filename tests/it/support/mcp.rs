@@ -31,6 +31,17 @@ pub(crate) struct Answer {
     pub(crate) response: Value,
 }
 
+/// What a request was answered with in whose middle the server asked.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    /// The questions, `method` and `params`, in order.
+    pub(crate) asked: Vec<Value>,
+    /// The notifications, in order.
+    pub(crate) notified: Vec<Value>,
+    /// The last response.
+    pub(crate) response: Value,
+}
+
 /// The stream of changes.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -119,6 +130,72 @@ impl Client {
         answer
     }
 
+    /// A request in whose middle the server asks; `answer` has the result of each question. A legacy client answers
+    /// them one by one, a modern one repeats its request with the answers.
+    pub(crate) async fn converse(
+        &mut self,
+        method: &str,
+        mut params: Value,
+        answer: impl Fn(&Value) -> Value,
+    ) -> Conversation {
+        let (mut asked, mut notified) = (Vec::new(), Vec::new());
+        loop {
+            let mut reply = self.send(method, params.clone()).await;
+            let mut response = loop {
+                let Some(message) = reply.next_or_whole().await else {
+                    panic!("no response after {asked:?} and {notified:?}");
+                };
+                match (message.get("method"), message.get("id")) {
+                    (None, _) => break message,
+                    (Some(_), None) => notified.push(message),
+                    (Some(_), Some(id)) => {
+                        let result = answer(&message);
+                        self.respond(json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+                            .await;
+                        asked.push(message);
+                    }
+                }
+            };
+            assert_eq!(response["id"], self.last_id, "{response}");
+            if response["result"]["resultType"] != "input_required" {
+                return Conversation {
+                    asked,
+                    notified,
+                    response,
+                };
+            }
+            let mut requests = response["result"]["inputRequests"].take();
+            let requests = requests.as_object_mut().into_iter().flatten();
+            params["inputResponses"] = json!({});
+            for (key, question) in requests {
+                params["inputResponses"][key] = answer(question);
+                asked.push(question.take());
+            }
+            // What the server did not give, it must not get.
+            let state = response["result"]["requestState"].take();
+            match (&state, params.as_object_mut()) {
+                (Value::Null, Some(params)) => drop(params.remove("requestState")),
+                _ => params["requestState"] = state,
+            }
+        }
+    }
+
+    /// Cancels the last request, of which this is the answer so far.
+    pub(crate) async fn cancel(&self, reply: Reply) {
+        if self.era == Era::Legacy {
+            self.respond(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+                "params": { "requestId": self.last_id, "reason": "the user thought better of it" } }))
+                .await;
+        }
+        // In the modern era that is all it takes.
+        drop(reply);
+    }
+
+    async fn respond(&self, message: Value) {
+        let reply = self.http.post(&self.path, &self.headers(), &message).await;
+        assert_eq!(reply.status, 202, "{message}");
+    }
+
     /// The result of a request that succeeds.
     pub(crate) async fn result(&mut self, method: &str, params: Value) -> Value {
         let mut response = self.request(method, params).await.response;
@@ -165,10 +242,8 @@ impl Client {
     }
 
     pub(crate) async fn notify(&self, method: &str) {
-        let message = json!({ "jsonrpc": "2.0", "method": method });
-        let headers = self.headers();
-        let reply = self.http.post(&self.path, &headers, &message).await;
-        assert_eq!(reply.status, 202, "{method}");
+        self.respond(json!({ "jsonrpc": "2.0", "method": method }))
+            .await;
     }
 
     /// Listens to changes of every kind and to these resources. The stream is open when this returns.
@@ -200,7 +275,8 @@ impl Client {
     pub(crate) async fn send(&mut self, method: &str, mut params: Value) -> Reply {
         self.last_id += 1;
         let mut headers = self.headers();
-        let name = params.get("name").or_else(|| params.get("uri")).cloned();
+        let named = ["name", "uri", "taskId"].map(|key| params.get(key));
+        let name = named.into_iter().flatten().next().cloned();
         if self.era != Era::Legacy {
             let meta = &mut params["_meta"];
             meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
@@ -234,6 +310,24 @@ impl Answer {
             .filter(of)
             .map(|message| &message["params"])
             .collect()
+    }
+}
+
+impl Conversation {
+    /// The text of all blocks of a call's result, which is none of an error.
+    pub(crate) fn text(&self) -> String {
+        let result = &self.response["result"];
+        assert_ne!(result["isError"], true, "{}", self.response);
+        let blocks = result["content"].as_array();
+        let blocks = blocks.unwrap_or_else(|| panic!("no content: {}", self.response));
+        let text = blocks.iter().filter_map(|block| block["text"].as_str());
+        text.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The one question that was asked.
+    pub(crate) fn question(&self) -> &Value {
+        assert_eq!(self.asked.len(), 1, "{self:?}");
+        &self.asked[0]
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(crate) use fixture::{Era, Fixture};
 pub(crate) use http::{Event, Heard, Http, Reply, within};
 pub(crate) use janus::{Home, Janus};
-pub(crate) use mcp::{Answer, Client, Stream};
+pub(crate) use mcp::{Answer, Client, Conversation, Stream};
 pub(crate) use process::{Ended, Output, Process};
 pub(crate) use tools::Tools;
 pub(crate) use who::WhoServer;

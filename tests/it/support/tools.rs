@@ -67,21 +67,32 @@ impl Tools {
         command
     }
 
-    /// A script of the tests, `.py` or `.mjs`, as its interpreter runs it.
+    /// Where they are: `JANUS_TEST_TOOLS` of the scripts.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A script of the tests, `.py` or `.mjs`, ready to run by its interpreter.
     pub(crate) fn script(&self, script: &str) -> Command {
+        let [interpreter, script] = self.words(script);
+        let mut command = Command::new(interpreter);
+        command
+            .arg(script)
+            .env("JANUS_TEST_TOOLS", &self.root)
+            // The scripts lie in the source tree, which stays as it is.
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// The interpreter of a script of the tests, and the script.
+    pub(crate) fn words(&self, script: &str) -> [String; 2] {
         let interpreter = match Path::new(script).extension().and_then(|e| e.to_str()) {
             Some("py") => "py/bin/python",
             Some("mjs") => "npm/node",
             _ => panic!("what runs {script}?"),
         };
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-        let mut command = Command::new(self.path(interpreter));
-        command
-            .arg(tests.join(script))
-            .env("JANUS_TEST_TOOLS", &self.root)
-            // The scripts lie in the source tree, which stays as it is.
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        command
+        [self.path(interpreter), text(&tests.join(script))]
     }
 
     fn path(&self, below: &str) -> String {
