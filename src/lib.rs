@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  MCP client                                                          MCP server
-//!      │ HTTP · unix socket · stdio                                         ▲ stdio · HTTP
+//!      │ HTTP · unix socket · stdio                                         ▲ stdio · HTTP · HTTP+SSE
 //!      ▼                                                                    │
 //!  downstream ──▶ authn ──▶ binding ──▶ gateway ──▶ catalog ──▶ policy ──▶ upstream
 //!   bytes to       Caller     Scope     the method    the name    Permitted   a connection
@@ -23,7 +23,11 @@
 //!
 //! MCP has a legacy era (`initialize`, sessions, servers that ask in mid-call) and a modern one (stateless since
 //! 2026-07-28). The core knows neither: it knows an exchange, which is a request, an ordered stream of
-//! [`protocol::Event`]s and one [`protocol::Outcome`]. The two edges, [`downstream`] and [`upstream`], translate.
+//! [`protocol::Event`]s and one [`protocol::Outcome`]. The two edges, [`downstream`] and [`upstream`], translate; where
+//! an answer itself is a question, [`gateway`] asks and calls again.
+//!
+//! A question of a server ([`protocol::Question`]) is a request on the stream of a legacy client. To a modern client the
+//! response ends with it, and the exchange is parked, still running, until a retry brings the answer.
 //!
 //! # What is deliberately absent
 //!

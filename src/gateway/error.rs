@@ -180,7 +180,7 @@ const LONGEST_REASON: usize = 500;
 /// A task would have to be translated between the eras.
 pub(super) fn not_translated(method: &str, account: &AccountId, what: &str) -> Outcome {
     let text = format!(
-        "{account} {what}, and this client speaks the other era of MCP. Janus cannot translate that yet; use a client of the server's era."
+        "{account} {what}, and this client speaks the other era of MCP, which has none of that kind. Use a client of the server's era."
     );
     told(
         method,

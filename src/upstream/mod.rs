@@ -5,7 +5,8 @@
 //! lists, shared listen, ping, idle stop), which happens inside this module only.
 //!
 //! A call's way through the files: `forward` picks the place (`key`, `account`), waits there for a connection
-//! (`connect`, which lets `dial` find the era and shake hands), and sends on its `leg`. Beside each connection stand a
+//! (`connect`, which lets `dial` find the transport and the era and shake hands), and sends on its `leg`: a process
+//! (`stdio`) or a stream (`http_sse`), which share `duplex`, or `streamable_http`. Beside each connection stand a
 //! `keeper` and a `listen`; beside each account one `refresh` of its lists.
 //!
 //! What was learnt of a server (its era in `known_era`, its lists in `snapshot`) goes to the store and is there after a
