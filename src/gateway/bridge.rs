@@ -230,11 +230,12 @@ impl Round {
             return None;
         };
         let result = text.object()?.object("result")?;
-        let state = match result.get("requestState") {
+        let said = |member: &str| result.get(member).filter(|value| !value.is_null());
+        let state = match said("requestState") {
             None => None,
             Some(state) => Some(state.as_text()?.into_owned()),
         };
-        let asked = match result.get("inputRequests") {
+        let asked = match said("inputRequests") {
             None => Object::empty(),
             Some(asked) => asked.object()?,
         };

@@ -176,6 +176,8 @@ fn names(accounts: &[AccountName]) -> String {
 
 /// What a client's and a server's reason may have at most in a message of ours.
 const LONGEST_REASON: usize = 500;
+/// Longer than browsers take.
+const LONGEST_LINK: usize = 8 * 1024;
 
 /// A task would have to be translated between the eras.
 pub(super) fn not_translated(method: &str, account: &AccountId, what: &str) -> Outcome {
@@ -205,6 +207,7 @@ pub(super) fn unanswered(method: &str, account: &AccountId, why: &str) -> Outcom
 /// The server wants a person to open a link, and the client cannot ask for that.
 pub(super) fn link(method: &str, account: &AccountId, url: &str, message: &str) -> Outcome {
     let message: String = message.chars().take(LONGEST_REASON).collect();
+    let url: String = url.chars().take(LONGEST_LINK).collect();
     let text = format!(
         "{account} wants a person to open {url} first: {message} Nothing ran. Call again when that is done."
     );

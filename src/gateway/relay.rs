@@ -81,7 +81,8 @@ impl Gateway {
         request: &'r Request,
     ) -> Result<Cow<'r, Request>, Outcome> {
         let params = request.params();
-        let Some(state) = params.get("requestState") else {
+        let given = params.get("requestState");
+        let Some(state) = given.filter(|state| !state.is_null()) else {
             return Ok(Cow::Borrowed(request));
         };
         let state = state

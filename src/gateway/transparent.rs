@@ -28,12 +28,19 @@ impl Gateway {
             ("server/discover", ..) => return self.discover(scope, &request).await,
             ("logging/setLevel", ..) => return self.set_level(scope, request, events).await,
             ("subscriptions/listen", ..) => return self.listen(scope, request, events).await,
-            // Tasks of one era mean nothing in the other.
-            ("tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" | "tasks/list", ..)
-                if request.client.era() == Era::Modern
-                    || self.era_of(account) == Some(Era::Modern) =>
+            ("tasks/get" | "tasks/update" | "tasks/cancel", ..)
+                if request.client.era() == Era::Modern =>
             {
                 return self.task(scope, request, events).await;
+            }
+            // Tasks of one era mean nothing in the other.
+            (method, ..)
+                if method.starts_with("tasks/")
+                    && self
+                        .era_of(account)
+                        .is_some_and(|era| era != request.client.era()) =>
+            {
+                return Outcome::Error(error::method_not_found(method));
             }
             ("tools/call", Some(name), _) => Subject::Tool(name),
             ("prompts/get", Some(name), _) => Subject::Prompt(name),

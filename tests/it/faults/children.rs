@@ -132,7 +132,7 @@ async fn noise_hurts_nobody() {
     }
     others_are_served(&janus).await;
     assert!(
-        janus.stderr().contains("standard output were ignored"),
+        janus.stderr().contains("messages were ignored"),
         "{}",
         janus.stderr()
     );
