@@ -31,6 +31,9 @@ const EACH: usize = 32;
 /// Calls that wait for all callers together.
 const ALL: usize = 512;
 
+/// What a time that no clock can reach becomes.
+const FAR: Duration = Duration::from_hours(24 * 365);
+
 /// The calls that wait.
 #[derive(Debug)]
 pub(in crate::downstream) struct Parking {
@@ -80,7 +83,9 @@ impl Parking {
         let number = getrandom::u64().unwrap_or_default();
         let request = Envelope::of(&asking.request).ok()?;
         let life = self.gateway.parked_for();
-        let ends = SystemTime::now().checked_add(life)?;
+        // What no clock can reach ends with this process anyway.
+        let ends = SystemTime::now().checked_add(life);
+        let ends = ends.unwrap_or_else(|| SystemTime::now() + FAR);
         let state = self
             .gateway
             .seal_parked(&asking.scope, &request, number, ends);
