@@ -5,6 +5,7 @@ mod attribution;
 mod faults;
 mod links;
 mod parked;
+mod watched;
 
 use std::collections::VecDeque;
 
