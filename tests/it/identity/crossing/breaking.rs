@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::history;
 use super::super::model::{ACCOUNTS, Came, Expected, SERVERS, full};
 use super::super::ways::TOOLS;
-use super::{BURST, History, STEPS};
+use super::{BURST, History};
 
 impl History {
     /// A server over HTTP cuts its connections, sometimes while calls are under way.
@@ -101,7 +101,8 @@ impl History {
         self.disturbed.clear();
     }
 
-    pub(super) async fn end(mut self) {
+    /// Gives how many calls were answered.
+    pub(super) async fn end(mut self) -> usize {
         // Every account answers for itself, however it was treated.
         let way = self.actors[0].way;
         self.restart(0).await;
@@ -120,12 +121,6 @@ impl History {
         }
         self.door.take().expect("it runs").end().await;
         self.world.assert_no_crossing();
-        // How often somebody is out of reach depends on the machine; that enough of it was answered does not.
-        assert!(
-            self.answers > STEPS / 4,
-            "{} answers, {} times unavailable",
-            self.answers,
-            self.unavailable
-        );
+        self.answers
     }
 }

@@ -31,13 +31,14 @@ struct History {
     /// Accounts whose connection was broken, until they answer again.
     disturbed: BTreeSet<String>,
     answers: usize,
-    unavailable: usize,
 }
 
 #[tokio::test]
 async fn no_call_crosses_over_to_another_account_whatever_happens() {
     let mut random = Random::seeded("crossing");
-    for number in 0..scale(HISTORIES) {
+    let histories = scale(HISTORIES);
+    let mut answers = 0;
+    for number in 0..histories {
         let keys = if number % 2 == 0 {
             Keys::Required
         } else {
@@ -48,8 +49,14 @@ async fn no_call_crosses_over_to_another_account_whatever_happens() {
         while done < STEPS {
             done += history.step().await;
         }
-        history.end().await;
+        answers += history.end().await;
     }
+    // How many calls a history makes is chance, and how often somebody is out of reach depends on the machine; that
+    // enough was answered in all does not.
+    assert!(
+        answers > histories * STEPS / 4,
+        "{answers} answers in {histories} histories"
+    );
 }
 
 impl History {
@@ -70,7 +77,6 @@ impl History {
             chosen: Chosen::default(),
             disturbed: BTreeSet::new(),
             answers: 0,
-            unavailable: 0,
         };
         door.settle(&history.actors[0].way, TOOLS).await;
         history.door = Some(door);
@@ -166,7 +172,6 @@ impl History {
                     disturbed,
                     "{actor:?}\n{call:?}\nnothing was broken: {response}"
                 );
-                self.unavailable += 1;
             }
         }
         came
