@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Context, Exit, Failure};
+use crate::telemetry::Redacting;
 
 /// Below a warning, these log what they carry: messages, headers. Not even `JANUS_LOG` raises them.
 const CARRIERS: [&str; 4] = ["rmcp", "hyper", "hyper_util", "rustls"];
@@ -32,7 +33,7 @@ where
     tracing_subscriber::registry()
         .with(filter)
         .with(FilterFn::new(allowed).with_max_level_hint(LevelFilter::TRACE))
-        .with(tracing_subscriber::fmt::layer().with_writer(writer))
+        .with(tracing_subscriber::fmt::layer().with_writer(Redacting::new(writer)))
 }
 
 fn filter(context: &Context, default: &str) -> Result<EnvFilter, Failure> {

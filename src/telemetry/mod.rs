@@ -1,0 +1,15 @@
+//! What Janus says of itself, and what must never be in it.
+//!
+//! [`learn`] is told every secret that is alive; [`redact`] takes it out of a text, [`Redacting`] out of all that is
+//! logged.
+//!
+//! Invariants:
+//! - A secret of 8 bytes or more is known before it is used for the first time, and as long as anybody holds it.
+//! - A text is redacted before it is cut: half a secret is one too.
+
+mod forms;
+mod known;
+mod writer;
+
+pub use known::{Known, SHORTEST, learn, redact, redact_cut};
+pub use writer::{Record, Redacting};
