@@ -5,8 +5,6 @@
 //!
 //! Invariant: no process outlives the leg that started it.
 
-mod child;
-mod explain;
 mod lines;
 mod stderr;
 mod supervise;
@@ -24,13 +22,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::child::{Group, Process};
 use self::lines::{Line, Lines};
 use self::stderr::LastWords;
 use self::supervise::{Supervisor, Task};
 use super::Failure;
 use super::duplex::{Dispatcher, Duplex};
 use crate::model::{AccountId, Command, Secret, looks_secret};
+use crate::process::{Group, Process};
 use crate::protocol::{Envelope, LONGEST_MESSAGE};
 
 /// A running child. Dropping it kills the child's whole process group; [`Leg::stop`] is gentler.
@@ -42,7 +40,7 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
-    /// Starts the process. What it says outside of any exchange goes to `inbox`; a request may go without any sign of
+    /// Starts the process, with what its account gives it in `own`. What it says outside of any exchange goes to `inbox`; a request may go without any sign of
     /// progress for `timeout`.
     ///
     /// # Errors
@@ -50,13 +48,13 @@ impl Leg {
     pub(crate) fn start(
         account: AccountId,
         command: &Command,
-        environment: &[(String, OsString)],
+        (environment, own): (&[(String, OsString)], &[(String, Arc<Secret>)]),
         timeout: Duration,
         inbox: mpsc::Sender<Envelope>,
         tasks: &TaskTracker,
     ) -> Result<Self, Failure> {
-        let (process, pipes) =
-            Process::start(command, environment).map_err(|reason| Failure::Unreachable {
+        let (process, pipes) = Process::start(&command.program, &command.args, environment, own)
+            .map_err(|reason| Failure::Unreachable {
                 account: account.clone(),
                 reason,
                 retry_in: None,
@@ -66,11 +64,11 @@ impl Leg {
         let (duplex, behind) = Duplex::new(account.clone(), timeout, inbox, tasks, stop.clone());
         // Some servers take their token as an argument.
         let arguments = command.args.iter().flat_map(|argument| argument.split('='));
-        let arguments = arguments.filter(|word| looks_secret(word)).map(Secret::new);
-        let secrets = command
-            .env
+        let arguments = arguments.filter(|word| looks_secret(word));
+        let arguments = arguments.map(|word| Arc::new(Secret::new(word)));
+        let secrets = own
             .iter()
-            .map(|(_, value)| value.clone())
+            .map(|(_, value)| Arc::clone(value))
             .chain(arguments)
             .collect();
         let words = Arc::clone(&last_words);

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::{AccountId, Secret};
+use crate::telemetry::{SHORTEST, redact, redact_cut};
 
 /// Longer lines are dumps; their beginning says what they are.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -22,8 +23,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const LAST_LINES: usize = 5;
 /// In a message to people, a line is at most this many characters.
 const LAST_LINE_LENGTH: usize = 240;
-/// Shorter values are words and switches (`1`, `true`, `debug`); replacing them would only spoil the text.
-const SHORTEST_SECRET: usize = 8;
 
 /// The last lines a child wrote, for the message about its end.
 #[derive(Debug, Default)]
@@ -56,7 +55,7 @@ impl LastWords {
 pub(super) async fn follow(
     mut stderr: impl AsyncRead + Unpin,
     account: AccountId,
-    secrets: Vec<Secret>,
+    secrets: Vec<Arc<Secret>>,
     last_words: Arc<LastWords>,
 ) {
     let mut speaker = Speaker {
@@ -107,7 +106,7 @@ pub(super) async fn follow(
 
 struct Speaker {
     account: AccountId,
-    secrets: Vec<Secret>,
+    secrets: Vec<Arc<Secret>>,
     last_words: Arc<LastWords>,
     flood: Flood,
 }
@@ -170,10 +169,17 @@ impl Flood {
 }
 
 /// The line as text that may be shown: no secrets, no control sequences.
-fn readable(line: &[u8], secrets: &[Secret]) -> String {
-    let mut text = String::from_utf8_lossy(line).into_owned();
+fn readable(line: &[u8], secrets: &[Arc<Secret>]) -> String {
+    let text = String::from_utf8_lossy(line);
+    // Lines are cut at a length, perhaps within a secret.
+    let mut text = if line.len() >= LONGEST_LINE {
+        redact_cut(&text)
+    } else {
+        redact(&text)
+    }
+    .into_owned();
     for secret in secrets {
-        if secret.expose().len() >= SHORTEST_SECRET {
+        if secret.expose().len() >= SHORTEST {
             text = text.replace(secret.expose(), "****");
         }
     }
@@ -214,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secrets_and_no_control_sequences() {
-        let secrets = [Secret::new("canary-token"), Secret::new("1")];
+        let secrets = [Secret::new("canary-token"), Secret::new("1")].map(Arc::new);
         assert_eq!(
             readable(
                 b"\x1b[31;1merror\x1b[0m 1:\tcanary-token\x07 \xff\r",

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::child::Process;
 use super::stderr::LastWords;
 use crate::model::AccountId;
+use crate::process::Process;
 use crate::upstream::duplex::End;
 
 /// The end of its input is how a server on stdio is asked to end (2025-11-25, basic/lifecycle#shutdown). Those that

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::Leg;
-use crate::model::{AccountId, Command, ServerName};
+use crate::model::{AccountId, Command, SecretValue, ServerName};
 use crate::protocol::{
     Body, ClientFacts, Envelope, Era, Event, EventQueue, Events, Json, Relayed, Revision,
 };
@@ -69,7 +69,19 @@ fn python(script: &str) -> Command {
 fn start(command: &Command, timeout: Duration) -> Result<Rig, Failure> {
     let (news, inbox) = mpsc::channel(64);
     let tasks = TaskTracker::new();
-    let leg = Leg::start(account(), command, &environment(), timeout, news, &tasks)?;
+    let own = command.env.iter().filter_map(|(name, value)| match value {
+        SecretValue::Literal(secret) => Some((name.clone(), Arc::clone(secret))),
+        SecretValue::Reference(_) => None,
+    });
+    let own: Vec<_> = own.collect();
+    let leg = Leg::start(
+        account(),
+        command,
+        (&environment(), &own),
+        timeout,
+        news,
+        &tasks,
+    )?;
     Ok(Rig { leg, inbox, tasks })
 }
 

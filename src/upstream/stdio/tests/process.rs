@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::model::Secret;
+use crate::model::SecretValue;
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn a_program_that_does_not_exist_is_explained() {
     let command = Command {
         program: "no-such-server".to_owned(),
         args: Vec::new(),
-        env: vec![("PATH".to_owned(), Secret::new("/nowhere"))],
+        env: vec![("PATH".to_owned(), SecretValue::literal("/nowhere"))],
     };
     let failure = start(&command, PATIENT).err().unwrap();
     assert_eq!(
@@ -36,8 +36,8 @@ async fn a_program_that_does_not_exist_is_explained() {
 async fn a_child_sees_only_what_it_was_given() {
     let mut command = python("answer(read(), dict(os.environ))");
     command.env = vec![
-        ("TOKEN".to_owned(), Secret::new("first")),
-        ("TOKEN".to_owned(), Secret::new("canary")),
+        ("TOKEN".to_owned(), SecretValue::literal("first")),
+        ("TOKEN".to_owned(), SecretValue::literal("canary")),
     ];
     let rig = start(&command, PATIENT).unwrap();
     let answer: serde_json::Value = serde_json::from_str(&text(rig.call("x").await)).unwrap();
@@ -60,7 +60,7 @@ answer(a, {})
 sys.exit(3)
 "#,
     );
-    command.env = vec![("TOKEN".to_owned(), Secret::new("canary-token"))];
+    command.env = vec![("TOKEN".to_owned(), SecretValue::literal("canary-token"))];
     let rig = start(&command, PATIENT).unwrap();
     let closed = rig.leg.duplex().closed();
     let (a, b) = tokio::join!(rig.call("a"), rig.call("b"));

@@ -6,7 +6,7 @@
 //! - When the [`Process`] or the last [`Group`] handle that may end it is dropped, the whole group is killed.
 
 use std::ffi::{OsStr, OsString};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -14,19 +14,22 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::explain::explain;
-use crate::model::Command;
+use crate::model::Secret;
 
 /// The three pipes.
 #[derive(Debug)]
-pub(super) struct Pipes {
-    pub(super) stdin: ChildStdin,
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
+pub struct Pipes {
+    /// Its standard input.
+    pub stdin: ChildStdin,
+    /// Its standard output.
+    pub stdout: ChildStdout,
+    /// Its standard error.
+    pub stderr: ChildStderr,
 }
 
 /// The process that was started, and the group it leads.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     group: Arc<Group>,
     /// SIGCHLD, which says that it is worth looking.
@@ -35,37 +38,37 @@ pub(super) struct Process {
 
 /// The processes that began with ours, as long as there is something to end.
 #[derive(Debug)]
-pub(super) struct Group {
+pub struct Group {
     leader: Pid,
     exists: Mutex<bool>,
 }
 
 impl Process {
-    /// Starts it. The reason, if that is impossible.
-    pub(super) fn start(
-        command: &Command,
+    /// Starts it with these variables and no others; of two with one name the later counts, `own` after `environment`.
+    ///
+    /// # Errors
+    /// The reason, in words that say what to change.
+    pub fn start(
+        program: &str,
+        args: &[String],
         environment: &[(String, OsString)],
+        own: &[(String, Arc<Secret>)],
     ) -> Result<(Self, Pipes), String> {
         // Before the process, so that its end is not missed.
         let news = signal(SignalKind::child())
             .map_err(|error| format!("no process can be watched: {error}"))?;
-        let mut child = tokio::process::Command::new(&command.program)
-            .args(&command.args)
+        let mut child = tokio::process::Command::new(program)
+            .args(args)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
-            .envs(
-                command
-                    .env
-                    .iter()
-                    .map(|(name, value)| (name, value.expose())),
-            )
+            .envs(own.iter().map(|(name, value)| (name, value.expose())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| explain(&error, &command.program, path(command, environment)))?;
+            .map_err(|error| explain(&error, program, path(own, environment)))?;
         let leader = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
@@ -93,12 +96,12 @@ impl Process {
     }
 
     /// The group, for whoever may end it.
-    pub(super) fn group(&self) -> &Arc<Group> {
+    pub fn group(&self) -> &Arc<Group> {
         &self.group
     }
 
     /// Resolves when the leader has ended. It is not reaped.
-    pub(super) async fn ended(&mut self) {
+    pub async fn ended(&mut self) {
         while !self.has_ended() {
             if self.news.recv().await.is_none() {
                 // The runtime is going down, and this process with it.
@@ -114,12 +117,20 @@ impl Process {
     }
 
     /// Kills what is left of the group, then reaps the leader. How it ended, in words.
-    pub(super) async fn reap(&mut self) -> String {
-        self.group.end();
-        match self.child.wait().await {
+    pub async fn reap(&mut self) -> String {
+        match self.status().await {
             Ok(status) => format!("the process ended ({status})"),
             Err(error) => format!("the process ended in an unknown way ({error})"),
         }
+    }
+
+    /// Kills what is left of the group, then reaps the leader. How it ended.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub async fn status(&mut self) -> std::io::Result<ExitStatus> {
+        self.group.end();
+        self.child.wait().await
     }
 }
 
@@ -132,7 +143,7 @@ impl Drop for Process {
 
 impl Group {
     /// Sends a signal to all of it. Once it is gone, to nobody.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let exists = self.exists.lock().unwrap_or_else(PoisonError::into_inner);
         if *exists {
             // It fails where nobody is left, which is what was wanted.
@@ -148,8 +159,11 @@ impl Group {
 }
 
 /// The PATH the child gets, which is also the one its program is looked up on.
-fn path<'a>(command: &'a Command, environment: &'a [(String, OsString)]) -> Option<&'a OsStr> {
-    let own = command.env.iter().rev().find(|(name, _)| name == "PATH");
+fn path<'a>(
+    own: &'a [(String, Arc<Secret>)],
+    environment: &'a [(String, OsString)],
+) -> Option<&'a OsStr> {
+    let own = own.iter().rev().find(|(name, _)| name == "PATH");
     let given = environment.iter().rev().find(|(name, _)| name == "PATH");
     own.map(|(_, value)| OsStr::new(value.expose()))
         .or_else(|| given.map(|(_, value)| value.as_os_str()))
