@@ -8,7 +8,7 @@ use super::node::Node;
 use super::problem::{Mistake, Path};
 use super::read::{Read, Reader};
 use super::value::inline_schema;
-use crate::model::{Colour, EraChoice, Sharing, Switching, Transport};
+use crate::model::{Colour, EraChoice, Format, KeySource, Sharing, Switching, Transport};
 
 /// A type of the model that is one of a few words: its reader, its schema, and the word for a value.
 macro_rules! choices {
@@ -51,6 +51,24 @@ choices! {
         "auto" => Auto,
         "streamable_http" => StreamableHttp,
         "sse" => Sse,
+    }
+    Format {
+        "auto" => Auto,
+        "raw" => Raw,
+        "jwt" => Jwt,
+        "execcredential" => ExecCredential,
+        "oauth" => OAuth,
+        "az" => Az,
+        "aws" => Aws,
+        "git" => Git,
+        "docker" => Docker,
+        "json" => Json,
+    }
+    KeySource {
+        "auto" => Auto,
+        "credential" => Credential,
+        "secret-service" => SecretService,
+        "file" => File,
     }
     Colour {
         "red" => Red,

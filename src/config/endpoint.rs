@@ -1,18 +1,24 @@
 //! Where a server is and how it is reached: what the server says, and an account's own keys over it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::auth::{self, Proof, in_the_clear};
 use super::container::{Field, List, Map};
 use super::file;
 use super::name::{HeaderName, VariableName};
 use super::problem::{Mistake, Problems};
+use super::reference::{Supplied, refuse_in_arguments};
 use super::settings::texts;
 use super::value::Text;
-use crate::model::{Command, Endpoint, HttpEndpoint, OWNED_HEADERS, Secret};
+use crate::model::{
+    Auth, Authentication, Command, Endpoint, Format, Helper, HttpEndpoint, OWNED_HEADERS,
+    SecretValue,
+};
 
-type Headers = Vec<(http::HeaderName, Secret)>;
+type Headers = Vec<(http::HeaderName, SecretValue)>;
 
-type Variables = Vec<(String, Secret)>;
+type Variables = Vec<(String, SecretValue)>;
 
 /// What the server's own keys say.
 pub(super) enum Base {
@@ -22,11 +28,13 @@ pub(super) enum Base {
         words: Vec<String>,
         args: Vec<String>,
         env: Variables,
+        auth: Authentication,
     },
     Remote {
         url: http::Uri,
         headers: Headers,
         ca: Option<PathBuf>,
+        auth: Authentication,
     },
 }
 
@@ -38,8 +46,11 @@ impl Base {
             std::mem::take(&mut server.args),
             std::mem::take(&mut server.env),
             std::mem::take(&mut server.headers),
+            std::mem::take(&mut server.auth),
+            server.url.value.as_ref().map(|url| &url.value.0),
             problems,
         );
+        let auth = own.auth.clone().unwrap_or_default();
         let tls = std::mem::take(&mut server.tls).or(file::Tls::default());
         if server.command.value.is_some() {
             let (program, words) = program(std::mem::take(&mut server.command), problems)?;
@@ -48,6 +59,7 @@ impl Base {
                 words,
                 args: own.args.unwrap_or_default(),
                 env: own.env,
+                auth,
             });
         }
         let url = std::mem::take(&mut server.url).into_value()?;
@@ -55,6 +67,7 @@ impl Base {
             url: url.0,
             headers: own.headers,
             ca: tls.ca.into_value().map(|ca| ca.0),
+            auth,
         })
     }
 }
@@ -65,33 +78,50 @@ pub(super) struct Own {
     args: Option<Vec<String>>,
     env: Variables,
     headers: Headers,
+    auth: Option<Authentication>,
 }
 
 impl Own {
     pub(super) fn of(
         args: Field<List<Text>>,
-        env: Field<Map<VariableName, Text>>,
-        headers: Field<Map<HeaderName, Text>>,
+        env: Field<Map<VariableName, Supplied>>,
+        headers: Field<Map<HeaderName, Supplied>>,
+        auth: Field<Proof>,
+        url: Option<&http::Uri>,
         problems: &mut Problems,
     ) -> Self {
+        if let Some(args) = &args.value {
+            refuse_in_arguments(&args.value, problems);
+        }
+        auth::check_fit(&auth, url, problems);
         let env = env.or(Map::default()).entries.into_iter();
         Self {
             args: args.into_value().map(texts),
             env: env
-                .map(|(name, value)| (name.value.0, Secret::new(value.value.0)))
+                .map(|(name, value)| (name.value.0, value.value.0))
                 .collect(),
-            headers: self::headers(headers.or(Map::default()), problems),
+            headers: self::headers(headers.or(Map::default()), url, problems),
+            auth: auth::read(auth, problems),
         }
     }
 
     /// The endpoint of an account: `args` instead of the server's, variables and headers beside the server's.
-    pub(super) fn over(self, base: &Base) -> Endpoint {
+    pub(super) fn over(self, base: &Base) -> (Endpoint, Authentication) {
+        let own = self.auth.clone();
+        let endpoint = self.endpoint_over(base);
+        let (Base::Process { auth, .. } | Base::Remote { auth, .. }) = base;
+        let auth = asked_of(own.unwrap_or_else(|| auth.clone()), &endpoint);
+        (endpoint, auth)
+    }
+
+    fn endpoint_over(self, base: &Base) -> Endpoint {
         match base {
             Base::Process {
                 program,
                 words,
                 args,
                 env,
+                ..
             } => {
                 let args = self.args.as_ref().unwrap_or(args);
                 Endpoint::Process(Command {
@@ -100,7 +130,9 @@ impl Own {
                     env: merged(env, self.env),
                 })
             }
-            Base::Remote { url, headers, ca } => Endpoint::Http(HttpEndpoint {
+            Base::Remote {
+                url, headers, ca, ..
+            } => Endpoint::Http(HttpEndpoint {
                 url: url.clone(),
                 headers: merged(headers, self.headers),
                 ca: ca.clone(),
@@ -110,7 +142,10 @@ impl Own {
 }
 
 /// Entries by name: an own one stands where the other stood, the rest follow.
-fn merged<N: Clone + PartialEq>(base: &[(N, Secret)], own: Vec<(N, Secret)>) -> Vec<(N, Secret)> {
+fn merged<N: Clone + PartialEq>(
+    base: &[(N, SecretValue)],
+    own: Vec<(N, SecretValue)>,
+) -> Vec<(N, SecretValue)> {
     let mut merged = base.to_vec();
     for (name, value) in own {
         match merged.iter_mut().find(|(other, _)| *other == name) {
@@ -123,6 +158,7 @@ fn merged<N: Clone + PartialEq>(base: &[(N, Secret)], own: Vec<(N, Secret)>) -> 
 
 fn program(command: Field<List<Text>>, problems: &mut Problems) -> Option<(String, Vec<String>)> {
     let command = command.value?;
+    refuse_in_arguments(&command.value, problems);
     let mut words = texts(command.value).into_iter();
     let program = words.next().filter(|program| !program.is_empty());
     let Some(program) = program else {
@@ -135,7 +171,23 @@ fn program(command: Field<List<Text>>, problems: &mut Problems) -> Option<(Strin
     Some((program, words.collect()))
 }
 
-fn headers(headers: Map<HeaderName, Text>, problems: &mut Problems) -> Headers {
+/// A credential helper of Docker is asked for a server.
+fn asked_of(mut auth: Authentication, endpoint: &Endpoint) -> Authentication {
+    if let (Auth::Helper { helper, .. }, Endpoint::Http(http)) = (&mut auth.how, endpoint)
+        && helper.format == Format::Docker
+    {
+        let mut asked = Helper::clone(helper);
+        asked.input = format!("{}\n", http.url);
+        *helper = Arc::new(asked);
+    }
+    auth
+}
+
+fn headers(
+    headers: Map<HeaderName, Supplied>,
+    url: Option<&http::Uri>,
+    problems: &mut Problems,
+) -> Headers {
     let mut checked: Headers = Vec::new();
     for (name, value) in headers.entries {
         let header = name.value.0;
@@ -146,14 +198,26 @@ fn headers(headers: Map<HeaderName, Text>, problems: &mut Problems) -> Headers {
             let why =
                 format!("the header `{header}` is there twice; upper and lower case are the same");
             problems.add_with_help(&name.place, Mistake::DoesNotFit { why }, "keep one of them");
-        } else if http::HeaderValue::from_str(&value.value.0).is_err() {
+        } else if value.value.0.reference().is_some() && url.is_some_and(in_the_clear) {
+            let why = "a secret for a server that is reached by plain `http`: everybody on the way could read it";
+            let help = "write `https://` in its `url`";
+            problems.add_with_help(&value.place, Mistake::does_not_fit(why), help);
+        } else if !is_header_value(&value.value.0) {
             problems.add(
                 &value.place,
                 Mistake::bad_value("visible ASCII characters, as in every HTTP header"),
             );
         } else {
-            checked.push((header, Secret::new(value.value.0)));
+            checked.push((header, value.value.0));
         }
     }
     checked
+}
+
+fn is_header_value(value: &SecretValue) -> bool {
+    match value {
+        SecretValue::Literal(text) => http::HeaderValue::from_str(text.expose()).is_ok(),
+        // Known when it is resolved.
+        SecretValue::Reference(_) => true,
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::{ProxySettings, Secret};
 
@@ -140,6 +141,21 @@ impl Environment {
             .join(name)
     }
 
+    /// `$CREDENTIALS_DIRECTORY`: the credentials that systemd gave the service.
+    pub fn credentials_directory(&self) -> Option<PathBuf> {
+        self.directory("CREDENTIALS_DIRECTORY")
+    }
+
+    /// The session bus: `$DBUS_SESSION_BUS_ADDRESS`, else `bus` in `$XDG_RUNTIME_DIR`, where systemd has it.
+    pub fn session_bus(&self) -> Option<String> {
+        self.text("DBUS_SESSION_BUS_ADDRESS").or_else(|| {
+            let runtime = self.directory("XDG_RUNTIME_DIR");
+            let runtime =
+                runtime.unwrap_or_else(|| PathBuf::from(format!("/run/user/{}", self.user)));
+            Some(format!("unix:path={}", runtime.join("bus").to_str()?))
+        })
+    }
+
     /// `JANUS_PROFILE`: the profile that a client of ours asks for.
     pub fn profile(&self) -> Option<String> {
         self.text("JANUS_PROFILE")
@@ -171,7 +187,7 @@ impl Environment {
             https: self
                 .text("HTTPS_PROXY")
                 .or_else(|| self.text("https_proxy"))
-                .map(Secret::new),
+                .map(|url| Arc::new(Secret::new(url))),
             no_proxy: self.text("NO_PROXY").or_else(|| self.text("no_proxy")),
         }
     }
@@ -267,7 +283,7 @@ mod tests {
             0,
         );
         let proxy = environment.proxy();
-        assert_eq!(proxy.https, Some(Secret::new("http://p:1")));
+        assert_eq!(proxy.https, Some(Arc::new(Secret::new("http://p:1"))));
         assert_eq!(proxy.no_proxy.as_deref(), Some("localhost"));
     }
 }

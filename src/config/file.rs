@@ -3,18 +3,24 @@
 //! These are not the types the rest of Janus uses: `settings` checks how the keys fit together and fills in defaults.
 //! The comments on the keys are what `janus config schema` says about them.
 
+use super::auth::{Proof, one_auth};
 use super::container::{List, Map, Rules};
 use super::date::Date;
-use super::name::{Accounts, HeaderName, ReachedServer, VariableName};
+use super::name::{
+    Accounts, HeaderName, HeaderText, PassedVariable, ReachedServer, VariableName, VariableText,
+};
 use super::node::Node;
-use super::problem::Path;
+use super::problem::{Path, Place};
 use super::read::{Form, Read, Reader, section};
+use super::reference::{Referred, Supplied};
 use super::schema::{bound, one_kind, tied};
 use super::settings::defaults;
-use super::value::{Address, FilePath, Switch, Text, Url, Version, Wait, WaitOrNever, spelled};
+use super::value::{
+    Address, FilePath, Switch, Text, Ttl, Url, Version, Wait, WaitOrNever, spelled,
+};
 use crate::model::{
-    AccountName, ClientId, Colour, EraChoice, ProfileName, ServerName, Sharing, Switching,
-    Transport,
+    AccountName, ClientId, Colour, EraChoice, Format, KeySource, ProfileName, ServerName, Sharing,
+    Switching, Transport,
 };
 
 section! {
@@ -38,6 +44,8 @@ section! {
         clients: Map<ClientId, Client>,
         /// Where Janus listens.
         listen: Listen,
+        /// Where the key of the vault is.
+        vault: Vault,
     }
 }
 
@@ -52,9 +60,11 @@ section! {
         /// Further arguments of the program.
         args: List<Text>,
         /// Variables of the process, beside PATH, HOME, the locale and XDG_*.
-        env: Map<VariableName, Text>,
+        env: Map<VariableName, Supplied>,
         /// Fixed headers, sent to this server only.
-        headers: Map<HeaderName, Text>,
+        headers: Map<HeaderName, Supplied>,
+        /// How its accounts prove who they are: `none`, or a map with one of the kinds.
+        auth: Proof,
         /// Identities at this server. What stands at an account wins over the same key at its server.
         accounts: Map<AccountName, Account>,
         /// The account that is meant where nothing else decides.
@@ -92,13 +102,82 @@ section! {
         /// Further arguments of the program, instead of the server's `args`.
         args: List<Text>,
         /// Variables of the process, beside the server's; these win.
-        env: Map<VariableName, Text>,
+        env: Map<VariableName, Supplied>,
         /// Fixed headers, beside the server's; these win.
-        headers: Map<HeaderName, Text>,
+        headers: Map<HeaderName, Supplied>,
+        /// How it proves who it is, instead of the server's `auth`.
+        auth: Proof,
         /// What people call it.
         label: Text,
         /// Shown beside its name.
         color: Colour,
+    }
+}
+
+section! {
+    /// What proves an account. Secrets are references: `vault:NAME`, `env:NAME`, `file:PATH` or `cmd:COMMAND`.
+    #[schemars(transform = one_auth)]
+    Auth {
+        /// `Authorization: Bearer VALUE`.
+        bearer: Referred,
+        /// The user of HTTP's Basic authentication.
+        basic: Text,
+        /// The password of that user.
+        password: Referred,
+        /// The header that gets a value, or the token of a command.
+        header: HeaderText,
+        /// The parameter of the query that gets a value, where nothing else works: URLs end in logs.
+        query: Text,
+        /// The value of a header or parameter.
+        value: Referred,
+        /// What stands before the value or the token.
+        prefix: Text,
+        /// A command that prints a token, as a list. No shell is involved.
+        command: List<Text>,
+        /// How long a token without an end of its own is used; 0 is once.
+        #[schemars(extend("default" = "5m"))]
+        ttl: Ttl,
+        /// How the output of the command is read.
+        #[schemars(extend("default" = "auto"))]
+        format: Format,
+        /// Where the token is in the output, as a JSON pointer.
+        pointer: Text,
+        /// Where its end is in the output, as a JSON pointer.
+        expiry_pointer: Text,
+        /// A command that takes longer is ended.
+        #[schemars(extend("default" = "30s"))]
+        timeout: Wait,
+        /// Variables that the command gets beside PATH, HOME, the locale, XDG_* and the session bus.
+        pass_env: List<PassedVariable>,
+        /// The variable of a local process that gets the value.
+        into: VariableText,
+    }
+}
+
+impl Auth {
+    /// The keys that are there.
+    pub(super) fn keys(&self) -> Vec<(&'static str, Place)> {
+        let all = [
+            ("bearer", &self.bearer.key),
+            ("basic", &self.basic.key),
+            ("password", &self.password.key),
+            ("header", &self.header.key),
+            ("query", &self.query.key),
+            ("value", &self.value.key),
+            ("prefix", &self.prefix.key),
+            ("command", &self.command.key),
+            ("ttl", &self.ttl.key),
+            ("format", &self.format.key),
+            ("pointer", &self.pointer.key),
+            ("expiry_pointer", &self.expiry_pointer.key),
+            ("timeout", &self.timeout.key),
+            ("pass_env", &self.pass_env.key),
+            ("into", &self.into.key),
+        ];
+        let there = all
+            .into_iter()
+            .filter_map(|(name, key)| Some((name, key.clone()?)));
+        there.collect()
     }
 }
 
@@ -188,5 +267,16 @@ section! {
         /// Reserved for addresses that are not loopback: they are refused until there are client keys and TLS.
         #[schemars(extend("default" = false))]
         allow_remote: Switch,
+    }
+}
+
+section! {
+    /// The vault keeps secrets sealed; its key lies elsewhere.
+    Vault {
+        /// Who keeps the key: `auto` is the systemd credential if there is one, else the Secret Service; a file only if it is named.
+        #[schemars(extend("default" = "auto"))]
+        key: KeySource,
+        /// The file with the key, for `key: file`.
+        key_file: FilePath,
     }
 }

@@ -10,6 +10,7 @@
 //! - Every mistake of a file is reported in one run, each with line, column and the key's path.
 //! - No message holds a value of the file. It names keys, types and what was expected.
 
+mod auth;
 mod choice;
 mod container;
 mod date;
@@ -27,6 +28,7 @@ mod node;
 mod problem;
 mod profile;
 mod read;
+mod reference;
 mod schema;
 mod server;
 mod settings;

@@ -1,6 +1,7 @@
 //! Names in the file: as keys of maps, and where one section names what another lists.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::expand::is_variable_name;
 use super::node::{Node, Value as NodeValue};
 use super::problem::{Mistake, Path};
 use super::read::{Form, Read, Reader};
-use crate::model::{AccountName, ClientId, ProfileName, ServerName};
+use crate::model::{AccountName, ClientId, ProfileName, Secret, ServerName};
 
 /// What every name of ours is.
 const RULE: &str = "a name of 1 to 32 characters: a-z, 0-9, `-` and single `_`, with a letter or a digit at both ends";
@@ -164,6 +165,106 @@ impl Name for VariableName {
 
     fn schema() -> Value {
         json!({ "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
+    }
+}
+
+/// The name of an environment variable, as a value.
+pub(super) struct VariableText(pub(super) String);
+
+impl Read for VariableText {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.literal(node, path, Form::of("the name of a variable"))?;
+        if is_variable_name(text) {
+            return Some(Self(text.to_owned()));
+        }
+        let mistake = Mistake::bad_value(<VariableName as Name>::RULE);
+        reader.problems.add(&path.at(node.at), mistake);
+        None
+    }
+}
+
+impl JsonSchema for VariableText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Variable".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" })
+    }
+}
+
+/// What Janus's own environment has and a command does not get: these tell who the daemon is to systemd.
+const NEVER_PASSED: [&str; 3] = ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "LISTEN_FDS"];
+
+/// A variable of the daemon that a command gets, with what it held at the start.
+pub(super) struct PassedVariable {
+    pub(super) name: String,
+    pub(super) value: Option<Arc<Secret>>,
+}
+
+impl Read for PassedVariable {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = VariableText::read(node, path, reader)?.0;
+        if NEVER_PASSED.contains(&name.as_str()) || name.starts_with("LISTEN_") {
+            let why = "what systemd tells the daemon is for the daemon alone";
+            reader
+                .problems
+                .add(&path.at(node.at), Mistake::does_not_fit(why));
+            return None;
+        }
+        let value = reader
+            .environment
+            .variable(&name)
+            .and_then(std::ffi::OsStr::to_str);
+        let value = value.map(|value| Arc::new(Secret::new(value)));
+        Some(Self { name, value })
+    }
+}
+
+impl JsonSchema for PassedVariable {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        VariableText::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        VariableText::json_schema(generator)
+    }
+}
+
+/// The name of an HTTP header, as a value.
+pub(super) struct HeaderText(pub(super) http::HeaderName);
+
+impl Read for HeaderText {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.literal(node, path, Form::of("the name of a header"))?;
+        if let Ok(name) = text.parse() {
+            return Some(Self(name));
+        }
+        let mistake = Mistake::bad_value(<HeaderName as Name>::RULE);
+        reader.problems.add(&path.at(node.at), mistake);
+        None
+    }
+}
+
+impl JsonSchema for HeaderText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Header name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" })
     }
 }
 

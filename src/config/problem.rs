@@ -148,6 +148,11 @@ pub enum Mistake {
         /// Its name.
         name: String,
     },
+    /// A secret that is written out.
+    #[error(
+        "a secret is written here; a reference belongs in its place: `vault:NAME`, `env:NAME`, `file:PATH` or `cmd:COMMAND`"
+    )]
+    LiteralSecret,
     /// `${` without a name and `}`.
     #[error("expected the name of an environment variable and `}}` after `${{`")]
     BadReference,
@@ -167,6 +172,7 @@ impl Mistake {
             Self::UnknownName { .. } => "unknown_name",
             Self::UnsetVariable { .. } | Self::VariableNotText { .. } => "unset_variable",
             Self::BadReference => "bad_reference",
+            Self::LiteralSecret => "literal_secret",
         }
     }
 

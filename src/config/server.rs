@@ -116,26 +116,43 @@ fn known(
         name,
     };
     let default = default(&server, &known, places, problems);
+    let url = server.url.value.as_ref().map(|url| url.value.0.clone());
     let base = Base::of(&mut server, problems);
     let mut accounts = Vec::new();
     for (name, account) in listed.entries {
         refuse_misfits(&account.value, kind, problems);
         let written = places.note(&name.place);
         let keys = account.value;
-        let own = Own::of(keys.args, keys.env, keys.headers, problems);
-        accounts.extend(base.as_ref().map(|base| Account {
-            name: name.value,
-            endpoint: own.over(base),
-            label: keys.label.into_value().map(|text| text.0),
-            color: keys.color.into_value(),
-            written,
-        }));
+        let own = Own::of(
+            keys.args,
+            keys.env,
+            keys.headers,
+            keys.auth,
+            url.as_ref(),
+            problems,
+        );
+        accounts.extend(
+            base.as_ref()
+                .map(|base| own.over(base))
+                .map(|(endpoint, auth)| Account {
+                    name: name.value,
+                    endpoint,
+                    auth,
+                    label: keys.label.into_value().map(|text| text.0),
+                    color: keys.color.into_value(),
+                    written,
+                }),
+        );
     }
     if known.accounts.is_empty() && known.complete {
         known.accounts.push(AccountName::default_account());
-        accounts.extend(base.map(|base| Account {
-            written: of_server,
-            ..Account::only(Own::default().over(&base))
+        accounts.extend(base.map(|base| {
+            let (endpoint, auth) = Own::default().over(&base);
+            Account {
+                written: of_server,
+                auth,
+                ..Account::only(endpoint)
+            }
         }));
     }
     if !accounts.is_empty() {

@@ -1,5 +1,7 @@
 //! From what the file says to what Janus does: how the keys fit together, and the defaults.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,7 +14,9 @@ use super::problem::{ConfigError, Mistake, Place, Problems};
 use super::server::Servers;
 use super::value::Text;
 use super::warning::{Warning, warnings};
-use crate::model::{Identity, Listen, Server, ServerName, Settings};
+use crate::model::{
+    Account, Identity, KeySource, Listen, Reference, Server, ServerName, Settings, VaultSettings,
+};
 
 /// What counts without a key.
 pub(super) mod defaults {
@@ -58,6 +62,11 @@ pub(super) fn check(
         environment,
         problems,
     );
+    let vault = vault(
+        std::mem::take(&mut document.vault).or(file::Vault::default()),
+        environment,
+        problems,
+    );
     let mut places = Places::default();
     let known = Servers::of(std::mem::take(&mut document.servers), &mut places, problems);
     let written = identity::check(document, &known, &mut places, problems);
@@ -78,13 +87,59 @@ pub(super) fn check(
             file: None,
             listen,
             state_directory,
+            child_environment: children(environment, &servers),
             servers,
-            child_environment: environment.child_environment(),
             proxy: environment.proxy(),
+            vault,
         },
         disabled,
         written,
     })
+}
+
+/// What every child gets, without the variables that hold a secret for somebody.
+fn children(environment: &Environment, servers: &[Arc<Server>]) -> Vec<(String, OsString)> {
+    let accounts = servers.iter().flat_map(|server| &server.accounts);
+    let secret: BTreeSet<&str> = accounts
+        .flat_map(Account::references)
+        .filter_map(|reference| match reference {
+            Reference::Environment { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut environment = environment.child_environment();
+    environment.retain(|(name, _)| !secret.contains(name.as_str()));
+    environment
+}
+
+fn vault(vault: file::Vault, environment: &Environment, problems: &mut Problems) -> VaultSettings {
+    let key = vault
+        .key
+        .value
+        .as_ref()
+        .map_or(KeySource::Auto, |at| at.value);
+    match (key, &vault.key.value, &vault.key_file.key) {
+        (KeySource::File, Some(at), None) => {
+            let what = "`key_file`, the file that holds the key".to_owned();
+            let help = "write `vault: { key: file, key_file: ~/.config/janus/vault.key }`";
+            problems.add_with_help(&at.place, Mistake::Missing { what }, help);
+        }
+        (KeySource::File, ..) | (_, _, None) => {}
+        (_, _, Some(place)) => {
+            let why = "`key_file` belongs to `key: file`: a key beside what it protects is never chosen by itself";
+            problems.add_with_help(
+                place,
+                Mistake::does_not_fit(why),
+                "write `key: file`, or remove it",
+            );
+        }
+    }
+    VaultSettings {
+        key,
+        key_file: vault.key_file.into_value().map(|file| file.0),
+        credentials: environment.credentials_directory(),
+        session_bus: environment.session_bus(),
+    }
 }
 
 /// Profiles without the servers that are not enabled.

@@ -11,8 +11,8 @@ use super::date::spelled_moment;
 use super::settings::Loaded;
 use super::value::spelled;
 use crate::model::{
-    Account, AccountName, Client, Command, Endpoint, Identity, Profile, ProfileName, Secret,
-    Server, Written,
+    Account, AccountName, Auth, Authentication, Client, Command, Endpoint, Identity, Profile,
+    ProfileName, SecretValue, Server, VaultSettings, Written,
 };
 
 /// What a value that may be a secret looks like.
@@ -44,7 +44,83 @@ pub fn effective(loaded: &Loaded) -> Value {
         "allow_remote": false,
     });
     document.insert("listen".to_owned(), listen);
+    document.insert("vault".to_owned(), vault(&loaded.settings.vault));
     document.into()
+}
+
+fn vault(vault: &VaultSettings) -> Value {
+    let mut keys = Keys::new();
+    put(&mut keys, "key", Word::word(vault.key));
+    if let Some(file) = &vault.key_file {
+        put(&mut keys, "key_file", file.to_string_lossy());
+    }
+    keys.into()
+}
+
+/// How an account proves who it is. Where its secret is is no secret.
+fn auth(auth: &Authentication) -> Option<Value> {
+    let mut keys = Keys::new();
+    match &auth.how {
+        Auth::Left => return None,
+        Auth::None => return Some("none".into()),
+        Auth::Bearer(value) => put(&mut keys, "bearer", value.to_string()),
+        Auth::Basic { user, password } => {
+            put(&mut keys, "basic", user.as_str());
+            put(&mut keys, "password", password.to_string());
+        }
+        Auth::Header {
+            name,
+            value,
+            prefix,
+        } => {
+            put(&mut keys, "header", name.as_str());
+            put(&mut keys, "value", value.to_string());
+            put(&mut keys, "prefix", prefix.as_str());
+        }
+        Auth::Query { name, value } => {
+            put(&mut keys, "query", name.as_str());
+            put(&mut keys, "value", value.to_string());
+        }
+        Auth::Helper {
+            helper,
+            header,
+            prefix,
+        } => {
+            let shown = Command {
+                program: String::new(),
+                args: helper.argv.iter().skip(1).cloned().collect(),
+                env: Vec::new(),
+            };
+            let program = helper.argv.first().cloned();
+            let words = program.into_iter().chain(shown.shown().into_iter().skip(1));
+            put(&mut keys, "command", words.collect::<Vec<_>>());
+            put(&mut keys, "ttl", spelled(helper.ttl));
+            put(&mut keys, "format", Word::word(helper.format));
+            put(&mut keys, "timeout", spelled(helper.timeout));
+            put(&mut keys, "header", header.as_str());
+            put(&mut keys, "prefix", prefix.as_str());
+            for (key, pointer) in [
+                ("pointer", &helper.pointer),
+                ("expiry_pointer", &helper.expiry_pointer),
+            ] {
+                if let Some(pointer) = pointer {
+                    put(&mut keys, key, pointer.as_str());
+                }
+            }
+            let passed: Vec<&str> = helper
+                .pass_env
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            if !passed.is_empty() {
+                put(&mut keys, "pass_env", passed);
+            }
+        }
+    }
+    if let Some(into) = &auth.into {
+        put(&mut keys, "into", into.as_str());
+    }
+    Some(keys.into())
 }
 
 fn server(server: &Server, enabled: bool) -> Value {
@@ -137,6 +213,9 @@ fn account(account: &Account, shared: usize) -> Value {
 
 /// What differs between accounts; the arguments after the shared ones, where there are accounts.
 fn own(account: &Account, shared: Option<usize>, keys: &mut Keys) {
+    if let Some(auth) = auth(&account.auth) {
+        put(keys, "auth", auth);
+    }
     match &account.endpoint {
         Endpoint::Process(command) => {
             if let Some(shared) = shared {
@@ -242,9 +321,14 @@ fn client(client: &Client) -> Value {
     keys.into()
 }
 
-fn masked<'a>(entries: impl Iterator<Item = (&'a str, &'a Secret)>) -> Value {
+fn masked<'a>(entries: impl Iterator<Item = (&'a str, &'a SecretValue)>) -> Value {
+    let shown = |value: &SecretValue| {
+        value
+            .reference()
+            .map_or_else(|| MASK.to_owned(), ToString::to_string)
+    };
     entries
-        .map(|(name, _)| (name.to_owned(), MASK.into()))
+        .map(|(name, value)| (name.to_owned(), shown(value).into()))
         .collect::<Keys>()
         .into()
 }

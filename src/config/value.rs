@@ -183,6 +183,29 @@ inline_schema!(WaitOrNever, "Duration or 0", {
     ]
 });
 
+/// How long a token is used; `0` is once.
+pub(super) struct Ttl(pub(super) Duration);
+
+impl Read for Ttl {
+    fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        const EXPECTED: &str = "a duration such as `5m`, or `0` for once";
+        if node.plain() == Some("0") {
+            return Some(Self(Duration::ZERO));
+        }
+        reader.scalar(node, path, Form::of(EXPECTED), |text| {
+            duration(text)
+                .map(Self)
+                .map_err(|BadDuration| EXPECTED.to_owned())
+        })
+    }
+}
+inline_schema!(Ttl, "Duration or 0", {
+    "anyOf": [
+        { "type": "integer", "const": 0 },
+        { "type": "string", "pattern": or_variable("[0-9]+(ms|s|m|h)") }
+    ]
+});
+
 /// An absolute URL of a server.
 pub(super) struct Url(pub(super) http::Uri);
 

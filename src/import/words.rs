@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{ServerName, looks_secret};
+use crate::model::ServerName;
+pub(super) use crate::model::{is_secret_name, text_looks_secret};
 
 /// As in `model::name`: longer names leave no room for a tool's own.
 const LONGEST: usize = 32;
@@ -12,26 +13,6 @@ const LONGEST_SHOWN: usize = 60;
 
 /// What stands between the parts of a name.
 const BETWEEN: [char; 6] = ['-', '_', '.', '/', ' ', ':'];
-
-/// Words that make the name of a variable, header, flag or parameter that of a secret.
-const SECRET: [&str; 13] = [
-    "key",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "credential",
-    "authorization",
-    "cookie",
-    "bearer",
-    "apikey",
-    "private",
-    "signature",
-];
-
-/// Short ones count only as a whole word: `PATH` is no `pat`, and an author is no `auth`.
-const SECRET_WORDS: [&str; 8] = ["pat", "auth", "pass", "pwd", "pw", "pin", "dsn", "jwt"];
 
 /// Flags whose value is a header, and no secret by itself: `-H "Authorization: …"`.
 pub(super) const SHORT_FLAGS_OF_HEADERS: [&str; 2] = ["-H", "--header"];
@@ -44,29 +25,6 @@ pub(super) fn shown(key: &str) -> String {
     } else {
         key.replace('`', "'")
     }
-}
-
-/// Whether a word of this text looks like a token.
-pub(super) fn text_looks_secret(text: &str) -> bool {
-    let between = |c: char| c.is_whitespace() || "=:,;\"'&?()[]{}<>|`".contains(c);
-    text.split(between).any(looks_secret) || text.contains("***MASKED***")
-}
-
-/// Whether a value under this name is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    let mut words = String::with_capacity(name.len() + 4);
-    let mut last_small = false;
-    // `apiKey` and `API_KEY` are words alike.
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && last_small {
-            words.push('_');
-        }
-        last_small = c.is_ascii_lowercase();
-        words.push(c.to_ascii_lowercase());
-    }
-    let whole = |word: &str| SECRET_WORDS.contains(&word);
-    SECRET.iter().any(|secret| words.contains(secret))
-        || words.split(|c: char| !c.is_ascii_alphanumeric()).any(whole)
 }
 
 /// Whether this name is that of a file with a secret in it, which is none itself.

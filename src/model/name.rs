@@ -70,6 +70,47 @@ names! {
     ClientId;
 }
 
+/// What a secret in the vault is called: `github_client_a`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretName(Arc<str>);
+
+/// A name that no secret can have, and what would be legal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the name of a secret has 1 to 64 characters of a-z, 0-9, `_`, `.` and `-`, and is not the secret itself"
+)]
+pub struct BadSecretName;
+
+impl SecretName {
+    /// Checks a name. What looks like a secret is none: names are shown.
+    pub fn new(name: &str) -> Result<Self, BadSecretName> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+        let is_name = (1..=64).contains(&name.len()) && name.chars().all(legal);
+        if is_name && !super::looks_secret(name) {
+            Ok(Self(name.into()))
+        } else {
+            Err(BadSecretName)
+        }
+    }
+
+    /// The name as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
 /// One identity at one server, written `github/client_a`. Every cache, connection and log line is keyed by it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId {

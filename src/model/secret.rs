@@ -2,16 +2,19 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 /// A header value, an environment value: anything that may be a secret, and is treated as one.
 ///
-/// No `Display`, no `Serialize`; `Debug` prints `****`. Whoever needs the bytes says so with [`Secret::expose`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
+/// No `Display`, no `Serialize`, no `Clone` (it is shared, not copied); `Debug` prints `****`, and the memory is
+/// overwritten when it goes. Whoever needs the bytes says so with [`Secret::expose`].
+#[derive(PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the value in.
-    pub fn new(value: impl Into<Box<str>>) -> Self {
-        Self(value.into())
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
     }
 
     /// The value itself, for the one place that sends it.
@@ -62,6 +65,49 @@ pub fn looks_secret(word: &str) -> bool {
             && run.contains(|c: char| c.is_ascii_alphabetic())
     };
     known || word.split(|c: char| !c.is_ascii_alphanumeric()).any(random)
+}
+
+/// Words that make the name of a variable, header, flag or parameter that of a secret.
+const SECRET: [&str; 13] = [
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "credential",
+    "authorization",
+    "cookie",
+    "bearer",
+    "apikey",
+    "private",
+    "signature",
+];
+
+/// Short ones count only as a whole word: `PATH` is no `pat`, and an author is no `auth`.
+const SECRET_WORDS: [&str; 8] = ["pat", "auth", "pass", "pwd", "pw", "pin", "dsn", "jwt"];
+
+/// Whether a word of this text looks like a token.
+pub fn text_looks_secret(text: &str) -> bool {
+    let between = |c: char| c.is_whitespace() || "=:,;\"'&?()[]{}<>|`".contains(c);
+    text.split(between).any(looks_secret) || text.contains("***MASKED***")
+}
+
+/// Whether a value under this name is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    let mut words = String::with_capacity(name.len() + 4);
+    let mut last_small = false;
+    // `apiKey` and `API_KEY` are words alike.
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && last_small {
+            words.push('_');
+        }
+        last_small = c.is_ascii_lowercase();
+        words.push(c.to_ascii_lowercase());
+    }
+    let whole = |word: &str| SECRET_WORDS.contains(&word);
+    SECRET.iter().any(|secret| words.contains(secret))
+        || words.split(|c: char| !c.is_ascii_alphanumeric()).any(whole)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountId, AccountName, Secret, ServerName, Written};
+use super::{AccountId, AccountName, Authentication, Reference, SecretValue, ServerName, Written};
 
 /// Something Janus talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Account {
     pub name: AccountName,
     /// Where the server is for this account and how to reach it: the server's keys with the account's own over them.
     pub endpoint: Endpoint,
+    /// How it proves who it is.
+    pub auth: Authentication,
     /// What people call it.
     pub label: Option<String>,
     /// Shown beside its name, never instead of it.
@@ -80,7 +82,7 @@ pub struct Command {
     /// Its arguments: those of `command`, then those of `args`.
     pub args: Vec<String>,
     /// What it gets beside the minimal environment, in the order of the file.
-    pub env: Vec<(String, Secret)>,
+    pub env: Vec<(String, SecretValue)>,
 }
 
 /// The headers that belong to the transport. A fixed value would break it, so no configuration has one.
@@ -107,7 +109,7 @@ pub struct HttpEndpoint {
     /// An absolute `http` or `https` URL without a fragment or user information.
     pub url: http::Uri,
     /// Fixed headers, sent to this origin only.
-    pub headers: Vec<(http::HeaderName, Secret)>,
+    pub headers: Vec<(http::HeaderName, SecretValue)>,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca: Option<PathBuf>,
 }
@@ -141,11 +143,24 @@ impl Colour {
 }
 
 impl Account {
+    /// Where its secrets are: those of `auth`, then those of variables and headers.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let (env, headers) = match &self.endpoint {
+            Endpoint::Process(command) => (command.env.as_slice(), &[][..]),
+            Endpoint::Http(http) => (&[][..], http.headers.as_slice()),
+        };
+        let env = env.iter().map(|(_, value)| value);
+        let headers = headers.iter().map(|(_, value)| value);
+        let others = env.chain(headers).filter_map(SecretValue::reference);
+        self.auth.how.reference().into_iter().chain(others)
+    }
+
     /// The account of a server that lists none.
     pub fn only(endpoint: Endpoint) -> Self {
         Self {
             name: AccountName::default_account(),
             endpoint,
+            auth: Authentication::default(),
             label: None,
             color: None,
             written: Written::nowhere(),
@@ -293,7 +308,7 @@ mod tests {
             ),
             headers: vec![(
                 http::HeaderName::from_static("x-key"),
-                Secret::new("CANARY"),
+                SecretValue::literal("CANARY"),
             )],
             ca: None,
         };
@@ -311,7 +326,7 @@ mod tests {
         let command = Command {
             program: "npx".to_owned(),
             args: args.map(str::to_owned).to_vec(),
-            env: vec![("TOKEN".to_owned(), Secret::new("CANARY"))],
+            env: vec![("TOKEN".to_owned(), SecretValue::literal("CANARY"))],
         };
         let shown = [
             "npx",

@@ -25,6 +25,47 @@ pub struct Settings {
     pub child_environment: Vec<(String, OsString)>,
     /// The proxy to remote servers.
     pub proxy: ProxySettings,
+    /// Where the key of the vault is.
+    pub vault: VaultSettings,
+}
+
+/// Where the key of the vault is, and how to get there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VaultSettings {
+    /// `vault.key`
+    pub key: KeySource,
+    /// `vault.key_file`, with `key: file` only.
+    pub key_file: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`: where systemd put the credentials of the service.
+    pub credentials: Option<PathBuf>,
+    /// The address of the session bus, where the Secret Service is; `None` where there is none.
+    pub session_bus: Option<String>,
+}
+
+/// Who keeps the key of the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeySource {
+    /// The systemd credential if there is one, else the Secret Service. Never a file.
+    #[default]
+    Auto,
+    /// The systemd credential `janus-vault-key`.
+    Credential,
+    /// The keyring of the desktop.
+    SecretService,
+    /// A file beside what it protects, by explicit choice only.
+    File,
+}
+
+impl KeySource {
+    /// As the configuration writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Credential => "credential",
+            Self::SecretService => "secret-service",
+            Self::File => "file",
+        }
+    }
 }
 
 /// Where Janus listens, and for how long it remembers who came.
@@ -49,7 +90,7 @@ pub const QUESTION_TIMEOUT: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxySettings {
     /// The proxy for `https` URLs.
-    pub https: Option<Secret>,
+    pub https: Option<Arc<Secret>>,
     /// The hosts reached without it, in the usual comma-separated form.
     pub no_proxy: Option<String>,
 }

@@ -6,6 +6,7 @@
 mod clients;
 mod flow;
 mod lines;
+mod secrets;
 mod whole;
 
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use super::node::{Key, Node, Value};
 use super::tree;
 use crate::model::{ClientId, ProfileName};
 
+pub use secrets::{Literal, literals, with_references};
 pub use whole::write_whole;
 
 use clients::Clients;
