@@ -4,7 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Result, params};
 
-use super::record::{Change, EraRecord, Holder, KeyRecord, ListingRecord, SessionRecord};
+use super::record::{
+    Change, EraRecord, Holder, KeyRecord, ListingRecord, SecretRecord, SessionRecord, VaultRecord,
+};
 use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
 
 pub(super) fn apply(database: &Connection, change: &Change) -> Result<()> {
@@ -52,7 +54,47 @@ pub(super) fn apply(database: &Connection, change: &Change) -> Result<()> {
             forget(database, "listing", account)?;
             forget(database, "era", account)
         }
+        Change::VaultMade(vault) => make_vault(database, vault),
+        Change::SecretsSaved(secrets) => secrets
+            .iter()
+            .try_for_each(|one| save_secret(database, one)),
+        Change::SecretRemoved(name) => {
+            let sql = "DELETE FROM secret WHERE name = ?1";
+            run(database, sql, params![name.as_str()])
+        }
+        Change::Rekeyed { vault, secrets } => {
+            run(database, "DELETE FROM vault_meta", params![])?;
+            make_vault(database, vault)?;
+            secrets
+                .iter()
+                .try_for_each(|one| save_secret(database, one))
+        }
     }
+}
+
+/// A second vault contradicts the first.
+fn make_vault(database: &Connection, vault: &VaultRecord) -> Result<()> {
+    let sql =
+        "INSERT INTO vault_meta (only, id, key_id, created, probe) VALUES (1, ?1, ?2, ?3, ?4)";
+    let created = nanoseconds(vault.created);
+    run(
+        database,
+        sql,
+        params![vault.id, vault.key_id, created, vault.probe],
+    )
+}
+
+fn save_secret(database: &Connection, secret: &SecretRecord) -> Result<()> {
+    let sql = "INSERT INTO secret (name, generation, updated, value) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (name) DO UPDATE SET generation = excluded.generation,
+            updated = excluded.updated, value = excluded.value";
+    let generation = i64::try_from(secret.generation).unwrap_or(i64::MAX);
+    let (name, updated) = (secret.name.as_str(), nanoseconds(secret.updated));
+    run(
+        database,
+        sql,
+        params![name, generation, updated, secret.value],
+    )
 }
 
 /// `REPLACE` would delete the row first, and the session's choices with it.

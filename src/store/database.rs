@@ -53,6 +53,32 @@ pub(super) fn open(directory: &StateDirectory) -> Result<(Connection, PathBuf), 
     }
 }
 
+/// Opens the database of a state directory for reading only. Its version must be this one.
+pub(super) fn look(directory: &Path) -> Result<(Connection, PathBuf), Unusable> {
+    let path = directory.join("janus.db");
+    if !look_at(&path)? {
+        return Err(Unusable::NotOurs {
+            path,
+            reason: "is not there: nothing was ever kept",
+        });
+    }
+    let whole = fs::canonicalize(&path).map_err(Unusable::io(&path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let opened = Connection::open_with_flags(&whole, flags)
+        .map_err(Stuck::Sqlite)
+        .and_then(|database| {
+            database.busy_timeout(PATIENCE)?;
+            version(&database, MIGRATIONS)?;
+            Ok(database)
+        });
+    match opened {
+        Ok(database) => Ok((database, path)),
+        Err(stuck) => Err(unusable(path, stuck)),
+    }
+}
+
 /// A database that ends with the process.
 pub(super) fn in_memory() -> Result<(Connection, PathBuf), Unusable> {
     let opened = Connection::open_in_memory()
@@ -76,9 +102,9 @@ fn prepare(path: &Path) -> Result<(), Unusable> {
         name.push(ending);
         PathBuf::from(name)
     });
-    if look(path)? {
+    if look_at(path)? {
         for file in &beside {
-            look(file)?;
+            look_at(file)?;
         }
         return Ok(());
     }
@@ -135,7 +161,7 @@ fn fill(new: &Path) -> Result<(), Stuck> {
 }
 
 /// Whether a file is there, and only ours.
-fn look(path: &Path) -> Result<bool, Unusable> {
+fn look_at(path: &Path) -> Result<bool, Unusable> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -162,6 +188,8 @@ fn set_up(database: &Connection) -> rusqlite::Result<()> {
         database.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     tracing::debug!(mode, "the state database is open");
     database.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten: a sealed secret that was removed is gone from the file.
+    database.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // On macOS a plain sync stops at the drive's own memory.
     database.pragma_update(None, "fullfsync", true)?;
     database.pragma_update(None, "checkpoint_fullfsync", true)?;

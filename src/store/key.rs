@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::directory::{StateDirectory, Unusable, check_owner};
+use super::directory::{StateDirectory, Unusable};
+use super::private::{self, NotPrivate};
 
 /// 32 random bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,25 +17,27 @@ impl InstallationKey {
     /// Reads the key of this installation, or makes it on the first start.
     pub fn of(directory: &StateDirectory) -> Result<Self, Unusable> {
         let path = directory.path().join("installation.key");
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) => {
-                check_owner(&path, &metadata)?;
-                if metadata.permissions().mode() & 0o077 != 0 {
-                    return Err(Unusable::NotOurs {
-                        path,
-                        reason: "can be read by others; remove it, and a new key is made",
-                    });
-                }
-                let bytes = fs::read(&path).map_err(Unusable::io(&path))?;
+        match private::open(&path) {
+            Ok(mut file) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(Unusable::io(&path))?;
                 bytes.try_into().map(Self).map_err(|_| Unusable::NotOurs {
                     path,
                     reason: "is not a key of 32 bytes; remove it, and a new one is made",
                 })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::make(&path),
-            Err(error) => Err(Unusable::Io {
+            Err(NotPrivate::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::make(&path)
+            }
+            Err(NotPrivate::Io(source)) => Err(Unusable::Io { path, source }),
+            Err(not_private) => Err(Unusable::NotOurs {
                 path,
-                source: error,
+                reason: match not_private {
+                    NotPrivate::Link => "is a symbolic link",
+                    NotPrivate::Foreign => "belongs to another user",
+                    NotPrivate::NoFile | NotPrivate::Io(_) => "is not a file",
+                    NotPrivate::Open => "can be read by others; remove it, and a new key is made",
+                },
             }),
         }
     }
@@ -86,6 +89,8 @@ impl fmt::Debug for InstallationKey {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@
 //! - The database and the two files SQLite keeps beside it are 0600 and no links.
 //! - Acknowledged means committed and synced. A change that was answered with [`NotSaved`] is as if never asked for.
 //! - A database that is damaged, newer or not ours is named and left as it is, never replaced.
-//! - A secret is not stored in the clear: keys and fingerprints come as digests.
+//! - A secret is not stored in the clear: keys and fingerprints come as digests, secrets sealed.
 //!
 //! # Old readers and new data
 //!
@@ -29,6 +29,7 @@ mod apply;
 mod database;
 mod directory;
 mod key;
+pub mod private;
 mod read;
 mod record;
 mod schema;
@@ -41,8 +42,8 @@ mod tests;
 pub use directory::{StateDirectory, Unusable};
 pub use key::InstallationKey;
 pub use record::{
-    Change, ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord,
-    SessionRecord, StoredEra,
+    Change, ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SecretRecord,
+    SessionRecord, StoredEra, VaultRecord,
 };
 pub use unsaved::NotSaved;
 pub use writer::Store;

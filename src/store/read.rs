@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, Result, Row};
 
 use super::record::{
-    ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SessionRecord,
-    StoredEra,
+    ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SecretRecord,
+    SessionRecord, StoredEra, VaultRecord,
 };
-use crate::model::{AccountId, AccountName, BadName, ClientId, ProfileName, ServerName};
+use crate::model::{
+    AccountId, AccountName, BadName, ClientId, ProfileName, SecretName, ServerName,
+};
 
 /// Why a row is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,19 @@ pub(super) fn kept(database: &Connection) -> Result<Kept> {
             "era",
             "SELECT server, account, fingerprint, era, since FROM era ORDER BY server, account",
             era,
+        )?,
+        vault: rows(
+            database,
+            "vault_meta",
+            "SELECT id, key_id, created, probe FROM vault_meta",
+            vault,
+        )?
+        .pop(),
+        secrets: rows(
+            database,
+            "secret",
+            "SELECT name, generation, updated, value FROM secret ORDER BY name",
+            secret,
         )?,
     })
 }
@@ -129,6 +144,25 @@ fn era(row: &Row<'_>) -> std::result::Result<EraRecord, Odd> {
         fingerprint: row.get(2)?,
         era: StoredEra::of_word(&text(row, 3)?).ok_or(Odd::Word)?,
         since: time(row.get(4)?),
+    })
+}
+
+fn vault(row: &Row<'_>) -> std::result::Result<VaultRecord, Odd> {
+    Ok(VaultRecord {
+        id: row.get(0)?,
+        key_id: row.get(1)?,
+        created: time(row.get(2)?),
+        probe: row.get(3)?,
+    })
+}
+
+fn secret(row: &Row<'_>) -> std::result::Result<SecretRecord, Odd> {
+    let generation: i64 = row.get(1)?;
+    Ok(SecretRecord {
+        name: SecretName::new(&text(row, 0)?).map_err(|_| Odd::Word)?,
+        generation: u64::try_from(generation).map_err(|_| Odd::Word)?,
+        updated: time(row.get(2)?),
+        value: row.get(3)?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
+use crate::model::{AccountId, AccountName, ClientId, ProfileName, SecretName, ServerName};
 
 /// A session of a legacy client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,32 @@ pub enum StoredEra {
     Modern,
 }
 
+/// What identifies a vault, and tells whether a key is its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultRecord {
+    /// Random, so that its key is found among others.
+    pub id: Arc<str>,
+    /// The digest of its key's name, no secret.
+    pub key_id: Vec<u8>,
+    /// When it was made.
+    pub created: SystemTime,
+    /// Something known, sealed with the key.
+    pub probe: Vec<u8>,
+}
+
+/// A secret, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// What people call it.
+    pub name: SecretName,
+    /// How often it was set. It is sealed in, so that an old value cannot be put in the place of a new one unseen.
+    pub generation: u64,
+    /// When it was set.
+    pub updated: SystemTime,
+    /// The sealed value.
+    pub value: Vec<u8>,
+}
+
 /// Everything that was there when the store was opened, in a fixed order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -116,6 +142,10 @@ pub struct Kept {
     pub listings: Vec<ListingRecord>,
     /// By account.
     pub eras: Vec<EraRecord>,
+    /// `None` where no secret was ever kept.
+    pub vault: Option<VaultRecord>,
+    /// By name.
+    pub secrets: Vec<SecretRecord>,
 }
 
 /// One change to what is kept. It happens whole or not at all.
@@ -183,6 +213,19 @@ pub enum Change {
     EraForgotten(AccountId),
     /// An account is no longer configured: its listing and era are forgotten.
     AccountGone(AccountId),
+    /// The vault began. A second one contradicts it.
+    VaultMade(VaultRecord),
+    /// Secrets were set, all of them or none.
+    SecretsSaved(Vec<SecretRecord>),
+    /// A secret is gone.
+    SecretRemoved(SecretName),
+    /// Everything is sealed with another key.
+    Rekeyed {
+        /// What identifies the vault from now on.
+        vault: VaultRecord,
+        /// All secrets, sealed anew.
+        secrets: Vec<SecretRecord>,
+    },
 }
 
 impl KeyKind {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i32 = 0x4A41_4E55;
 
 /// How many migrations have run is the version.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE session (
@@ -59,6 +59,24 @@ CREATE TABLE era (
     era TEXT NOT NULL,
     since INTEGER NOT NULL,
     PRIMARY KEY (server, account)
+) STRICT;
+";
+
+/// The vault: what identifies it, and its sealed rows.
+const VERSION_2: &str = "
+CREATE TABLE vault_meta (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id TEXT NOT NULL,
+    key_id BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    probe BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE secret (
+    name TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    value BLOB NOT NULL
 ) STRICT;
 ";
 
@@ -116,7 +134,7 @@ fn number(database: &Connection, pragma: &str) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
 
-    const VERSION_2: &str = "
+    const NEXT: &str = "
         ALTER TABLE session ADD COLUMN label TEXT NOT NULL DEFAULT 'none';
     ";
     const HALF: &str = "
@@ -136,7 +154,7 @@ mod tests {
         database
             .execute("INSERT INTO session VALUES ('s', NULL, '{}', 1, 2)", [])
             .unwrap();
-        migrate(&mut database, &[VERSION_1, VERSION_2]).unwrap();
+        migrate(&mut database, &[VERSION_1, NEXT]).unwrap();
         assert_eq!(at(&database), 2);
         let row: (String, i64, String) = database
             .query_row("SELECT id, used, label FROM session", [], |row| {
@@ -145,7 +163,7 @@ mod tests {
             .unwrap();
         assert_eq!(row, ("s".to_owned(), 2, "none".to_owned()));
         // A second start has nothing to do.
-        migrate(&mut database, &[VERSION_1, VERSION_2]).unwrap();
+        migrate(&mut database, &[VERSION_1, NEXT]).unwrap();
         assert_eq!(at(&database), 2);
     }
 
@@ -164,13 +182,13 @@ mod tests {
             )
             .unwrap();
         assert_eq!(more, 0);
-        migrate(&mut database, &[VERSION_1, VERSION_2]).unwrap();
+        migrate(&mut database, &[VERSION_1, NEXT]).unwrap();
     }
 
     #[test]
     fn a_later_version_and_a_foreign_database_are_refused() {
         let mut database = Connection::open_in_memory().unwrap();
-        migrate(&mut database, &[VERSION_1, VERSION_2]).unwrap();
+        migrate(&mut database, &[VERSION_1, NEXT]).unwrap();
         let stuck = migrate(&mut database, &[VERSION_1]).unwrap_err();
         assert!(matches!(stuck, Stuck::Newer(2)), "{stuck:?}");
         assert_eq!(at(&database), 2);

@@ -9,6 +9,7 @@
 //! - A change that contradicts what is there (a choice of a session that ended) fails alone.
 //! - The thread ends with [`Store::close`], or with the last handle.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -53,6 +54,15 @@ impl Store {
     /// It is not ours, newer than this Janus, damaged, or the system refuses.
     pub fn open(directory: &StateDirectory) -> Result<(Self, Kept), Unusable> {
         database::open(directory).and_then(Self::over)
+    }
+
+    /// What a state directory has, read beside whoever holds it. Nothing is written, and nothing is made.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn look(directory: &Path) -> Result<Kept, Unusable> {
+        let (database, path) = database::look(directory)?;
+        read::kept(&database).map_err(|error| database::unusable(path, Stuck::Sqlite(error)))
     }
 
     /// A store that ends with the process.

@@ -1,0 +1,182 @@
+//! Secrets by their names: read, set, listed, removed.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::error::{NotThere, Refused};
+use super::open::{State, Vault};
+use super::seal::{Row, open, seal};
+use crate::model::{Secret, SecretName};
+use crate::store::{Change, SecretRecord};
+use crate::telemetry::{Known, learn};
+
+/// A certificate chain with its key is shorter.
+const LONGEST: usize = 64 * 1024;
+/// A call waits this long for a keyring to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A value that was opened.
+#[derive(Debug)]
+pub(super) struct Value {
+    generation: u64,
+    secret: Arc<Secret>,
+    #[expect(dead_code, reason = "it is kept out of the log as long as it is here")]
+    known: Known,
+}
+
+/// A secret without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What people call it.
+    pub name: SecretName,
+    /// When it was set.
+    pub updated: SystemTime,
+}
+
+impl Vault {
+    /// The value under a name. Where the vault is sealed, the keyring is asked once more, unless it just was.
+    ///
+    /// # Errors
+    /// It was never set, the vault stays sealed, or the row is damaged.
+    pub async fn get(&self, name: &SecretName) -> Result<Arc<Secret>, NotThere> {
+        if !self.state().rows.contains_key(name) {
+            return Err(NotThere::Missing(name.clone()));
+        }
+        if self.sealed().is_some() && !self.was_just_asked() {
+            let mut attempts = self.0.attempts.subscribe();
+            self.0.wanted.notify_one();
+            // However that ends, what is there now counts.
+            timeout(PATIENCE, attempts.changed()).await.ok();
+        }
+        match self.sealed() {
+            Some(why) => Err(why.into()),
+            None => self.state().value(name),
+        }
+    }
+
+    /// Whether there is a secret of this name.
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.state().rows.contains_key(name)
+    }
+
+    /// All of them, by name.
+    pub fn list(&self) -> Vec<Listed> {
+        let state = self.state();
+        let rows = state.rows.values();
+        rows.map(|row| Listed {
+            name: row.name.clone(),
+            updated: row.updated,
+        })
+        .collect()
+    }
+
+    /// Sets a secret. The first one makes the vault.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn set(&self, name: &SecretName, value: &Arc<Secret>) -> Result<(), Refused> {
+        let _turn = self.0.turn.lock().await;
+        self.save(&[(name.clone(), Arc::clone(value))]).await
+    }
+
+    /// Sets several, all or none. For who has the turn.
+    pub(super) async fn save(&self, secrets: &[(SecretName, Arc<Secret>)]) -> Result<(), Refused> {
+        let legal = |secret: &Secret| (1..=LONGEST).contains(&secret.expose().len());
+        if !secrets.iter().all(|(_, secret)| legal(secret)) {
+            return Err(Refused::BadValue);
+        }
+        self.ready().await?;
+        // Known before it can be seen anywhere.
+        let known: Vec<Known> = secrets.iter().map(|(_, secret)| learn(secret)).collect();
+        let rows = {
+            let state = self.state();
+            let sealed = secrets
+                .iter()
+                .map(|(name, secret)| state.sealed_row(name, secret));
+            sealed.collect::<Result<Vec<_>, _>>()?
+        };
+        self.0
+            .store
+            .write(Change::SecretsSaved(rows.clone()))
+            .await?;
+        {
+            let mut state = self.state();
+            for ((row, known), (_, secret)) in rows.into_iter().zip(known).zip(secrets) {
+                let value = Value {
+                    generation: row.generation,
+                    secret: Arc::clone(secret),
+                    known,
+                };
+                state.values.insert(row.name.clone(), value);
+                state.rows.insert(row.name.clone(), row);
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Removes a secret. That needs no key.
+    ///
+    /// # Errors
+    /// There is none of this name, or the store did not take it.
+    pub async fn remove(&self, name: &SecretName) -> Result<(), Refused> {
+        let _turn = self.0.turn.lock().await;
+        if !self.has(name) {
+            return Err(NotThere::Missing(name.clone()).into());
+        }
+        self.0
+            .store
+            .write(Change::SecretRemoved(name.clone()))
+            .await?;
+        {
+            let mut state = self.state();
+            state.rows.remove(name);
+            state.values.remove(name);
+        }
+        self.tell();
+        Ok(())
+    }
+}
+
+impl State {
+    /// A value, opened now or before.
+    pub(super) fn value(&mut self, name: &SecretName) -> Result<Arc<Secret>, NotThere> {
+        let missing = || NotThere::Missing(name.clone());
+        let row = self.rows.get(name).ok_or_else(missing)?;
+        if let Some(value) = self.values.get(name)
+            && value.generation == row.generation
+        {
+            return Ok(Arc::clone(&value.secret));
+        }
+        let damaged = || NotThere::Damaged(name.clone());
+        let opened = self.key.as_ref().ok_or_else(damaged)?;
+        let place = Row::secret(name.as_str(), row.generation);
+        let text = open(&opened.key, place, &row.value).ok_or_else(damaged)?;
+        let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
+        let secret = Arc::new(Secret::new(text));
+        let known = learn(&secret);
+        let value = Value {
+            generation: row.generation,
+            secret: Arc::clone(&secret),
+            known,
+        };
+        self.values.insert(name.clone(), value);
+        Ok(secret)
+    }
+
+    fn sealed_row(&self, name: &SecretName, secret: &Secret) -> Result<SecretRecord, Refused> {
+        let generation = self.rows.get(name).map_or(1, |row| row.generation + 1);
+        let opened = self.key.as_ref().ok_or(NotThere::Missing(name.clone()))?;
+        let text = Zeroizing::new(secret.expose().as_bytes().to_vec());
+        let value = seal(&opened.key, Row::secret(name.as_str(), generation), &text)?;
+        Ok(SecretRecord {
+            name: name.clone(),
+            generation,
+            updated: SystemTime::now(),
+            value,
+        })
+    }
+}

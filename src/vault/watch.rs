@@ -1,0 +1,73 @@
+//! Waits for a keyring that is locked or absent: what it keeps becomes usable by itself.
+//!
+//! Signals of the bus say when to look again, and whoever needs the vault does, at most every two seconds. An open vault
+//! watches nothing: the key stays in memory when the keyring is locked or dies.
+
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use super::open::Vault;
+use super::source::{self, Place, Watch};
+
+impl Vault {
+    /// Opens the vault as soon as that is possible, until `shutdown`.
+    pub async fn watch(self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.watching() => {}
+        }
+    }
+
+    async fn watching(&self) {
+        let mut changes = self.changes();
+        loop {
+            // Subscribed before the first look, so that nothing is missed in between.
+            let mut signals = self.signals().await;
+            while self.open().await.is_err() {
+                // What came in meanwhile counts as one; several attempts a second would only tire the keyring.
+                tokio::select! {
+                    heard = heard(signals.as_mut()) => {
+                        if heard.is_none() {
+                            signals = None;
+                        }
+                    }
+                    () = self.0.wanted.notified() => {
+                        sleep_until(self.next_attempt()).await;
+                        if signals.is_none() {
+                            signals = self.signals().await;
+                        }
+                    }
+                }
+            }
+            drop(signals);
+            // Open, or nothing to open yet; the end of that is a change.
+            while self.sealed().is_none() {
+                tokio::select! {
+                    changed = changes.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                    }
+                    () = self.0.wanted.notified() => {}
+                }
+            }
+        }
+    }
+
+    async fn signals(&self) -> Option<Watch> {
+        self.sealed()?;
+        let settings = self.state().settings.clone();
+        match source::place(&settings) {
+            Ok(Place::Keyring(bus)) => Watch::new(&bus).await,
+            _ => None,
+        }
+    }
+}
+
+/// The next signal. Without a bus there is none.
+async fn heard(signals: Option<&mut Watch>) -> Option<()> {
+    match signals {
+        Some(signals) => signals.changed().await,
+        None => std::future::pending().await,
+    }
+}
