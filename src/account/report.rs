@@ -25,6 +25,8 @@ pub fn state(state: &State) -> &'static str {
         State::Backoff { .. } => "backoff",
         State::Failed { .. } => "failed",
         State::NeedsLogin { .. } => "needs_login",
+        State::Rejected { .. } => "rejected",
+        State::NoCredential(why) => why.code(),
     }
 }
 

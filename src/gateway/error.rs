@@ -9,6 +9,7 @@ use crate::binding::{NoChoice, ResolvedFrom, Scope};
 use crate::model::{AccountId, AccountName, Switching};
 use crate::policy::Denied;
 use crate::protocol::{Json, Outcome, RpcError, code};
+use crate::telemetry::redact;
 use crate::upstream::Failure;
 
 /// The method is not served in this view.
@@ -63,7 +64,8 @@ pub(super) fn not_listed_yet(method: &str, account: &AccountId, state: &str) -> 
 
 /// A request that got no answer from its server.
 pub(super) fn failed(method: &str, failure: &Failure) -> Outcome {
-    told(method, &sentence(failure), &explained(failure))
+    // A reason may quote a server, and servers quote what they were sent.
+    told(method, &redact(&sentence(failure)), &explained(failure))
 }
 
 /// A request that a rule refused.
@@ -216,6 +218,28 @@ pub(super) fn link(method: &str, account: &AccountId, url: &str, message: &str) 
     told(method, &text, &data)
 }
 
+/// The code of a failure, and the command that mends it, for people at a command line.
+pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
+    let code = match failure {
+        Failure::NoCredential { why, .. } => why.code(),
+        Failure::Rejected { .. } => "rejected",
+        Failure::TimedOut { .. } => "timed_out",
+        Failure::Interrupted { .. } => "outcome_unknown",
+        _ => "unavailable",
+    };
+    let help = match failure {
+        Failure::NoCredential { why, account } => {
+            vec![why.help().replace("ACCOUNT", &account.to_string())]
+        }
+        Failure::Rejected { .. } => vec![
+            "janus secret list        # which secret it uses, and how old that is".to_owned(),
+            "janus secret set NAME    # a newer one".to_owned(),
+        ],
+        _ => Vec::new(),
+    };
+    (code, help)
+}
+
 fn told(method: &str, text: &str, data: &Value) -> Outcome {
     if method == "tools/call" {
         let result = json!({"content": [{"type": "text", "text": text}], "isError": true, "_meta": {"dev.janus/error": data}});
@@ -234,6 +258,7 @@ fn explained(failure: &Failure) -> Value {
         | Failure::SessionUnknown { account }
         | Failure::Stopping { account } => ("unavailable", account),
         Failure::Rejected { account, .. } => ("rejected", account),
+        Failure::NoCredential { account, why } => (why.code(), account),
         Failure::Interrupted { account, .. } => ("outcome_unknown", account),
         Failure::TimedOut { account, .. } => ("timed_out", account),
     };
@@ -263,8 +288,12 @@ fn sentence(failure: &Failure) -> String {
         Failure::Unreachable { .. } | Failure::SessionUnknown { .. } | Failure::Stopping { .. } => {
             "Nothing was sent.".to_owned()
         }
-        Failure::Rejected { .. } => {
-            "Nothing ran. Check `headers` of this server in the configuration.".to_owned()
+        Failure::Rejected { account, .. } => format!(
+            "Nothing ran. A person checks its credential with: janus account verify {account}"
+        ),
+        Failure::NoCredential { account, why } => {
+            let help = why.help().replace("ACCOUNT", &account.to_string());
+            format!("Nothing was sent. A person mends it with: {help}")
         }
         Failure::Interrupted { .. } => {
             "It may or may not have happened. Check before you repeat it.".to_owned()

@@ -41,6 +41,7 @@ use crate::protocol::{
 use crate::upstream::{Change, Upstream};
 
 pub use changes::{COALESCE, Pending, is_below, until};
+pub use error::explain;
 
 /// Janus as an MCP server.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use super::account::Account;
 use super::change::Change;
 use super::dial::Dial;
 use super::known_era::KnownEra;
+use crate::credential::{self, Credential};
 use crate::model::{self, AccountId, Server, Settings};
 use crate::store::{self, EraRecord, ListingRecord, Store};
 
@@ -35,6 +36,7 @@ pub(super) struct Ground {
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
+    pub(super) credentials: credential::Ground,
 }
 
 /// From one configuration to the next.
@@ -120,7 +122,7 @@ impl Ground {
         let dial = Dial::new(
             id,
             Arc::clone(server),
-            one.endpoint.clone(),
+            (one, Credential::new(one, &self.credentials)),
             &settings.child_environment,
             &settings.proxy,
             known,

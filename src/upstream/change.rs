@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::credential::NoCredential;
 use crate::model::AccountId;
 use crate::protocol::{Envelope, Era, ListKind, Revision};
 
@@ -59,9 +60,16 @@ pub enum State {
         /// What went wrong.
         reason: String,
     },
-    /// The server refuses the credential. Janus tries again when it is called.
+    /// The server wants a credential, and none is configured. Janus tries again when it is called.
     NeedsLogin {
         /// 401 or 403.
         status: u16,
     },
+    /// The server refuses the credential. Janus tries again when it is called.
+    Rejected {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// There is no credential. Janus tries again when it is called, or when the vault has one.
+    NoCredential(NoCredential),
 }

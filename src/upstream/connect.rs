@@ -19,12 +19,15 @@ use super::dial::Dialled;
 use super::held::Held;
 use super::key::Key;
 use super::{Failure, keeper, listen};
+use crate::credential::NoCredential;
 
 /// A caller does not try again what was tried this short a time ago: a server that crashes at once would be started as
 /// often as a client repeats itself.
 const FRESH: Duration = Duration::from_secs(1);
 /// A connection that stood this long was a working one, and its end begins a new count.
 const STOOD: Duration = Duration::from_secs(10);
+/// Calls on a connection that another one replaces get this long.
+const LAST_CALLS: Duration = Duration::from_mins(10);
 /// After so many failures in a row the pauses are at their longest, and a person should look.
 const MANY: u32 = 7;
 
@@ -82,6 +85,17 @@ impl Slot {
         };
         connection.gone.cancel();
         Some(connection)
+    }
+
+    /// Takes this connection out of everybody's reach, if it is still there. Who uses it goes on doing so.
+    fn take(&self, connection: &Arc<Connection>) -> bool {
+        self.status.send_if_modified(|now| {
+            let ours = matches!(now, Status::Ready(ready) if Arc::ptr_eq(ready, connection));
+            if ours {
+                *now = Status::Idle;
+            }
+            ours
+        })
     }
 
     /// Puts another status in the place of this connection, if it is still there.
@@ -255,13 +269,33 @@ impl Account {
         }
     }
 
+    /// Another connection takes the place of this one, with the values that count now: new calls wait for it, those that
+    /// run end on the old one.
+    pub(super) async fn renew(self: &Arc<Self>, slot: &Arc<Slot>, connection: &Arc<Connection>) {
+        if !slot.take(connection) {
+            return;
+        }
+        tracing::info!(account = %self.id(), "its credential changed; a new connection takes over");
+        self.begin(slot);
+        tokio::select! {
+            () = connection.unused(LAST_CALLS) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+        connection.gone.cancel();
+    }
+
     fn down(slot: &Slot, failure: Failure, began: Instant, failures: u32) -> Down {
         let wish = match &failure {
             Failure::Unreachable { retry_in, .. } => retry_in.unwrap_or_default(),
             _ => Duration::ZERO,
         };
         let by_itself = slot.key == Key::Shared
-            && !matches!(failure, Failure::Rejected { .. } | Failure::Stopping { .. });
+            && match &failure {
+                Failure::Rejected { .. } | Failure::Stopping { .. } => false,
+                // A command may work the next time; what a person must set is told of by the vault.
+                Failure::NoCredential { why, .. } => matches!(**why, NoCredential::Helper { .. }),
+                _ => true,
+            };
         let pause = backoff::pause(failures.saturating_sub(1), backoff::chance());
         // A server's wish is heard up to a limit: it may be a mistake.
         let pause = pause.max(wish.min(backoff::MOST * 10));
@@ -276,7 +310,8 @@ impl Account {
     /// Says how things stand and arranges the next attempt.
     fn after(self: &Arc<Self>, slot: &Arc<Slot>, down: &Down) {
         self.show(slot, || match &down.failure {
-            Failure::Rejected { status, .. } => State::NeedsLogin { status: *status },
+            Failure::Rejected { status, .. } => self.rejected(*status),
+            Failure::NoCredential { why, .. } => State::NoCredential(NoCredential::clone(why)),
             Failure::Stopping { .. } => State::Idle,
             failure if down.failures >= MANY => State::Failed {
                 reason: failure.reason(),
@@ -289,24 +324,44 @@ impl Account {
         if slot.key == Key::Shared {
             self.settled.send_replace(true);
         }
-        if down.next.is_none() {
+        let waits = matches!(
+            down.failure,
+            Failure::Rejected { .. } | Failure::NoCredential { .. }
+        );
+        if down.next.is_none() && (!waits || slot.key != Key::Shared) {
             return;
         }
-        let (account, slot, pause) = (Arc::clone(self), Arc::clone(slot), down.pause());
+        let pause = down.next.is_some().then(|| down.pause());
+        let (account, slot) = (Arc::clone(self), Arc::clone(slot));
         let (began, failures) = (down.began, down.failures);
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = sleep(pause) => {
-                    // A caller may have tried meanwhile: its failure has a pause of its own.
-                    let ours = matches!(&*slot.status.borrow(), Status::Down(now) if now.began == began && now.failures == failures);
-                    if ours {
-                        account.begin(&slot);
-                    }
+            let due = async {
+                match pause {
+                    Some(pause) => sleep(pause).await,
+                    None => std::future::pending().await,
                 }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = due => {}
+                () = account.dial.credential.vault_changed() => {}
+            }
+            // A caller may have tried meanwhile: its failure has a pause of its own.
+            let ours = matches!(&*slot.status.borrow(), Status::Down(now) if now.began == began && now.failures == failures);
+            if ours {
+                account.begin(&slot);
             }
         });
+    }
+
+    /// The state of an account that the server does not let in.
+    pub(super) fn rejected(&self, status: u16) -> State {
+        if self.dial.proves_nothing() {
+            State::NeedsLogin { status }
+        } else {
+            State::Rejected { status }
+        }
     }
 
     /// The state of an account is that of its shared connection.
@@ -333,7 +388,9 @@ impl Down {
     /// What a caller is told: nothing was sent, and when Janus tries again.
     fn failure(&self) -> Failure {
         match &self.failure {
-            Failure::Rejected { .. } | Failure::Stopping { .. } => self.failure.clone(),
+            Failure::Rejected { .. } | Failure::NoCredential { .. } | Failure::Stopping { .. } => {
+                self.failure.clone()
+            }
             Failure::Unreachable {
                 account, reason, ..
             } => Failure::Unreachable {

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +24,15 @@ pub(super) struct Connection {
     pub(super) facts: Arc<ServerFacts>,
     pub(super) key: Key,
     pub(super) since: Instant,
+    /// The values of the account's credential that it was made with.
+    pub(super) stamp: u64,
     /// How many attempts had failed before it stood.
     pub(super) failures: u32,
     /// Nobody shall use it any more.
     pub(super) gone: CancellationToken,
     usage: Mutex<Usage>,
+    /// Somebody stopped using it.
+    left: Notify,
     held: Arc<Held>,
 }
 
@@ -58,12 +63,14 @@ impl Connection {
             facts: dialled.facts,
             key,
             since,
+            stamp: dialled.stamp,
             failures,
             gone: CancellationToken::new(),
             usage: Mutex::new(Usage {
                 users: 0,
                 last: Instant::now(),
             }),
+            left: Notify::new(),
             held,
         }
     }
@@ -104,6 +111,21 @@ impl Connection {
         }
     }
 
+    /// Resolves when nobody uses it any more, or after `limit`. It is in nobody's reach by then.
+    pub(super) async fn unused(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.usage().users > 0 && Instant::now() < end {
+            let left = self.left.notified();
+            if self.usage().users == 0 {
+                return;
+            }
+            tokio::select! {
+                () = left => {}
+                () = sleep_until(end) => {}
+            }
+        }
+    }
+
     fn usage(&self) -> MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,5 +153,7 @@ impl Drop for Use {
         if self.asked_for {
             usage.last = Instant::now();
         }
+        drop(usage);
+        self.connection.left.notify_waiters();
     }
 }

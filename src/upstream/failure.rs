@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::credential::NoCredential;
 use crate::model::AccountId;
 
 /// A request that no server answered. Grouped by who must act: the person who runs the server, or nobody but time.
@@ -24,6 +25,14 @@ pub enum Failure {
         account: AccountId,
         /// 401 or 403.
         status: u16,
+    },
+    /// There is nothing to prove the account with. Nothing was sent.
+    #[error("{account} has no credential: {why}")]
+    NoCredential {
+        /// The account.
+        account: AccountId,
+        /// Why, and who must act.
+        why: Box<NoCredential>,
     },
     /// The server does not know the session of this connection, and said so before anything ran.
     #[error("{account} has forgotten the session")]
@@ -69,6 +78,7 @@ impl Failure {
         match self {
             Self::Unreachable { .. }
             | Self::Rejected { .. }
+            | Self::NoCredential { .. }
             | Self::SessionUnknown { .. }
             | Self::Stopping { .. } => false,
             Self::Interrupted { .. } | Self::TimedOut { .. } | Self::BadAnswer { .. } => true,
@@ -80,6 +90,7 @@ impl Failure {
         match self {
             Self::Unreachable { account, .. }
             | Self::Rejected { account, .. }
+            | Self::NoCredential { account, .. }
             | Self::SessionUnknown { account }
             | Self::Interrupted { account, .. }
             | Self::TimedOut { account, .. }
@@ -95,6 +106,7 @@ impl Failure {
             | Self::Interrupted { reason, .. }
             | Self::BadAnswer { reason, .. } => reason.clone(),
             Self::Rejected { status, .. } => format!("it refused the credential (HTTP {status})"),
+            Self::NoCredential { why, .. } => why.to_string(),
             Self::SessionUnknown { .. } => "it has forgotten the session".to_owned(),
             Self::TimedOut { waited, .. } => {
                 format!("it gave no sign for {} s", waited.as_secs_f32())

@@ -57,7 +57,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{Command, HttpEndpoint, Secret};
+    use crate::model::{Command, HttpEndpoint, SecretValue};
 
     fn process(program: &str, args: &[&str], env: &[(&str, &str)]) -> Endpoint {
         Endpoint::Process(Command {
@@ -65,7 +65,7 @@ mod tests {
             args: args.iter().map(|&argument| argument.to_owned()).collect(),
             env: env
                 .iter()
-                .map(|&(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+                .map(|&(name, value)| (name.to_owned(), SecretValue::literal(value)))
                 .collect(),
         })
     }
@@ -75,7 +75,7 @@ mod tests {
             url: url.parse().unwrap(),
             headers: vec![(
                 ::http::HeaderName::from_static("x-token"),
-                Secret::new(header.to_owned()),
+                SecretValue::literal(header),
             )],
             ca: None,
         })

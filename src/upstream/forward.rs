@@ -22,6 +22,7 @@ use super::key::Key;
 use super::leg::Leg;
 use super::wire::Outgoing;
 use crate::binding::Route;
+use crate::credential::NoCredential;
 use crate::model::Subject;
 use crate::protocol::{
     Body, ClientFacts, Completion, Envelope, Era, Events, Json, ListKind, LogLevel, Relayed,
@@ -100,7 +101,7 @@ impl Account {
         }
     }
 
-    async fn wait(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Use, Failure> {
+    pub(super) async fn wait(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Use, Failure> {
         let limit = self.dial.server.timeout.min(LONGEST_WAIT);
         timeout(limit, self.ready(slot)).await.unwrap_or_else(|_| {
             let reason = format!("it is not ready after {} s", limit.as_secs_f32());
@@ -149,6 +150,13 @@ impl Account {
                 self.refused(slot, *status);
                 false
             }
+            Failure::NoCredential { why, .. } => {
+                if slot.key == Key::Shared {
+                    self.state
+                        .send_replace(State::NoCredential(NoCredential::clone(why)));
+                }
+                false
+            }
             _ => false,
         }
     }
@@ -156,14 +164,18 @@ impl Account {
     fn refused(&self, slot: &Slot, status: u16) {
         // 403 may concern this one call; 401 concerns the credential.
         if slot.key == Key::Shared && status == 401 {
-            self.state.send_replace(State::NeedsLogin { status });
+            self.state.send_replace(self.rejected(status));
         }
     }
 
     fn well(&self, slot: &Slot, used: &Use) {
         let revision = used.facts.revision;
         self.state.send_if_modified(|state| {
-            let mended = slot.key == Key::Shared && matches!(state, State::NeedsLogin { .. });
+            let mended = slot.key == Key::Shared
+                && matches!(
+                    state,
+                    State::NeedsLogin { .. } | State::Rejected { .. } | State::NoCredential(_)
+                );
             if mended {
                 *state = State::Ready {
                     era: revision.era(),

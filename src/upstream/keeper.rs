@@ -29,6 +29,17 @@ pub(super) async fn keep(
         resubscribe(&account, &slot, &connection).await;
         std::future::pending::<()>().await;
     };
+    // A process got its values at its start; a session was opened with some. What a remote server is told with each
+    // request may end and be renewed in the middle of a session.
+    let renewing = async {
+        let pipe = account.dial.is_pipe();
+        account
+            .dial
+            .credential
+            .outdated(connection.stamp, pipe)
+            .await;
+        account.renew(&slot, &connection).await;
+    };
     let limit = account.dial.server.idle.filter(|_| account.dial.is_pipe());
     let idle = async {
         match limit {
@@ -45,6 +56,7 @@ pub(super) async fn keep(
             tracing::info!(account = %account.id(), "nobody needs the process; it is stopped");
         }
         () = connection.gone.cancelled() => {}
+        () = renewing => {}
         reason = connection.leg.closed() => {
             account.lost(&slot, &connection, unreachable(account.id(), reason));
         }

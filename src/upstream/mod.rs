@@ -47,6 +47,7 @@ mod streamable_http;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod wire;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -56,13 +57,14 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::account::Account;
 use self::accounts::{Accounts, Ground};
 pub use self::change::{Change, State};
 pub use self::failure::Failure;
+pub use self::verify::{Verified, Who};
 use crate::binding::Route;
+use crate::credential::{self, Credential};
 use crate::model::{AccountId, Settings};
 use crate::policy::Permitted;
 use crate::protocol::{ClientFacts, Envelope, Events, Json, Listing, Relayed, Request};
@@ -97,14 +99,15 @@ impl Upstream {
         store: &Store,
         listings: Vec<ListingRecord>,
         eras: Vec<EraRecord>,
-        tasks: TaskTracker,
+        credentials: credential::Ground,
         shutdown: CancellationToken,
     ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
         let ground = Ground {
             store: store.clone(),
             changes,
-            tasks,
+            tasks: credentials.tasks.clone(),
+            credentials,
             shutdown,
         };
         let accounts = ground.accounts(settings, listings, eras);
@@ -229,6 +232,23 @@ impl Upstream {
                 .await
                 .ok();
         }
+    }
+
+    /// Connects an account, and asks its server who that is.
+    ///
+    /// # Errors
+    /// What does not work.
+    pub async fn verify(&self, id: &AccountId) -> Result<Verified, Failure> {
+        let account = self.account(id)?;
+        Box::pin(account.verify()).await
+    }
+
+    /// How the credential of an account stands, and what it is made of.
+    pub fn credential(&self, account: &AccountId) -> Option<Arc<Credential>> {
+        let accounts = self.accounts();
+        accounts
+            .get(account)
+            .map(|known| Arc::clone(&known.dial.credential))
     }
 
     /// What changes from now on.

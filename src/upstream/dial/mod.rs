@@ -20,8 +20,10 @@ use super::leg::Leg;
 use super::probe::Verdict;
 use super::wire::Outgoing;
 use super::{Failure, streamable_http};
+use crate::credential::Credential;
 use crate::model::{
-    self, AccountId, Endpoint, EraChoice, ProxySettings, Server, Settings, Transport,
+    self, AccountId, Auth, Authentication, Endpoint, EraChoice, ProxySettings, Server, Settings,
+    Transport,
 };
 use crate::protocol::{Body, Envelope, Era, Relayed, Revision, ServerFacts};
 
@@ -34,6 +36,8 @@ pub(super) struct Dial {
     pub(super) account: AccountId,
     pub(super) server: Arc<Server>,
     endpoint: Endpoint,
+    auth: Authentication,
+    pub(super) credential: Arc<Credential>,
     environment: Arc<[(String, OsString)]>,
     proxy: ProxySettings,
     /// Made when it is needed.
@@ -50,13 +54,15 @@ pub(super) struct Dialled {
     pub(super) leg: Leg,
     pub(super) facts: Arc<ServerFacts>,
     pub(super) inbox: mpsc::Receiver<Envelope>,
+    /// The values that it was made with.
+    pub(super) stamp: u64,
 }
 
 impl Dial {
     pub(super) fn new(
         account: AccountId,
         server: Arc<Server>,
-        endpoint: Endpoint,
+        (one, credential): (&model::Account, Credential),
         environment: &[(String, OsString)],
         proxy: &ProxySettings,
         known: KnownEra,
@@ -65,7 +71,9 @@ impl Dial {
         Self {
             account,
             server,
-            endpoint,
+            endpoint: one.endpoint.clone(),
+            auth: one.auth.clone(),
+            credential: Arc::new(credential),
             environment: environment.into(),
             proxy: proxy.clone(),
             client: Mutex::default(),
@@ -84,12 +92,18 @@ impl Dial {
     ) -> bool {
         let ours = &self.server;
         self.endpoint == account.endpoint
+            && self.auth == account.auth
             && ours.timeout == server.timeout
             && ours.idle == server.idle
             && ours.sharing == server.sharing
             && ours.era == server.era
             && ours.transport == server.transport
             && self.proxy == settings.proxy
+    }
+
+    /// Whether nothing is configured that would prove the account: then a refusal asks for a login.
+    pub(super) fn proves_nothing(&self) -> bool {
+        self.auth.how == Auth::Left && self.credential.is_constant()
     }
 
     /// Whether it is a process.
@@ -133,9 +147,25 @@ impl Dial {
 
     /// Connects.
     pub(super) async fn connect(&self, key: &Key) -> Result<Dialled, Failure> {
+        let no_credential = |why| Failure::NoCredential {
+            account: self.account.clone(),
+            why: Box::new(why),
+        };
         let dialled = match &self.endpoint {
-            Endpoint::Process(command) => self.process(command, key).await?,
-            Endpoint::Http(_) => self.http(key).await?,
+            Endpoint::Process(command) => {
+                let own = self.credential.variables().await.map_err(no_credential)?;
+                let dialled = self.process(command, &own.values, key).await?;
+                Dialled {
+                    stamp: own.stamp,
+                    ..dialled
+                }
+            }
+            Endpoint::Http(_) => {
+                let dialled = self.http(key).await?;
+                // What the handshake ended with; the server took it a moment ago.
+                let stamp = self.credential.attach().await.map_err(no_credential)?.stamp;
+                Dialled { stamp, ..dialled }
+            }
         };
         if self.server.era == EraChoice::Auto {
             self.known.remember(dialled.facts.revision.era());

@@ -13,7 +13,7 @@ use super::super::leg::Leg;
 use super::super::probe::{Verdict, verdict};
 use super::super::stdio;
 use super::{Dial, Dialled, INBOX, whole};
-use crate::model::{Command, EraChoice};
+use crate::model::{Command, EraChoice, Secret};
 use crate::protocol::{Envelope, Era, Events, Relayed, Revision, ServerFacts};
 
 /// A process that says nothing for this long to its first message is taken for a legacy one that ignores what comes
@@ -31,21 +31,31 @@ enum First {
 }
 
 impl Dial {
-    pub(super) async fn process(&self, command: &Command, key: &Key) -> Result<Dialled, Failure> {
+    pub(super) async fn process(
+        &self,
+        command: &Command,
+        own: &[(String, Arc<Secret>)],
+        key: &Key,
+    ) -> Result<Dialled, Failure> {
         let known = self.era();
-        let (leg, inbox) = self.leg(command)?;
+        let (leg, inbox) = self.leg(command, own)?;
         if known == Some(Era::Legacy) {
             return self.legacy_first(leg, inbox, key).await;
         }
         let may_be_legacy = self.server.era == EraChoice::Auto;
         match self.first(&leg, key, may_be_legacy).await? {
-            First::Stands(facts) => Ok(Dialled { leg, facts, inbox }),
+            First::Stands(facts) => Ok(Dialled {
+                leg,
+                facts,
+                inbox,
+                stamp: 0,
+            }),
             First::Legacy => self.legacy_first(leg, inbox, key).await,
             // A server that was modern before has crashed; any other may have taken offence at the first message.
             First::Gone(failure) if known == Some(Era::Modern) => Err(failure),
             First::Gone(_) => {
                 leg.end().await;
-                let (leg, inbox) = self.leg(command)?;
+                let (leg, inbox) = self.leg(command, own)?;
                 self.legacy_first(leg, inbox, key).await
             }
         }
@@ -62,7 +72,12 @@ impl Dial {
             Opened::Legacy(facts) => facts,
             Opened::Modern => self.discovered(&leg).await?,
         };
-        Ok(Dialled { leg, facts, inbox })
+        Ok(Dialled {
+            leg,
+            facts,
+            inbox,
+            stamp: 0,
+        })
     }
 
     /// Asks a process for its era. While it is silent, `initialize` goes down the same pipe.
@@ -147,13 +162,17 @@ impl Dial {
     }
 
     /// A new process.
-    fn leg(&self, command: &Command) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
+    fn leg(
+        &self,
+        command: &Command,
+        own: &[(String, Arc<Secret>)],
+    ) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (account, limit) = (self.account.clone(), self.server.timeout);
         let leg = stdio::Leg::start(
             account,
             command,
-            &self.environment,
+            (&self.environment, own),
             limit,
             sender,
             &self.tasks,

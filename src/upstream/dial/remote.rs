@@ -29,7 +29,12 @@ impl Dial {
         let failure = match self.streamable(&leg, key).await {
             Ok(facts) => {
                 let leg = Leg::Http(leg);
-                return Ok(Dialled { leg, facts, inbox });
+                return Ok(Dialled {
+                    leg,
+                    facts,
+                    inbox,
+                    stamp: 0,
+                });
             }
             Err(failure) => failure,
         };
@@ -88,7 +93,12 @@ impl Dial {
         let opening = http_sse::Leg::open(account, http, limit, sender, &self.tasks);
         let leg = Leg::Sse(opening.await?);
         match initialize(&leg, &self.account, key.capabilities()).await? {
-            Opened::Legacy(facts) => Ok(Dialled { leg, facts, inbox }),
+            Opened::Legacy(facts) => Ok(Dialled {
+                leg,
+                facts,
+                inbox,
+                stamp: 0,
+            }),
             Opened::Modern => Err(self.refuses_both()),
         }
     }
@@ -117,7 +127,8 @@ impl Dial {
         if let Some(client) = &*made {
             return Ok(client.clone());
         }
-        let client = streamable_http::Client::new(&self.account, endpoint, &self.proxy)?;
+        let client =
+            streamable_http::Client::new(&self.account, endpoint, &self.proxy, &self.credential)?;
         Ok(made.insert(client).clone())
     }
 }

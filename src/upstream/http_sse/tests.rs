@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::Leg;
-use crate::model::{AccountId, HttpEndpoint, ProxySettings, Secret, ServerName};
+use crate::credential::{self, Credential};
+use crate::model::{self, AccountId, HttpEndpoint, ProxySettings, SecretValue, ServerName};
 use crate::protocol::{
     Answer, Body, ClientFacts, Envelope, Era, Event, Events, Json, Relayed, Revision,
 };
@@ -26,12 +27,14 @@ async fn open(url: &str) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
         url: url.parse::<Uri>().unwrap(),
         headers: vec![(
             HeaderName::from_static("authorization"),
-            Secret::new("Bearer canary"),
+            SecretValue::literal("Bearer canary"),
         )],
         ca: None,
     };
-    let client =
-        streamable_http::Client::new(&account, &endpoint, &ProxySettings::default()).unwrap();
+    let of = model::Account::only(model::Endpoint::Http(endpoint.clone()));
+    let credential = Arc::new(Credential::new(&of, &credential::Ground::of_a_test()));
+    let proxy = ProxySettings::default();
+    let client = streamable_http::Client::new(&account, &endpoint, &proxy, &credential).unwrap();
     let tasks = TaskTracker::new();
     let (sender, inbox) = mpsc::channel(8);
     let http = streamable_http::Leg::new(

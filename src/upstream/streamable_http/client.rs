@@ -1,11 +1,11 @@
-//! The HTTP client of one account: its connections, and the fixed headers that go with every request.
+//! The HTTP client of one account: its connections, and the credential that goes with every request.
 //!
 //! Invariant: whether a request may have reached the server is known of every failure.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderValue, Request, Response};
+use ::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::dial::{CannotConnect, Connector, said};
+use crate::credential::Credential;
 use crate::model::{AccountId, HttpEndpoint, ProxySettings};
 use crate::upstream::Failure;
 
@@ -28,7 +29,7 @@ const PING: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pool: legacy::Client<Connector, Full<Bytes>>,
-    fixed: Arc<HeaderMap>,
+    credential: Arc<Credential>,
 }
 
 /// A request got no response.
@@ -47,6 +48,7 @@ impl Client {
         account: &AccountId,
         endpoint: &HttpEndpoint,
         proxy: &ProxySettings,
+        credential: &Arc<Credential>,
     ) -> Result<Self, Failure> {
         let unusable = |reason| Failure::Unreachable {
             account: account.clone(),
@@ -61,16 +63,15 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http2_keep_alive_interval(PING)
             .build(connector);
-        let fixed = fixed(endpoint).map_err(unusable)?;
         Ok(Self {
             pool,
-            fixed: Arc::new(fixed),
+            credential: Arc::clone(credential),
         })
     }
 
-    /// The headers the configuration wants on every request.
-    pub(super) fn fixed(&self) -> &HeaderMap {
-        &self.fixed
+    /// What goes with every request of the account.
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Sends a request. hyper sends one again by itself only if an idle connection turned out to be closed before
@@ -84,17 +85,6 @@ impl Client {
             .await
             .map_err(|error| broke(&error))
     }
-}
-
-fn fixed(endpoint: &HttpEndpoint) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::with_capacity(endpoint.headers.len());
-    for (name, secret) in &endpoint.headers {
-        let mut value = HeaderValue::from_str(secret.expose())
-            .map_err(|_| format!("the header `{name}` cannot have the configured value"))?;
-        value.set_sensitive(true);
-        headers.append(name, value);
-    }
-    Ok(headers)
 }
 
 fn broke(error: &legacy::Error) -> Broke {

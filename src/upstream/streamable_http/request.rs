@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::client::Broke;
 use super::{Agreed, FAREWELL, Inner, redirect, source};
+use crate::credential::Attached;
+use crate::model::Secret;
 use crate::protocol::{Era, Json, Revision, header};
 use crate::upstream::Failure;
 use crate::upstream::wire::Outgoing;
@@ -30,15 +32,15 @@ impl Inner {
         era: Era,
         agreed: &Agreed,
     ) -> Result<Response<Incoming>, Failure> {
-        let headers = || {
-            let mut headers = self.posted();
+        let headers = |attached: &Attached| {
+            let mut headers = posted(attached);
             if outgoing.method != "initialize" {
                 agreement(&mut headers, agreed, era);
             }
             if era == Era::Modern {
                 describe(&mut headers, outgoing);
             }
-            self.sealed(headers)
+            sealed(headers, attached)
         };
         let text = outgoing.text.bytes().clone();
         self.request(&Method::POST, headers, text).await
@@ -48,10 +50,10 @@ impl Inner {
     pub(super) async fn deliver(self: &Arc<Self>, message: Json) -> Result<(), Failure> {
         let agreed = self.agreed();
         let era = agreed.revision.map_or(Era::Legacy, Revision::era);
-        let headers = || {
-            let mut headers = self.posted();
+        let headers = |attached: &Attached| {
+            let mut headers = posted(attached);
             agreement(&mut headers, &agreed, era);
-            self.sealed(headers)
+            sealed(headers, attached)
         };
         let sending = self.request(&Method::POST, headers, message.on_one_line().into_bytes());
         let response = tokio::time::timeout(self.timeout, sending)
@@ -74,14 +76,14 @@ impl Inner {
         last_event: Option<&str>,
     ) -> Result<Response<Incoming>, Failure> {
         let agreed = self.agreed();
-        let headers = || {
+        let headers = |attached: &Attached| {
             let mut headers = HeaderMap::with_capacity(8);
             headers.insert(ACCEPT, EVENTS);
             agreement(&mut headers, &agreed, Era::Legacy);
             if let Some(id) = last_event.and_then(|id| HeaderValue::from_str(id).ok()) {
                 headers.insert(header::LAST_EVENT_ID, id);
             }
-            self.sealed(headers)
+            sealed(headers, attached)
         };
         self.request(&Method::GET, headers, Bytes::new()).await
     }
@@ -92,10 +94,10 @@ impl Inner {
         if agreed.session.is_none() {
             return;
         }
-        let headers = || {
+        let headers = |attached: &Attached| {
             let mut headers = HeaderMap::with_capacity(8);
             agreement(&mut headers, &agreed, Era::Legacy);
-            self.sealed(headers)
+            sealed(headers, attached)
         };
         let ending = self.request(&Method::DELETE, headers, Bytes::new());
         // 405 is a server's right, and one that is gone has forgotten the session anyway.
@@ -114,7 +116,7 @@ impl Inner {
         url: &Uri,
         text: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
-        let headers = || self.sealed(self.posted());
+        let headers = |attached: &Attached| sealed(posted(attached), attached);
         self.request_at(url.clone(), &Method::POST, headers, text)
             .await
     }
@@ -122,26 +124,68 @@ impl Inner {
     async fn request(
         &self,
         method: &Method,
-        headers: impl Fn() -> HeaderMap,
+        headers: impl Fn(&Attached) -> HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
         self.request_at(self.endpoint.url.clone(), method, headers, body)
             .await
     }
 
-    /// Sends a request, again where the server redirects within its origin.
+    /// Sends a request with the account's credential; once more if the server refused that and there is a newer one. It
+    /// was refused before it ran, so nothing runs twice.
     async fn request_at(
+        &self,
+        url: Uri,
+        method: &Method,
+        headers: impl Fn(&Attached) -> HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
+        let credential = self.client.credential();
+        let attached = self.attach().await?;
+        let sending = self.send_with(url.clone(), method, &headers, body.clone(), &attached);
+        let response = sending.await?;
+        let status = response.status();
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            credential.accepted();
+            return Ok(response);
+        }
+        // Boxed: hardly ever needed, and as large as a request.
+        let renewed = Box::pin(credential.renewed(attached.stamp, status.as_u16()));
+        if !renewed.await {
+            return Ok(response);
+        }
+        source::drain(&self.tasks, response.into_body());
+        let attached = self.attach().await?;
+        tracing::debug!(account = %self.account, %status, "refused, and sent again with a newer credential");
+        Box::pin(self.send_with(url, method, &headers, body, &attached)).await
+    }
+
+    async fn attach(&self) -> Result<Arc<Attached>, Failure> {
+        let attached = self.client.credential().attach().await;
+        attached.map_err(|why| Failure::NoCredential {
+            account: self.account.clone(),
+            why: Box::new(why),
+        })
+    }
+
+    /// Sends a request, again where the server redirects within its origin.
+    async fn send_with(
         &self,
         mut url: Uri,
         method: &Method,
-        headers: impl Fn() -> HeaderMap,
+        headers: &impl Fn(&Attached) -> HeaderMap,
         body: Bytes,
+        attached: &Attached,
     ) -> Result<Response<Incoming>, Failure> {
         for _ in 0..=redirect::MOST {
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = method.clone();
-            *request.uri_mut() = url.clone();
-            *request.headers_mut() = headers();
+            *request.uri_mut() = match &attached.query {
+                None => url.clone(),
+                Some(query) => with_query(&url, query)
+                    .ok_or_else(|| self.unreachable("its URL takes no parameter"))?,
+            };
+            *request.headers_mut() = headers(attached);
             let response = self
                 .client
                 .request(request)
@@ -158,29 +202,35 @@ impl Inner {
         }
         Err(self.unreachable(format!("it redirects more than {} times", redirect::MOST)))
     }
+}
 
-    fn posted(&self) -> HeaderMap {
-        // Room for all that follows, so that the map is allocated once.
-        let mut headers = HeaderMap::with_capacity(12 + self.client.fixed().len());
-        headers.insert(CONTENT_TYPE, JSON);
-        headers.insert(ACCEPT, BOTH);
-        headers
-    }
+/// The URL with the parameter that proves the account, once: a redirect may have given it back.
+fn with_query(url: &Uri, parameter: &Secret) -> Option<Uri> {
+    let parameter = parameter.expose();
+    let name = parameter.split('=').next().unwrap_or_default();
+    let others = url.query().unwrap_or_default().split('&');
+    let others = others.filter(|one| !one.is_empty() && one.split('=').next() != Some(name));
+    let query: Vec<&str> = others.chain([parameter]).collect();
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = format!("{}?{}", url.path(), query.join("&")).parse().ok();
+    Uri::from_parts(parts).ok()
+}
 
-    /// Adds what goes with every request; the configuration's own headers last, so that they prevail.
-    fn sealed(&self, mut headers: HeaderMap) -> HeaderMap {
-        headers.insert(USER_AGENT, JANUS);
-        let mut last: Option<&HeaderName> = None;
-        for (name, value) in self.client.fixed() {
-            if last == Some(name) {
-                headers.append(name, value.clone());
-            } else {
-                headers.insert(name, value.clone());
-            }
-            last = Some(name);
-        }
-        headers
+fn posted(attached: &Attached) -> HeaderMap {
+    // Room for all that follows, so that the map is allocated once.
+    let mut headers = HeaderMap::with_capacity(12 + attached.headers.len());
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, BOTH);
+    headers
+}
+
+/// Adds what goes with every request; the account's own headers last, so that they prevail.
+fn sealed(mut headers: HeaderMap, attached: &Attached) -> HeaderMap {
+    headers.insert(USER_AGENT, JANUS);
+    for (name, value) in &attached.headers {
+        headers.insert(name, value.clone());
     }
+    headers
 }
 
 /// The session and the revision. A modern server is always told the revision.

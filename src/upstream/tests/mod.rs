@@ -15,9 +15,10 @@ use tokio_util::task::TaskTracker;
 use super::{Change, Failure, State, Upstream};
 
 use crate::binding::Binding;
+use crate::credential::{self, Clock};
 use crate::model::{
     AccountId, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, ProxySettings, Server,
-    ServerName, Settings, Sharing, Subject, ToolFilter,
+    ServerName, Settings, Sharing, Subject, ToolFilter, VaultSettings,
 };
 use crate::policy::Policy;
 use crate::protocol::{
@@ -25,6 +26,7 @@ use crate::protocol::{
     Revision,
 };
 use crate::store::{Kept, Store};
+use crate::vault::Vault;
 
 /// No test waits for it to pass.
 const PATIENT: Duration = Duration::from_mins(1);
@@ -84,6 +86,7 @@ impl Rig {
             identity: Identity::plain([]),
             child_environment: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".into())],
             proxy: ProxySettings::default(),
+            vault: VaultSettings::default(),
         };
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         Self {
@@ -92,7 +95,12 @@ impl Rig {
                 &store,
                 kept.listings,
                 kept.eras,
-                tasks.clone(),
+                credential::Ground::new(
+                    &settings,
+                    Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
+                    Clock::default(),
+                    tasks.clone(),
+                ),
                 shutdown.clone(),
             ),
             account: AccountId::default_of(&server.name),

@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{Client, Leg};
-use crate::model::{AccountId, HttpEndpoint, ProxySettings, Secret, ServerName};
+use crate::credential::{self, Credential};
+use crate::model::{self, AccountId, HttpEndpoint, ProxySettings, SecretValue, ServerName};
 use crate::protocol::{
     Body, ClientFacts, Envelope, EventQueue, Events, Json, Object, Relayed, Revision,
 };
@@ -36,7 +37,7 @@ fn endpoint(url: &str) -> HttpEndpoint {
         url: url.parse::<Uri>().unwrap(),
         headers: vec![(
             HeaderName::from_static("authorization"),
-            Secret::new("Bearer canary"),
+            SecretValue::literal("Bearer canary"),
         )],
         ca: None,
     }
@@ -55,7 +56,9 @@ fn rig_of(
     proxy: &ProxySettings,
     timeout: Duration,
 ) -> Result<Rig, Failure> {
-    let client = Client::new(&account(), &endpoint, proxy)?;
+    let of = model::Account::only(model::Endpoint::Http(endpoint.clone()));
+    let credential = Arc::new(Credential::new(&of, &credential::Ground::of_a_test()));
+    let client = Client::new(&account(), &endpoint, proxy, &credential)?;
     let (sender, inbox) = mpsc::channel(8);
     let tasks = TaskTracker::new();
     let (events, queue) = Events::channel();

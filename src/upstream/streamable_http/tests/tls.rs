@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::model::Secret;
 use crate::protocol::Era;
 use crate::upstream::tests::scripted::{Server, serve};
 
@@ -171,7 +172,9 @@ async fn a_proxy_is_used_for_https_and_only_where_it_should_be() {
     let (mut server, ca) = secure(&["h2"]).await;
     let (address, mut seen, _tunnels) = proxy().await;
     let settings = |no: Option<&str>| ProxySettings {
-        https: Some(Secret::new(format!("http://user:p%40ss@{address}"))),
+        https: Some(Arc::new(Secret::new(format!(
+            "http://user:p%40ss@{address}"
+        )))),
         no_proxy: no.map(str::to_owned),
     };
     let secured = |url: &str| {
@@ -213,7 +216,7 @@ async fn a_proxy_is_used_for_https_and_only_where_it_should_be() {
 fn a_proxy_that_cannot_be_used_is_never_gone_around() {
     for address in ["not a url", "ftp://proxy", "socks5://user:secret@proxy"] {
         let settings = ProxySettings {
-            https: Some(Secret::new(address)),
+            https: Some(Arc::new(Secret::new(address))),
             no_proxy: None,
         };
         let failed = rig_of(endpoint("https://localhost/mcp"), &settings, LONG)

@@ -1,0 +1,96 @@
+//! Why an account has nothing to prove itself with. In all cases nothing was sent.
+
+use crate::telemetry::redact;
+use crate::vault::{NotThere, Sealed};
+
+/// Why there is no credential, by who must act: who sets the secret, who corrects it, who unlocks the vault, who looks
+/// after the command, and who runs the server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCredential {
+    /// Nothing is where the reference points.
+    #[error("{reference} has no value: {why}")]
+    Missing {
+        /// As the configuration writes it.
+        reference: String,
+        /// What is not there.
+        why: String,
+    },
+    /// Something is there that cannot be used.
+    #[error("the value of {reference} cannot be used: {why}")]
+    Bad {
+        /// As the configuration writes it.
+        reference: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The vault is closed.
+    #[error("the vault is sealed: {0}")]
+    Sealed(Sealed),
+    /// The command gave no token.
+    #[error("{command} gave no token: {why}")]
+    Helper {
+        /// Its program.
+        command: String,
+        /// How it ended, and what it said.
+        why: String,
+    },
+    /// The server refused this value a moment ago.
+    #[error("the server refused the credential (HTTP {status}) a moment ago; it is asked again in {} s", retry_in.max(&1))]
+    Refused {
+        /// 401
+        status: u16,
+        /// Seconds.
+        retry_in: u64,
+    },
+}
+
+impl NoCredential {
+    /// The word for the state of the account, and the code of the error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } | Self::Helper { .. } => "needs_secret",
+            Self::Bad { .. } => "bad_secret",
+            Self::Sealed(_) => "sealed",
+            Self::Refused { .. } => "rejected",
+        }
+    }
+
+    /// The command that mends it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
+                match reference.split_once(':') {
+                    Some(("vault", name)) => format!("janus secret set {name}"),
+                    _ => "janus secret check".to_owned(),
+                }
+            }
+            Self::Sealed(sealed) => sealed.help().to_owned(),
+            Self::Helper { .. } => {
+                "log in with that tool, then: janus account verify ACCOUNT".to_owned()
+            }
+            Self::Refused { .. } => "janus account verify ACCOUNT".to_owned(),
+        }
+    }
+
+    pub(super) fn of_vault(reference: String, why: NotThere) -> Self {
+        match why {
+            NotThere::Sealed(sealed) => Self::Sealed(sealed),
+            NotThere::Missing(_) => Self::Missing {
+                reference,
+                why: "it is not in the vault".to_owned(),
+            },
+            NotThere::Damaged(_) => Self::Bad {
+                reference,
+                why: why.to_string(),
+            },
+        }
+    }
+
+    /// What a command said goes nowhere with a secret in it.
+    pub(super) fn helper(program: &str, why: &str) -> Self {
+        Self::Helper {
+            command: format!("`{program}`"),
+            why: redact(why).into_owned(),
+        }
+    }
+}

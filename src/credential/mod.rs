@@ -1,0 +1,22 @@
+//! What an account attaches to its requests, and what its process gets: resolved when it is needed.
+//!
+//! [`Credential`] is that of one account. `resolve` goes from a reference to a value and knows when that must be looked
+//! at again, `helper` runs the commands that print tokens, `attach` makes headers and variables of the values.
+//!
+//! Invariants:
+//! - Nothing is resolved at load, and a value is used no longer than its source says.
+//! - A command runs once for all who wait, detached from them: nobody who goes away ends it.
+//! - What a value is attached with counts where it was used: a refusal of an older value renews nothing.
+//! - No error holds a value.
+
+mod attach;
+mod clock;
+mod error;
+mod file;
+mod helper;
+mod proof;
+mod resolve;
+
+pub use attach::{Attached, Credential, Ground, Report, Variables};
+pub use clock::Clock;
+pub use error::NoCredential;

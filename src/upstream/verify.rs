@@ -1,0 +1,163 @@
+//! Who an account is, asked of its server: for a person who wants to know before anything is done in a name.
+//!
+//! Invariant: what is called for this is a tool that says of itself that it only reads, and needs no argument.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::Failure;
+use super::account::Account;
+use super::connection::Use;
+use super::wire::Outgoing;
+use crate::protocol::{Body, Envelope, Era, Events, Json, ListKind, Listing};
+
+/// How servers call the tool that tells who is logged in, the likeliest first.
+const TOOLS: [&str; 8] = [
+    "whoami",
+    "who_am_i",
+    "get_me",
+    "me",
+    "get_current_user",
+    "get_authenticated_user",
+    "current_user",
+    "get_user",
+];
+/// For the lists of a server that was never seen.
+const LISTS: Duration = Duration::from_secs(10);
+/// A name and an address fit; a page does not.
+const LONGEST: usize = 300;
+
+/// An account that works.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// The name that the server gives itself.
+    pub server: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// The revision that is spoken with it.
+    pub revision: &'static str,
+    /// How many tools it lists.
+    pub tools: usize,
+    /// Whom it takes the account for; `None` where it has no way to say.
+    pub who: Option<Who>,
+}
+
+/// What a server says of who is asking.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// Its words, shortened.
+    pub said: String,
+    /// The tool that said them.
+    pub from: String,
+}
+
+impl Account {
+    /// Connects, and asks the server who it thinks this is.
+    pub(super) async fn verify(self: &Arc<Self>) -> Result<Verified, Failure> {
+        // A person asks, so that what was refused a moment ago is tried.
+        self.dial.credential.accepted();
+        let slot = self.shared();
+        let used = self.wait(&slot).await?;
+        let mut settled = self.settled.subscribe();
+        // What is listed by then counts.
+        timeout(LISTS, settled.wait_for(|settled| *settled))
+            .await
+            .ok();
+        let listing = Arc::clone(&self.listing.borrow());
+        let who = match reader(&listing) {
+            Some(tool) => self.asked(&used, &tool).await?,
+            None => {
+                self.greeted(&used).await?;
+                None
+            }
+        };
+        let info = used.facts.info.as_ref().and_then(Json::object);
+        let text = |member: &str| info.as_ref().and_then(|info| info.text(member));
+        Ok(Verified {
+            server: text("name"),
+            version: text("version"),
+            revision: used.facts.revision.as_str(),
+            tools: listing.of(ListKind::Tools).len(),
+            who,
+        })
+    }
+
+    /// Calls the tool that tells.
+    async fn asked(&self, used: &Use, tool: &str) -> Result<Option<Who>, Failure> {
+        let params = Json::of(&json!({"name": tool, "arguments": {}}));
+        let revision = used.facts.revision;
+        let mut outgoing = Outgoing::own("tools/call", Some(&params), used.leg.next_id(), revision);
+        outgoing.name = Some(tool.to_owned());
+        let (events, _nobody) = Events::channel();
+        let relayed = used
+            .leg
+            .exchange(&outgoing, None, revision.era(), &events)
+            .await?;
+        let Body::Whole(json) = relayed.body else {
+            return Ok(None);
+        };
+        let said = Envelope::of(&json).ok().and_then(|answer| said(&answer));
+        Ok(said.map(|said| Who {
+            said,
+            from: tool.to_owned(),
+        }))
+    }
+
+    /// A request that every server answers, so that the credential was used.
+    async fn greeted(&self, used: &Use) -> Result<(), Failure> {
+        let revision = used.facts.revision;
+        let method = match revision.era() {
+            Era::Legacy => "ping",
+            Era::Modern => "server/discover",
+        };
+        used.leg
+            .own(self.id(), method, None, revision)
+            .await
+            .map(drop)
+    }
+}
+
+/// The tool that tells who is asking, if there is one that is safe to call.
+fn reader(listing: &Listing) -> Option<String> {
+    let tools = listing.of(ListKind::Tools);
+    let known = |name: &&str| {
+        let tool = tools.iter().find(|tool| tool.key == **name);
+        tool.and_then(|tool| tool.json.object())
+            .is_some_and(|tool| {
+                let reads = tool.object("annotations").is_none_or(|hints| {
+                    hints
+                        .get("readOnlyHint")
+                        .is_none_or(|hint| hint.as_str() == "true")
+                });
+                let schema = tool.object("inputSchema");
+                let required = schema.and_then(|schema| schema.get("required"));
+                reads && required.is_none_or(|required| required.as_str().trim() == "[]")
+            })
+    };
+    TOOLS
+        .iter()
+        .find(|name| known(&&***name))
+        .map(|name| (*name).to_owned())
+}
+
+/// The text of a result that is no error, on one line.
+fn said(answer: &Envelope) -> Option<String> {
+    let result: serde_json::Value = serde_json::from_str(answer.result()?.as_str()).ok()?;
+    if result.get("isError").is_some_and(|is| is == true) {
+        return None;
+    }
+    let texts = result.get("content")?.as_array()?.iter();
+    let texts: Vec<&str> = texts.filter_map(|one| one.get("text")?.as_str()).collect();
+    let text = texts.join(" ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect();
+    (!line.is_empty()).then_some(line)
+}
