@@ -6,23 +6,54 @@
 )]
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::control::Control;
+use super::table::text;
 use super::{Context, Exit, Failure, status};
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List every account of every server, and the profiles that reach it.
     #[command(alias = "ls")]
     List,
+    /// Connect an account and ask its server who that is.
+    Verify {
+        /// The account: SERVER/ACCOUNT, or what of it is enough.
+        account: String,
+    },
 }
 
-pub(super) fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
-    let Verb::List = verb;
+pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    if let Verb::Verify { account } = verb {
+        verify(account, context)?;
+        return Ok(Exit::Done);
+    }
     let listed = Control::new(context).get("/accounts")?;
     let shown = listed["accounts"].clone();
     context
         .output
         .document("account-list", listed, || status::accounts(&shown))?;
     Ok(Exit::Done)
+}
+
+fn verify(account: &str, context: &Context) -> Result<(), Failure> {
+    let control = Control::patient(context);
+    let verified = control.post("/account/verify", &json!({"account": account}))?;
+    let shown = verified.clone();
+    context.output.document("account-verify", verified, || {
+        let who = match (shown["who"].as_str(), shown["who_from"].as_str()) {
+            (Some(who), Some(tool)) => format!("{who}   (by its tool `{tool}`)"),
+            _ => "not known: the server lists no tool that says".to_owned(),
+        };
+        let server = shown["server"].as_str().unwrap_or("a server without a name");
+        let version = text(&shown, "version");
+        let credential = status::credential(&shown["credential"]);
+        format!(
+            "✔ {}\nserver      {server} {version}   ({}, {} tools)\ncredential  {credential}\nwho         {who}\n",
+            text(&shown, "account"),
+            text(&shown, "revision"),
+            shown["tools"],
+        )
+    })
 }

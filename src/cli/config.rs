@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit, Failure};
 use crate::config::{self, Warning};
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Check the configuration; every mistake at once.
     Validate,
@@ -24,15 +24,18 @@ pub(super) enum Verb {
     /// Print the settings in force: defaults filled in, values masked.
     #[command(alias = "get")]
     Show,
+    /// Move the secrets that are written out to the vault, and write references in their place.
+    MigrateSecrets(super::migrate::Arguments),
 }
 
-pub(super) fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Validate => validate(context)?,
         Verb::Schema => context.output.data(&format!("{:#}", config::schema()))?,
         Verb::Path => path(context)?,
         Verb::Reload => reload(context)?,
         Verb::Show => show(context)?,
+        Verb::MigrateSecrets(arguments) => super::migrate::run(arguments, context)?,
     }
     Ok(Exit::Done)
 }

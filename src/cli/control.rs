@@ -11,12 +11,18 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::serve::runtime;
 use super::{Context, Exit, Failure};
+use crate::daemon::{self, NoVault};
+use crate::model::Settings;
 
 /// The daemon answers from memory; a reload reads one file.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that starts, and a command that gets its token.
+const FOR_A_SERVER: Duration = Duration::from_mins(2);
 
 /// The control socket of the daemon that runs.
 #[derive(Debug)]
@@ -36,6 +42,15 @@ impl Control {
         }
     }
 
+    /// The same for what waits for a server.
+    pub(super) fn patient(context: &Context) -> Self {
+        let patience = context.global.timeout.unwrap_or(FOR_A_SERVER);
+        Self {
+            patience,
+            ..Self::new(context)
+        }
+    }
+
     /// Asks for something.
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         runtime()?.block_on(self.ask(Method::GET, path, None))
@@ -44,6 +59,41 @@ impl Control {
     /// Asks for something with what the answer depends on, or to do something.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         runtime()?.block_on(self.ask(Method::POST, path, Some(body)))
+    }
+
+    /// Asks for something about the vault: the daemon that runs, or else, where none does, the state itself.
+    pub(super) fn vault(
+        &self,
+        context: &Context,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        match runtime()?.block_on(self.ask(method.clone(), path, body)) {
+            Err(failure) if failure.exit() == Exit::NoDaemon => {
+                self.vault_at(&context.settings()?, method, path, body)
+            }
+            answered => answered,
+        }
+    }
+
+    /// The same with settings at hand, and without a daemon.
+    pub(super) fn vault_at(
+        &self,
+        settings: &Settings,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let text = Zeroizing::new(body.map_or_else(String::new, Value::to_string));
+        let asked = daemon::ask_vault(settings, method, path, text.as_bytes());
+        runtime()?.block_on(asked).map_err(|why| match why {
+            NoVault::Refused(status, error) => refused(status, &error),
+            NoVault::Unusable(unusable) => {
+                let failure = Failure::from(anyhow::Error::from(unusable));
+                failure.help("is another Janus running?  name the directory of its sockets:  --runtime-dir DIR")
+            }
+        })
     }
 
     /// The same for a command that has a runtime already.
@@ -131,6 +181,15 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "profile_refused" => (Exit::Refused, "profile_refused"),
         "switching_off" => (Exit::Refused, "switching_off"),
         "key_required" => (Exit::Refused, "key_required"),
+        "sealed" => (Exit::NeedsLogin, "sealed"),
+        "needs_secret" => (Exit::NeedsLogin, "needs_secret"),
+        "bad_secret" => (Exit::NeedsLogin, "bad_secret"),
+        "rejected" => (Exit::NeedsLogin, "rejected"),
+        "no_key" => (Exit::NeedsLogin, "no_key"),
+        "unknown_secret" => (Exit::Usage, "unknown_secret"),
+        "unavailable" => (Exit::Failed, "unavailable"),
+        "timed_out" => (Exit::Failed, "timed_out"),
+        "outcome_unknown" => (Exit::Failed, "outcome_unknown"),
         "config_invalid" => (Exit::Configuration, "config_invalid"),
         "directory_unknown" => (Exit::Failed, "directory_unknown"),
         _ => (Exit::Failed, "failed"),

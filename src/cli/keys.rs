@@ -230,7 +230,7 @@ fn changed(before: &str, after: &str) -> Vec<String> {
     [middle(&before, "-"), middle(&after, "+")].concat()
 }
 
-fn agreed(context: &Context) -> Result<bool, Failure> {
+pub(super) fn agreed(context: &Context) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() || context.output.is_json() {
         return Err(Failure::new(Exit::Usage, "usage", "there is nobody to ask")
             .help("agree in advance:  --yes"));

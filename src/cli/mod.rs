@@ -18,13 +18,17 @@ mod help;
 mod import;
 mod keys;
 mod log;
+mod migrate;
 mod output;
 mod profile;
+mod prompt;
+mod secret;
 mod serve;
 mod session;
 mod status;
 mod table;
 mod tool;
+mod vault;
 mod version;
 mod whoami;
 
@@ -134,6 +138,12 @@ enum Command {
     Session(session::Verb),
     /// Print the request headers that prove this directory.
     Headers(headers::Arguments),
+    /// What the vault holds.
+    #[command(subcommand)]
+    Secret(secret::Verb),
+    /// Where the key of the vault is, and whether it is open.
+    #[command(subcommand)]
+    Vault(vault::Verb),
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
@@ -210,12 +220,14 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Whoami(arguments) => whoami::run(&arguments, context),
         Command::Use(arguments) => choose::run(&arguments, context),
         Command::Tool(verb) => tool::run(&verb, context),
-        Command::Account(verb) => account::run(verb, context),
+        Command::Account(verb) => account::run(&verb, context),
         Command::Profile(verb) => profile::run(&verb, context),
         Command::Client(verb) => keys::run(&verb, context),
         Command::Session(verb) => session::run(&verb, context),
         Command::Headers(arguments) => headers::run(&arguments, context),
-        Command::Config(verb) => config::run(verb, context),
+        Command::Secret(verb) => secret::run(&verb, context),
+        Command::Vault(verb) => vault::run(&verb, context),
+        Command::Config(verb) => config::run(&verb, context),
         Command::Import(arguments) => import::run(&arguments, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

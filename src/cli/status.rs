@@ -52,7 +52,15 @@ pub(super) fn accounts(listed: &Value) -> String {
     if listed.is_empty() {
         return "no servers yet: `janus config path` names the file to write\n".to_owned();
     }
-    let head = ["ACCOUNT", "STATE", "WHO", "TOOLS", "PROFILES", "LABEL"];
+    let head = [
+        "ACCOUNT",
+        "STATE",
+        "CREDENTIAL",
+        "WHO",
+        "TOOLS",
+        "PROFILES",
+        "LABEL",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut reasons = Vec::new();
     for account in listed {
@@ -60,6 +68,7 @@ pub(super) fn accounts(listed: &Value) -> String {
         rows.push(vec![
             text(account, "id"),
             format!("{} {state}", symbol(&state)),
+            credential(&account["credential"]),
             account["verified_as"]
                 .as_str()
                 .unwrap_or("unverified")
@@ -75,12 +84,37 @@ pub(super) fn accounts(listed: &Value) -> String {
     format!("{}{}", table(&rows), reasons.concat())
 }
 
+/// Where a credential comes from, and how long it is good.
+pub(super) fn credential(value: &Value) -> String {
+    let from = texts(&value["from"]).join(" ");
+    let from = if from.is_empty() {
+        text(value, "kind")
+    } else {
+        from
+    };
+    match (value["problem"].as_str(), value["expires_in"].as_u64()) {
+        (Some(problem), _) => format!("{from}: {problem}"),
+        (None, Some(0)) => format!("{from}: expired"),
+        (None, Some(left)) => format!("{from}: {} left", spell(left)),
+        (None, None) => from,
+    }
+}
+
+fn spell(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// A sign beside the word, never instead of it.
 fn symbol(state: &str) -> &'static str {
     match state {
         "ready" => "✔",
         "failed" => "✘",
-        "needs_login" | "backoff" => "!",
+        "needs_login" | "needs_secret" | "bad_secret" | "rejected" | "sealed" | "backoff" => "!",
         _ => "·",
     }
 }

@@ -8,12 +8,14 @@ use tokio_util::task::TaskTracker;
 use crate::account::Choices;
 use crate::authn::Authn;
 use crate::binding::Binding;
+use crate::credential::{self, Clock};
 use crate::downstream::control::{About, Reloaded};
 use crate::downstream::{Downstream, Parts};
 use crate::gateway::Gateway;
 use crate::model::Settings;
 use crate::store::{InstallationKey, Kept, Store};
 use crate::upstream::Upstream;
+use crate::vault::Vault;
 
 /// The parts that live as long as the process.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(super) struct Composed {
     pub(super) upstream: Upstream,
     pub(super) downstream: Downstream,
     pub(super) store: Store,
+    vault: Vault,
     gateway: Arc<Gateway>,
     authn: Arc<Authn>,
     settings: Settings,
@@ -35,14 +38,16 @@ impl Composed {
         about: About,
         (tasks, stopping): (&TaskTracker, &CancellationToken),
     ) -> Self {
+        let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets);
         let upstream = Upstream::new(
             &settings,
             &store,
             kept.listings,
             kept.eras,
-            tasks.clone(),
+            credential::Ground::new(&settings, vault.clone(), Clock::default(), tasks.clone()),
             stopping.clone(),
         );
+        tasks.spawn(vault.clone().watch(stopping.clone()));
         let gateway = Arc::new(Gateway::new(
             &settings.servers,
             settings.listen.question_timeout,
@@ -64,6 +69,7 @@ impl Composed {
             binding: Binding::new(&settings.identity, &settings.servers),
             file: settings.file.clone(),
             store: store.clone(),
+            vault: vault.clone(),
             sessions: kept.sessions,
             session_idle: settings.listen.session_idle,
             about,
@@ -72,6 +78,7 @@ impl Composed {
             downstream: Downstream::new(parts, tasks.clone(), stopping.clone()),
             upstream,
             store,
+            vault,
             gateway,
             authn,
             settings,
@@ -86,6 +93,7 @@ impl Composed {
         {
             notes.push("`listen` changed: the addresses change with the next start".to_owned());
         }
+        self.vault.configure(&settings.vault);
         notes.extend(self.upstream.configure(&settings));
         self.gateway
             .configure(&settings.servers, settings.listen.question_timeout);

@@ -7,9 +7,12 @@
 
 mod bind;
 mod compose;
+mod hygiene;
 mod run;
 mod standalone;
+mod vault;
 
 pub use bind::NotBound;
 pub use run::{Read, Ready, Stopped, asked_to_stop, run};
 pub use standalone::standalone;
+pub use vault::{NoVault, NotRevealed, ask_vault, reveal, unlock_keyring};

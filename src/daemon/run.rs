@@ -18,6 +18,7 @@ use crate::store::{InstallationKey, StateDirectory, Store};
 
 use super::bind;
 use super::compose::Composed;
+use super::hygiene::keep_memory_private;
 
 /// Where Janus can be reached.
 #[derive(Debug, Clone)]
@@ -59,6 +60,7 @@ pub async fn run(
     on_ready: impl FnOnce(&Ready),
     stop: CancellationToken,
 ) -> anyhow::Result<Stopped> {
+    keep_memory_private();
     raise_descriptor_limit();
     let state = StateDirectory::open(&settings.state_directory)?;
     let key = InstallationKey::of(&state)?;

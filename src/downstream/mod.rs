@@ -38,6 +38,7 @@ use crate::binding::Binding;
 use crate::gateway::Gateway;
 use crate::model::ClientId;
 use crate::store::{SessionRecord, Store};
+use crate::vault::Vault;
 
 pub use listener::Listener;
 
@@ -50,6 +51,7 @@ pub struct Downstream {
     sessions: Arc<legacy::Sessions>,
     parking: Arc<modern::Parking>,
     about: Arc<control::About>,
+    vault: Vault,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -72,6 +74,8 @@ pub struct Parts {
     pub sessions: Vec<SessionRecord>,
     /// A session nobody used for this long ends.
     pub session_idle: Duration,
+    /// Where secrets rest.
+    pub vault: Vault,
     /// What the daemon knows of itself.
     pub about: control::About,
 }
@@ -89,6 +93,7 @@ impl Downstream {
             sessions: Arc::new(sessions),
             parking: Arc::new(parking),
             about: Arc::new(parts.about),
+            vault: parts.vault,
             tasks,
             stopping,
         }

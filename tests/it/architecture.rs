@@ -11,7 +11,15 @@ const TABLE: &[(&str, &[&str])] = &[
     // The command line talks to the daemon as a client does; `demo` and `connect --standalone` run one.
     (
         "cli",
-        &["config", "daemon", "import", "model", "protocol", "store"],
+        &[
+            "config",
+            "daemon",
+            "import",
+            "model",
+            "protocol",
+            "store",
+            "telemetry",
+        ],
     ),
     // Text in, text out: the names of the result are checked as the configuration's are. `cli` has the result read by
     // `config` before it is written.
@@ -22,11 +30,13 @@ const TABLE: &[(&str, &[&str])] = &[
             "account",
             "authn",
             "binding",
+            "credential",
             "downstream",
             "gateway",
             "model",
             "store",
             "upstream",
+            "vault",
         ],
     ),
     // `Change` passes through: what happened behind Janus is told to sessions. The control API answers for people what
@@ -34,14 +44,32 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "downstream",
         &[
-            "account", "authn", "binding", "gateway", "model", "protocol", "store", "upstream",
+            "account",
+            "authn",
+            "binding",
+            "credential",
+            "gateway",
+            "model",
+            "protocol",
+            "store",
+            "telemetry",
+            "upstream",
+            "vault",
         ],
     ),
     // A choice that a tool makes has a holder, which is the store's word.
     (
         "gateway",
         &[
-            "account", "binding", "catalog", "model", "policy", "protocol", "store", "upstream",
+            "account",
+            "binding",
+            "catalog",
+            "model",
+            "policy",
+            "protocol",
+            "store",
+            "telemetry",
+            "upstream",
         ],
     ),
     // What is chosen counts in a scope, and only the resolver says what that is; how accounts stand, `upstream` knows.
@@ -50,15 +78,29 @@ const TABLE: &[(&str, &[&str])] = &[
     // lists) outlives a restart; it alone knows what that means, so it keeps it itself.
     (
         "upstream",
-        &["binding", "model", "policy", "protocol", "store"],
+        &[
+            "binding",
+            "credential",
+            "model",
+            "policy",
+            "process",
+            "protocol",
+            "store",
+            "telemetry",
+        ],
     ),
     // One arrow for a type alone: a scope is made for a `Caller`.
     ("binding", &["authn", "model"]),
     // What it knows of access keys is kept.
     ("authn", &["model", "store"]),
+    // Where a secret is, it asks the vault; commands that print one run as servers do.
+    ("credential", &["model", "process", "telemetry", "vault"]),
+    ("vault", &["model", "store", "telemetry"]),
     ("catalog", &["model", "protocol"]),
     ("policy", &["model"]),
     ("store", &["model"]),
+    ("telemetry", &["model"]),
+    ("process", &["model"]),
     ("config", &["model"]),
     ("protocol", &["model"]),
     ("model", &[]),

@@ -1,6 +1,7 @@
 //! The connection to the daemon: one HTTP request on its socket that says who this is, then lines.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +39,7 @@ pub(super) struct Door {
     view: Uri,
     profile: Option<HeaderValue>,
     /// `JANUS_KEY`.
-    key: Option<Secret>,
+    key: Option<Arc<Secret>>,
     /// Who a key is asked for, where none is given.
     client: Option<String>,
     control: Control,
@@ -89,7 +90,7 @@ impl Door {
             socket,
             view,
             profile,
-            key: context.environment.access_key(),
+            key: context.environment.access_key().map(Arc::new),
             client,
             control: Control::new(context),
         })
@@ -98,13 +99,13 @@ impl Door {
     /// Opens a connection, one that comes back to this session if there is one.
     pub(super) async fn open(&self, session: Option<&str>) -> Result<Opened, NotOpened> {
         let key = match (&self.key, &self.client) {
-            (None, Some(_)) => self.connection_key().await?,
+            (None, Some(_)) => self.connection_key().await?.map(Arc::new),
             (key, _) => key.clone(),
         };
         match self.open_with(session, key.as_ref()).await {
             // A key that was given and is refused is not replaced by another identity.
             Err(NotOpened::KeyRequired(error)) if key.is_none() => {
-                match self.connection_key().await? {
+                match self.connection_key().await?.map(Arc::new) {
                     None => Err(NotOpened::KeyRequired(error)),
                     key => self.open_with(session, key.as_ref()).await,
                 }
@@ -144,7 +145,7 @@ impl Door {
     async fn open_with(
         &self,
         session: Option<&str>,
-        key: Option<&Secret>,
+        key: Option<&Arc<Secret>>,
     ) -> Result<Opened, NotOpened> {
         let request = self.request(session, key)?;
         let opening = async {
@@ -163,7 +164,7 @@ impl Door {
     fn request(
         &self,
         session: Option<&str>,
-        key: Option<&Secret>,
+        key: Option<&Arc<Secret>>,
     ) -> Result<Request<Empty<Bytes>>, NotOpened> {
         let mut request = Request::get(self.view.clone())
             .header(HOST, "localhost")

@@ -31,7 +31,7 @@ use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
     Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile,
     ProfileName, ProxySettings, QUESTION_TIMEOUT, Reach, Server, ServerName, Settings, Sharing,
-    Switching, ToolFilter, Written,
+    Switching, ToolFilter, VaultSettings, Written,
 };
 
 use scratch::Scratch;
@@ -194,6 +194,7 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
         servers,
         child_environment: context.environment.child_environment(),
         proxy: ProxySettings::default(),
+        vault: VaultSettings::default(),
     })
 }
 

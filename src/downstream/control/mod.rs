@@ -5,9 +5,13 @@
 
 mod choose;
 mod keys;
+mod secrets;
 mod sessions;
 mod status;
+mod verify;
 mod who;
+
+pub use secrets::Secrets;
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,9 +30,10 @@ use crate::authn::{NotAuthenticated, Peer};
 use crate::binding::Refused;
 use crate::protocol::Json;
 use crate::store::NotSaved;
+use crate::telemetry::redact;
 
-/// Requests are a few names.
-const LONGEST: usize = 64 * 1024;
+/// Requests are a few names; an encrypted file of secrets is the longest.
+const LONGEST: usize = 16 * 1024 * 1024;
 /// The asker is a command of ours on this machine.
 const READ: Duration = Duration::from_secs(5);
 
@@ -81,6 +86,15 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    fn to_json(&self) -> Value {
+        json!({"error": {
+            "code": self.code,
+            "message": redact(&self.message),
+            "where": self.place,
+            "help": self.help,
+        }})
+    }
+
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
@@ -92,6 +106,20 @@ impl From<NotSaved> for Problem {
         let message = format!("it could not be saved, and nothing changed: {not_saved}");
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "unavailable", message)
     }
+}
+
+/// The vault's part of the API without a daemon: what it answers, or the status and what is wrong.
+///
+/// # Errors
+/// What the control socket would have answered, with its status.
+pub async fn without_a_daemon(
+    secrets: Secrets<'_>,
+    method: &Method,
+    path: &str,
+    text: &[u8],
+) -> Result<Value, (StatusCode, Value)> {
+    let answer = secrets.answer(method, path, text).await;
+    answer.map_err(|problem| (problem.status, problem.to_json()))
 }
 
 impl Downstream {
@@ -119,13 +147,8 @@ impl Downstream {
         Ok(match answered {
             Ok(value) => json_answer(StatusCode::OK, Reply::text(Json::of(&value).into_bytes())),
             Err(problem) => {
-                let error = json!({"error": {
-                    "code": problem.code,
-                    "message": problem.message,
-                    "where": problem.place,
-                    "help": problem.help,
-                }});
-                json_answer(problem.status, Reply::text(Json::of(&error).into_bytes()))
+                let error = Json::of(&problem.to_json());
+                json_answer(problem.status, Reply::text(error.into_bytes()))
             }
         })
     }
@@ -147,6 +170,16 @@ impl Downstream {
             (&Method::POST, "/client/key") => self.new_key(&read(text)?).await,
             (&Method::POST, "/client/end") => self.end_keys(&read(text)?).await,
             (&Method::POST, "/reload") => self.reload().await,
+            (&Method::POST, "/account/verify") => self.verify(&read(text)?).await,
+            (&Method::GET, "/references") => self.check_references().await,
+            (_, path) if Secrets::serves(path) => {
+                let binding = self.reach.binding();
+                let secrets = Secrets {
+                    vault: &self.vault,
+                    servers: binding.servers(),
+                };
+                secrets.answer(method, path, text).await
+            }
             _ => Err(Problem::unknown(
                 "unknown_request",
                 "this daemon does not know the request; it may be older or newer than the command",

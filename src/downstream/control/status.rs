@@ -6,6 +6,7 @@ use super::{seconds, who};
 use crate::account;
 use crate::authn::Peer;
 use crate::binding::Given;
+use crate::credential::NoCredential;
 use crate::downstream::Downstream;
 use crate::model::{AccountId, Colour};
 use crate::upstream::State;
@@ -73,11 +74,28 @@ impl Downstream {
                     "profiles": used_by,
                     "tools": self.tool_count(&id),
                     "verified_as": Value::Null,
+                    "credential": self.credential_of(&id),
                     "state": self.state_of(&id),
                 }));
             }
         }
         rows
+    }
+
+    /// Where the credential comes from, how long it is good, and what is wrong with it.
+    pub(super) fn credential_of(&self, id: &AccountId) -> Value {
+        let credential = self.gateway.upstream().credential(id);
+        let Some(report) = credential.map(|credential| credential.report()) else {
+            return Value::Null;
+        };
+        json!({
+            "kind": report.kind,
+            "from": report.from,
+            "expires_in": report.left.map(|left| left.as_secs()),
+            "problem": report.problem.as_ref().map(NoCredential::code),
+            "because": report.problem.as_ref().map(ToString::to_string),
+            "help": report.problem.as_ref().map(|why| help(why, id)),
+        })
     }
 
     fn tool_count(&self, id: &AccountId) -> usize {
@@ -89,11 +107,20 @@ impl Downstream {
         let state = state.borrow();
         let detail = match &*state {
             State::Backoff { reason, .. } | State::Failed { reason } => Some(reason.clone()),
-            State::NeedsLogin { status } => {
+            State::NeedsLogin { status } => Some(format!(
+                "the server wants a credential (HTTP {status}), and none is configured"
+            )),
+            State::Rejected { status } => {
                 Some(format!("the server refused the credential (HTTP {status})"))
             }
+            State::NoCredential(why) => Some(format!("{why}; {}", help(why, id))),
             State::Idle | State::Connecting | State::Ready { .. } => None,
         };
         json!({"word": account::state(&state), "because": detail})
     }
+}
+
+/// The command that mends it.
+fn help(why: &NoCredential, id: &AccountId) -> String {
+    why.help().replace("ACCOUNT", &id.to_string())
 }

@@ -23,12 +23,19 @@ fn own(account: &Account) -> String {
     };
     match &account.endpoint {
         Endpoint::Process(command) => {
-            let env = command.env.iter().map(|(k, v)| (k.as_str(), v.expose()));
+            let env = command
+                .env
+                .iter()
+                .map(|(k, v)| (k.as_str(), super::written(v)));
             format!("{} | {}", command.args.join(" "), pairs(env.collect()))
         }
         Endpoint::Http(remote) => {
             let headers = remote.headers.iter();
-            pairs(headers.map(|(k, v)| (k.as_str(), v.expose())).collect())
+            pairs(
+                headers
+                    .map(|(k, v)| (k.as_str(), super::written(v)))
+                    .collect(),
+            )
         }
     }
 }

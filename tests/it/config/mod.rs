@@ -182,7 +182,7 @@ servers:
         panic!()
     };
     assert_eq!(remote.url, "https://h.example/mcp?k=CANARY-environment");
-    assert_eq!(remote.headers[0].1.expose(), "$CANARY-environment");
+    assert_eq!(written(&remote.headers[0].1), "$CANARY-environment");
 
     let text = "
 servers:
@@ -396,5 +396,13 @@ proptest! {
         let loaded = parse(&text).unwrap();
         let Endpoint::Process(process) = &loaded.settings.servers[0].accounts[0].endpoint else { panic!() };
         prop_assert_eq!(&process.args, &names);
+    }
+}
+
+/// A value that is written out.
+fn written(value: &janus::model::SecretValue) -> &str {
+    match value {
+        janus::model::SecretValue::Literal(secret) => secret.expose(),
+        janus::model::SecretValue::Reference(reference) => panic!("{reference} is not written out"),
     }
 }

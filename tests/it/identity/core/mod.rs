@@ -13,6 +13,7 @@ use janus::account::Choices;
 use janus::authn::Authn;
 use janus::binding::{Binding, Scope};
 use janus::config::{self, Environment};
+use janus::credential::{self, Clock};
 use janus::gateway::Gateway;
 use janus::model::Settings;
 use janus::protocol::{
@@ -20,6 +21,7 @@ use janus::protocol::{
 };
 use janus::store::{InstallationKey, Store};
 use janus::upstream::Upstream;
+use janus::vault::Vault;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -107,7 +109,12 @@ impl Core {
             &store,
             kept.listings,
             kept.eras,
-            tasks.clone(),
+            credential::Ground::new(
+                &settings,
+                Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
+                Clock::default(),
+                tasks.clone(),
+            ),
             stopping.clone(),
         );
         let gateway = Gateway::new(

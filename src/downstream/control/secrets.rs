@@ -1,0 +1,236 @@
+//! The vault, for `janus secret` and `janus vault`. A value comes in and never goes out: what leaves is names, and an
+//! encrypted file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Problem, read, seconds};
+use crate::model::{AccountId, KeySource, Reference, Secret, SecretName, Server};
+use crate::vault::{NotThere, Refused, Sealed, Vault};
+
+/// The vault and who uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct Secrets<'a> {
+    /// The vault.
+    pub vault: &'a Vault,
+    /// The servers, whose accounts name its secrets.
+    pub servers: &'a [Arc<Server>],
+}
+
+/// What is set. No `Debug`: it holds the value.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Set {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealing {
+    passphrase: String,
+    #[serde(default)]
+    file: String,
+    #[serde(default)]
+    replace: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    to: String,
+    #[serde(default)]
+    key_file: Option<PathBuf>,
+}
+
+impl Secrets<'_> {
+    /// Whether a path is one of these.
+    pub(super) fn serves(path: &str) -> bool {
+        path.starts_with("/secret") || path.starts_with("/vault")
+    }
+
+    pub(super) async fn answer(&self, method: &Method, path: &str, text: &[u8]) -> Answer {
+        match (method, path) {
+            (&Method::GET, "/secrets") => Ok(self.list()),
+            (&Method::POST, "/secret/set") => self.set(read(text)?).await,
+            (&Method::POST, "/secret/remove") => self.remove(&read(text)?).await,
+            (&Method::POST, "/secret/export") => self.export(read(text)?).await,
+            (&Method::POST, "/secret/import") => self.import(read(text)?).await,
+            (&Method::GET, "/vault") => Ok(self.status()),
+            (&Method::POST, "/vault/unlock") => self.unlock().await,
+            (&Method::POST, "/vault/rekey") => {
+                let count = self.vault.rekey().await?;
+                Ok(json!({"rekeyed": count, "vault": self.status()}))
+            }
+            (&Method::POST, "/vault/move") => self.keep_also(read(text)?).await,
+            _ => Err(Problem::unknown(
+                "unknown_request",
+                "this daemon does not know the request",
+            )),
+        }
+    }
+
+    fn list(&self) -> Value {
+        let rows = self.vault.list();
+        let rows = rows.iter().map(|row| {
+            json!({
+                "name": row.name.as_str(),
+                "updated": seconds(row.updated),
+                "used_by": self.users(&row.name),
+            })
+        });
+        let rows: Vec<Value> = rows.collect();
+        json!({"vault": self.status(), "secrets": rows, "missing": self.missing()})
+    }
+
+    /// The accounts whose configuration names a secret.
+    fn users(&self, name: &SecretName) -> Vec<String> {
+        let users = self.references().filter(|(_, used)| *used == name);
+        let mut users: Vec<String> = users.map(|(account, _)| account.to_string()).collect();
+        users.dedup();
+        users
+    }
+
+    /// The names that the configuration has and the vault has not.
+    fn missing(&self) -> Vec<Value> {
+        let mut names: Vec<&SecretName> = self.references().map(|(_, name)| name).collect();
+        names.sort();
+        names.dedup();
+        let names = names.into_iter().filter(|name| !self.vault.has(name));
+        names
+            .map(|name| json!({"name": name.as_str(), "used_by": self.users(name)}))
+            .collect()
+    }
+
+    fn references(&self) -> impl Iterator<Item = (AccountId, &SecretName)> {
+        self.servers.iter().flat_map(|server| {
+            server.accounts.iter().flat_map(move |account| {
+                let id = AccountId::new(server.name.clone(), account.name.clone());
+                account
+                    .references()
+                    .filter_map(move |reference| match reference {
+                        Reference::Vault(name) => Some((id.clone(), name)),
+                        _ => None,
+                    })
+            })
+        })
+    }
+
+    fn status(&self) -> Value {
+        let status = self.vault.status();
+        json!({
+            "state": status.word,
+            "because": status.sealed.as_ref().map(ToString::to_string),
+            "help": status.sealed.as_ref().map(Sealed::help),
+            "key": status.key,
+            "place": status.place,
+            "id": status.id,
+            "created": status.created.map(seconds),
+            "secrets": status.secrets,
+        })
+    }
+
+    async fn set(&self, set: Set) -> Answer {
+        let name = name(&set.name)?;
+        let is_new = !self.vault.has(&name);
+        self.vault
+            .set(&name, &Arc::new(Secret::new(set.value)))
+            .await?;
+        Ok(json!({"name": name.as_str(), "new": is_new, "used_by": self.users(&name)}))
+    }
+
+    async fn remove(&self, named: &Named) -> Answer {
+        let name = name(&named.name)?;
+        self.vault.remove(&name).await?;
+        Ok(json!({"name": name.as_str(), "used_by": self.users(&name)}))
+    }
+
+    async fn export(&self, sealing: Sealing) -> Answer {
+        let file = self.vault.export(&Secret::new(sealing.passphrase)).await?;
+        Ok(json!({"secrets": self.vault.list().len(), "file": STANDARD.encode(file)}))
+    }
+
+    async fn import(&self, sealing: Sealing) -> Answer {
+        let file = STANDARD.decode(sealing.file).map_err(|_| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad_request",
+                "the file did not arrive whole",
+            )
+        })?;
+        let passphrase = Secret::new(sealing.passphrase);
+        let imported = self
+            .vault
+            .import(file, &passphrase, sealing.replace)
+            .await?;
+        let names =
+            |names: &[SecretName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Ok(json!({"set": names(&imported.set), "kept": names(&imported.kept)}))
+    }
+
+    /// The keyring was unlocked by who asks; what it has is looked at now.
+    async fn unlock(&self) -> Answer {
+        self.vault.open().await.map_err(Refused::from)?;
+        Ok(self.status())
+    }
+
+    async fn keep_also(&self, to: Move) -> Answer {
+        let source = [KeySource::SecretService, KeySource::File].into_iter();
+        let source = source.into_iter().find(|source| source.word() == to.to);
+        let source = source.ok_or_else(|| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "usage",
+                "a key moves to `secret-service` or to `file`",
+            )
+        })?;
+        let before = self.status();
+        let place = self.vault.keep_also(source, to.key_file).await?;
+        Ok(json!({"place": place, "key": source.word(), "before": before}))
+    }
+}
+
+fn name(text: &str) -> Result<SecretName, Problem> {
+    SecretName::new(text)
+        .map_err(|bad| Problem::new(StatusCode::BAD_REQUEST, "usage", bad.to_string()))
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let text = refused.to_string();
+        match refused {
+            Refused::Sealed(why) | Refused::NotThere(NotThere::Sealed(why)) => {
+                Self::new(StatusCode::CONFLICT, "sealed", text).help(why.help())
+            }
+            Refused::NoPlace(_) => Self::new(StatusCode::CONFLICT, "no_key", text)
+                .help("on a desktop: log in once, so that the keyring is there, then again")
+                .help("headless, with systemd: LoadCredential=janus-vault-key:FILE in the service")
+                .help("headless, without: `vault: { key: file, key_file: ~/.config/janus/vault.key }`"),
+            Refused::NotThere(NotThere::Missing(_)) => {
+                Self::unknown("unknown_secret", text).help("janus secret list")
+            }
+            Refused::NotThere(NotThere::Damaged(_)) => {
+                Self::new(StatusCode::CONFLICT, "bad_secret", text).help("set it again:  janus secret set NAME")
+            }
+            Refused::BadValue | Refused::NotImported(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "usage", text)
+            }
+            Refused::NotSaved(not_saved) => not_saved.into(),
+            Refused::NotKept { .. } | Refused::Exists(_) | Refused::NoRandomness => {
+                Self::new(StatusCode::CONFLICT, "unavailable", text)
+            }
+        }
+    }
+}

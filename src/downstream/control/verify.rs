@@ -1,0 +1,114 @@
+//! `janus account verify`, `janus secret check`: what works, tried.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Problem};
+use crate::downstream::Downstream;
+use crate::model::AccountId;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Account {
+    account: String,
+}
+
+impl Downstream {
+    /// Tries every reference of the configuration.
+    pub(super) async fn check_references(&self) -> Answer {
+        let binding = self.reach.binding();
+        let mut rows: Vec<(String, Vec<String>, Value)> = Vec::new();
+        for id in binding
+            .servers()
+            .iter()
+            .flat_map(|server| server.account_ids())
+        {
+            let Some(credential) = self.gateway.upstream().credential(&id) else {
+                continue;
+            };
+            for (reference, outcome) in credential.check().await {
+                let outcome = match outcome {
+                    Ok(()) => json!({"ok": true}),
+                    Err(why) => json!({
+                        "ok": false,
+                        "code": why.code(),
+                        "because": why.to_string(),
+                        "help": why.help().replace("ACCOUNT", &id.to_string()),
+                    }),
+                };
+                match rows
+                    .iter_mut()
+                    .find(|(known, _, found)| *known == reference && *found == outcome)
+                {
+                    Some((_, users, _)) => users.push(id.to_string()),
+                    None => rows.push((reference, vec![id.to_string()], outcome)),
+                }
+            }
+        }
+        let rows = rows.into_iter().map(|(reference, users, outcome)| {
+            json!({"reference": reference, "used_by": users, "outcome": outcome})
+        });
+        Ok(json!({"references": rows.collect::<Vec<_>>()}))
+    }
+
+    /// Resolves, connects, and asks the server who it thinks we are.
+    pub(super) async fn verify(&self, wanted: &Account) -> Answer {
+        let id = self.account_named(&wanted.account)?;
+        let verified = self
+            .gateway
+            .upstream()
+            .verify(&id)
+            .await
+            .map_err(|failure| {
+                let (code, help) = crate::gateway::explain(&failure);
+                let problem = Problem::new(StatusCode::CONFLICT, code, failure.to_string());
+                help.into_iter().fold(problem, Problem::help)
+            })?;
+        Ok(json!({
+            "account": id.to_string(),
+            "server": verified.server,
+            "version": verified.version,
+            "revision": verified.revision,
+            "tools": verified.tools,
+            "who": verified.who.as_ref().map(|who| &who.said),
+            "who_from": verified.who.as_ref().map(|who| &who.from),
+            "credential": self.credential_of(&id),
+        }))
+    }
+
+    /// `server/account`, a server with one account, or an account that only one server has.
+    fn account_named(&self, name: &str) -> Result<AccountId, Problem> {
+        let binding = self.reach.binding();
+        let all: Vec<AccountId> = binding
+            .servers()
+            .iter()
+            .flat_map(|server| server.account_ids())
+            .collect();
+        let whole = all.iter().find(|id| id.to_string() == name);
+        let meant: Vec<&AccountId> = match whole {
+            Some(id) => vec![id],
+            None => {
+                let parts =
+                    |id: &&AccountId| id.server().as_str() == name || id.account().as_str() == name;
+                all.iter().filter(parts).collect()
+            }
+        };
+        match meant.as_slice() {
+            [only] => Ok(AccountId::clone(only)),
+            [] => Err(
+                Problem::unknown("unknown_account", format!("there is no account `{name}`"))
+                    .help("janus account list"),
+            ),
+            several => {
+                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+                let said = format!("`{name}` may be {}", names.join(" or "));
+                Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    "ambiguous_account",
+                    said,
+                ))
+            }
+        }
+    }
+}
