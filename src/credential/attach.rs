@@ -274,6 +274,7 @@ impl Credential {
         let mut checked = Vec::new();
         for part in &self.parts {
             if let Some(name) = part.origin.name() {
+                part.origin.look_anew();
                 checked.push((name, part.origin.value().await.map(drop)));
             }
         }
@@ -323,7 +324,12 @@ impl Credential {
         let attached = held.attached.as_ref()?;
         let fresh = self.constant
             || held.vault == *self.vault.borrow()
-                && self.parts.iter().all(|part| part.origin.is_fresh());
+                && held.values.len() == self.parts.len()
+                && self
+                    .parts
+                    .iter()
+                    .zip(&held.values)
+                    .all(|(part, used)| part.origin.is_fresh(used));
         fresh.then(|| Arc::clone(attached))
     }
 

@@ -63,13 +63,12 @@ impl Origin {
         }
     }
 
-    pub(super) fn is_fresh(&self) -> bool {
+    /// Whether `used`, its value from before, may still be used without looking.
+    pub(super) fn is_fresh(&self, used: &Arc<Secret>) -> bool {
         match self {
             Self::Literal(..) => true,
-            Self::Resolved(resolver) => resolver.is_fresh(),
-            Self::Printed(source) => {
-                source.due().is_none_or(|due| !due.is_zero()) && source.held().is_some()
-            }
+            Self::Resolved(resolver) => resolver.is_fresh(used),
+            Self::Printed(source) => source.is_fresh(used),
         }
     }
 
@@ -95,6 +94,13 @@ impl Origin {
                     source.renewed(token.generation, status).await;
                 }
             }
+        }
+    }
+
+    /// What was read is read again.
+    pub(super) fn look_anew(&self) {
+        if let Self::Resolved(resolver) = self {
+            resolver.look_anew();
         }
     }
 

@@ -163,7 +163,7 @@ impl Resolver {
     }
 
     /// Whether what was resolved may still be used without looking.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self, used: &Arc<Secret>) -> bool {
         match &self.reference {
             // The vault counts its changes, which its user compares.
             Reference::Vault(_) | Reference::Environment { .. } => true,
@@ -179,30 +179,30 @@ impl Resolver {
                 }
                 same
             }
-            Reference::Command(_) => self
-                .source
-                .as_ref()
-                .and_then(Source::due)
-                .is_some_and(|due| !due.is_zero()),
+            Reference::Command(_) => {
+                let source = self.source.as_ref();
+                source.is_some_and(|source| source.is_fresh(used))
+            }
         }
     }
 
     /// Looks anew, whatever is held: the server refused the value.
     pub(super) async fn look_again(&self, status: u16) {
         match (&self.reference, &self.source) {
-            (Reference::File(_), _) => {
-                if let Some(read) = &mut *self.read() {
-                    // Older than any limit.
-                    read.version = None;
-                    read.looked = read.looked.checked_sub(LOOK).unwrap_or(read.looked);
-                }
-            }
+            (Reference::File(_), _) => self.look_anew(),
             (Reference::Command(_), Some(source)) => {
                 if let Some(token) = source.held() {
                     source.renewed(token.generation, status).await;
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What a file held a moment ago does not count.
+    pub(super) fn look_anew(&self) {
+        if matches!(self.reference, Reference::File(_)) {
+            *self.read() = None;
         }
     }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard};
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, BuildError, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, BuildError, MatchKind};
 
 use super::forms::{Form, forms};
 use crate::model::Secret;
@@ -82,7 +82,11 @@ impl Secrets {
             return Ok(());
         }
         let mut builder = AhoCorasickBuilder::new();
-        let automaton = builder.match_kind(MatchKind::Standard).build(&forms)?;
+        let automaton = builder
+            .match_kind(MatchKind::Standard)
+            // A table of a long secret would be a thousand times as large.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&forms)?;
         self.finder = Some(Finder { automaton, forms });
         Ok(())
     }

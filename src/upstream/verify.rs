@@ -61,11 +61,10 @@ impl Account {
         self.dial.credential.accepted();
         let slot = self.shared();
         let used = self.wait(&slot).await?;
-        let mut settled = self.settled.subscribe();
+        let mut listed = self.listing.subscribe();
+        let read = listed.wait_for(|listing| listing.server.is_some());
         // What is listed by then counts.
-        timeout(LISTS, settled.wait_for(|settled| *settled))
-            .await
-            .ok();
+        timeout(LISTS, read).await.ok();
         let listing = Arc::clone(&self.listing.borrow());
         let who = match reader(&listing) {
             Some(tool) => self.asked(&used, &tool).await?,

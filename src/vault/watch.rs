@@ -24,19 +24,8 @@ impl Vault {
             // Subscribed before the first look, so that nothing is missed in between.
             let mut signals = self.signals().await;
             while self.open().await.is_err() {
-                // What came in meanwhile counts as one; several attempts a second would only tire the keyring.
-                tokio::select! {
-                    heard = heard(signals.as_mut()) => {
-                        if heard.is_none() {
-                            signals = None;
-                        }
-                    }
-                    () = self.0.wanted.notified() => {
-                        sleep_until(self.next_attempt()).await;
-                        if signals.is_none() {
-                            signals = self.signals().await;
-                        }
-                    }
+                if !self.reason_to_look(&mut signals).await {
+                    signals = self.signals().await;
                 }
             }
             drop(signals);
@@ -50,6 +39,30 @@ impl Vault {
                     }
                     () = self.0.wanted.notified() => {}
                 }
+            }
+        }
+    }
+
+    /// Waits for a signal, or for somebody who needs the vault and has waited long enough since the last look. Gives
+    /// whether there are signals to go on with.
+    async fn reason_to_look(&self, signals: &mut Option<Watch>) -> bool {
+        let mut due = None;
+        loop {
+            let waited = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                heard = heard(signals.as_mut()) => {
+                    if heard.is_some() {
+                        return true;
+                    }
+                    *signals = None;
+                }
+                () = self.0.wanted.notified() => due = Some(self.next_attempt()),
+                () = waited => return signals.is_some(),
             }
         }
     }

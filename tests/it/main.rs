@@ -33,6 +33,7 @@ mod refusals;
 mod restart;
 mod rmcp_peers;
 mod roots;
+mod secrets;
 mod sessions;
 mod support;
 mod tool;

@@ -156,6 +156,12 @@ impl Source {
         newer
     }
 
+    /// Whether this is the token at hand, and not due to be renewed.
+    pub(super) fn is_fresh(&self, used: &Arc<Secret>) -> bool {
+        let same = |token: Token| Arc::ptr_eq(&token.secret, used);
+        self.held().is_some_and(same) && self.due().is_none_or(|due| !due.is_zero())
+    }
+
     /// How long until it is worth looking for a newer token.
     pub(super) fn due(&self) -> Option<Duration> {
         let state = self.0.state();

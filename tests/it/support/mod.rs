@@ -9,8 +9,10 @@
 )]
 
 mod fixture;
+mod gate;
 mod http;
 mod janus;
+mod keyring;
 mod mcp;
 mod process;
 mod tools;
@@ -20,8 +22,10 @@ use std::io::Write as _;
 use std::time::Duration;
 
 pub(crate) use fixture::{Era, Fixture};
+pub(crate) use gate::{Gate, Seen};
 pub(crate) use http::{Event, Heard, Http, Reply, within};
 pub(crate) use janus::{Home, Janus};
+pub(crate) use keyring::{Keyring, until};
 pub(crate) use mcp::{Answer, Client, Conversation, Stream};
 pub(crate) use process::{Ended, Output, Process};
 pub(crate) use tools::Tools;

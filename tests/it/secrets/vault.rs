@@ -1,0 +1,361 @@
+//! The vault by its commands: with and without a daemon, several at once, killed at any moment.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{Home, Janus, Process, scale, until};
+
+use super::{document, home, piped, run, set, succeeded};
+
+const SERVERS: &str = "s: { command: [cat], env: { A: vault:a } }\n";
+
+fn names(home: &Home) -> Vec<String> {
+    let listed = document(home, &["secret", "list"]);
+    let secrets = listed["secrets"].as_array().unwrap().iter();
+    secrets
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// A secret as a process gets it: a child writes it into a file.
+fn reveal(janus: &Janus) -> String {
+    let file = janus.home().path().join("seen");
+    until("a process with the secret", || {
+        run(janus.home(), &["account", "verify", "s"]);
+        fs::read_to_string(&file).is_ok_and(|seen| !seen.is_empty())
+    });
+    let seen = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    seen
+}
+
+/// Waits until a process is started with this value.
+fn revealed(janus: &Janus, expected: &str) {
+    until(expected, || reveal(janus) == expected);
+}
+
+fn writer(home: &Home) -> String {
+    let seen = home.path().join("seen");
+    format!(
+        "s: {{ command: [sh, -c, 'printf %s \"$A\" > {}; exit 1'], env: {{ A: vault:a }} }}\n",
+        seen.display()
+    )
+}
+
+#[test]
+fn secrets_are_set_listed_and_removed_without_a_daemon_and_with_one() {
+    let home = home(SERVERS);
+    succeeded(&set(&home, "a", "value-one"));
+    assert_eq!(names(&home), ["a"]);
+    for file in ["state/janus/janus.db", "home/vault.key"] {
+        let mode = fs::metadata(home.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let janus = Janus::start_in(home, |_| {});
+    succeeded(&set(janus.home(), "b", "value-two"));
+    let listed = run(janus.home(), &["secret", "list"]);
+    assert!(listed.stdout.contains("s/default"), "{}", listed.stdout);
+    assert!(!listed.stdout.contains("value"), "{}", listed.stdout);
+    succeeded(&run(janus.home(), &["secret", "remove", "b"]));
+    let gone = run(janus.home(), &["secret", "remove", "b"]);
+    assert_eq!(gone.status.code(), Some(2), "{}", gone.stderr);
+    let empty = set(janus.home(), "c", "");
+    assert_eq!(empty.status.code(), Some(2), "{}", empty.stderr);
+    for bad in ["A", "a b", "", "ghp_16c7e42f292c6912e7710c838347ae178b4a"] {
+        assert_eq!(set(janus.home(), bad, "x").status.code(), Some(2), "{bad}");
+    }
+    let refused = run(janus.home(), &["secret", "reveal", "a"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", refused.stderr);
+    assert!(!refused.stdout.contains("value-one"));
+}
+
+#[test]
+fn an_export_opens_elsewhere_with_its_passphrase_alone() {
+    let one = home(SERVERS);
+    succeeded(&set(&one, "a", "value-one"));
+    succeeded(&set(&one, "long", &"x".repeat(60_000)));
+    let (file, pass, wrong) = (
+        one.path().join("out.age"),
+        one.path().join("pass"),
+        one.path().join("wrong"),
+    );
+    fs::write(&pass, "correct horse\n").unwrap();
+    fs::write(&wrong, "incorrect").unwrap();
+    let (file, pass, wrong) = (
+        file.to_str().unwrap(),
+        pass.to_str().unwrap(),
+        wrong.to_str().unwrap(),
+    );
+    succeeded(&run(
+        &one,
+        &["secret", "export", file, "--passphrase-file", pass],
+    ));
+    let bytes = fs::read(file).unwrap();
+    assert!(bytes.starts_with(b"age-encryption.org/v1"));
+    assert!(!bytes.windows(9).any(|window| window == b"value-one"));
+    assert_eq!(
+        fs::metadata(file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let again = run(&one, &["secret", "export", file, "--passphrase-file", pass]);
+    assert!(!again.status.success(), "a file is not written over");
+
+    let other = Home::new("");
+    let key = other.path().join("home/other.key");
+    let text = fs::read_to_string(other.config()).unwrap();
+    let text = format!(
+        "vault: {{ key: file, key_file: {} }}\n{}",
+        key.display(),
+        text.replace("servers:", &format!("servers:\n  {}", writer(&other)))
+    );
+    fs::write(other.config(), text).unwrap();
+    let refused = run(
+        &other,
+        &["secret", "import", file, "--passphrase-file", wrong],
+    );
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.stderr);
+    succeeded(&run(
+        &other,
+        &["secret", "import", file, "--passphrase-file", pass],
+    ));
+    succeeded(&set(&other, "a", "value-newer"));
+    let kept = run(
+        &other,
+        &["secret", "import", file, "--passphrase-file", pass],
+    );
+    assert!(
+        kept.stdout.contains("left as they are: a"),
+        "{}",
+        kept.stdout
+    );
+    let janus = Janus::start_in(other, |_| {});
+    revealed(&janus, "value-newer");
+    succeeded(&run(
+        janus.home(),
+        &[
+            "secret",
+            "import",
+            file,
+            "--replace",
+            "--passphrase-file",
+            pass,
+        ],
+    ));
+    revealed(&janus, "value-one");
+}
+
+#[test]
+fn a_new_key_opens_what_the_old_one_did_and_the_old_one_nothing() {
+    let one = Home::new("");
+    let key = one.path().join("home/vault.key");
+    let text = format!(
+        "listen: {{ http: \"127.0.0.1:0\" }}\nvault: {{ key: file, key_file: {} }}\nservers:\n  {}",
+        key.display(),
+        writer(&one)
+    );
+    fs::write(one.config(), text).unwrap();
+    succeeded(&set(&one, "a", "value-one"));
+    let old = fs::read(&key).unwrap();
+    succeeded(&run(&one, &["vault", "rekey"]));
+    let new = fs::read(&key).unwrap();
+    assert_ne!(old, new);
+    let janus = Janus::start_in(one, |_| {});
+    revealed(&janus, "value-one");
+    succeeded(&run(janus.home(), &["vault", "rekey"]));
+    let (ended, one) = janus.stop();
+    assert!(ended.status.success());
+
+    // The wrong key is told, and nothing is written over.
+    let right = fs::read(&key).unwrap();
+    fs::write(&key, &old).unwrap();
+    let refused = set(&one, "b", "value-two");
+    assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("does not open this vault"),
+        "{}",
+        refused.stderr
+    );
+    // A crash between the commit and the renaming leaves the right one beside its place.
+    fs::write(key.with_extension("key.new"), &right).unwrap();
+    fs::set_permissions(
+        key.with_extension("key.new"),
+        fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    succeeded(&set(&one, "b", "value-two"));
+    assert_eq!(fs::read(&key).unwrap(), right);
+    // A key that others can read is none.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = set(&one, "b", "value-three");
+    assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_systemd_credential_is_the_key_and_moves_to_a_file() {
+    let one = Home::new("s: { command: [cat], env: { A: vault:a } }\n");
+    let credentials = one.path().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::write(credentials.join("janus-vault-key"), [7_u8; 32]).unwrap();
+    let janus = Janus::start_in(one, |command| {
+        command.env("CREDENTIALS_DIRECTORY", &credentials);
+    });
+    succeeded(&set(janus.home(), "a", "value-one"));
+    let status = document(janus.home(), &["vault", "status"]);
+    assert_eq!(
+        (status["state"].as_str(), status["key"].as_str()),
+        (Some("open"), Some("credential"))
+    );
+    let rekeyed = run(janus.home(), &["vault", "rekey"]);
+    assert!(
+        rekeyed.stderr.contains("systemd gives it"),
+        "{}",
+        rekeyed.stderr
+    );
+    let key = janus.home().path().join("home/moved.key");
+    let moved = run(
+        janus.home(),
+        &["vault", "move", "file", key.to_str().unwrap()],
+    );
+    assert!(
+        succeeded(&moved).stdout.contains("janus config reload"),
+        "{}",
+        moved.stdout
+    );
+    assert_eq!(fs::read_to_string(&key).unwrap().trim(), "07".repeat(32));
+    assert_eq!(
+        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn without_a_place_for_its_key_no_vault_is_made_and_three_ways_are_shown() {
+    let one = Home::new(SERVERS);
+    let refused = set(&one, "a", "value-one");
+    assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("error[no_key]"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(
+        refused.stderr.matches("help:").count(),
+        3,
+        "{}",
+        refused.stderr
+    );
+    let janus = Janus::start_in(one, |_| {});
+    let refused = set(janus.home(), "a", "value-one");
+    assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
+    assert!(names(janus.home()).is_empty());
+}
+
+#[test]
+fn several_that_write_at_once_lose_nothing() {
+    for with_daemon in [false, true] {
+        let one = home(SERVERS);
+        succeeded(&set(&one, "first", "value"));
+        let (janus, one) = if with_daemon {
+            (Some(Janus::start_in(one, |_| {})), None)
+        } else {
+            (None, Some(one))
+        };
+        let home = janus
+            .as_ref()
+            .map_or_else(|| one.as_ref().unwrap(), Janus::home);
+        let mut expected = vec!["first".to_owned()];
+        for round in 0..scale(20) {
+            let running: Vec<Process> = (0..4)
+                .map(|number| {
+                    let name = format!("s{round}-{number}");
+                    let mut process = piped(home, &["secret", "set", &name]);
+                    process.say("value");
+                    process.close_stdin();
+                    expected.push(name);
+                    process
+                })
+                .collect();
+            for process in running {
+                succeeded(&process.finish());
+            }
+        }
+        expected.sort();
+        assert_eq!(names(home), expected, "daemon: {with_daemon}");
+    }
+}
+
+/// What was acknowledged is there after any number of kills, and what is there opens.
+#[test]
+fn killed_at_any_moment_nothing_acknowledged_is_lost() {
+    let one = Home::new("");
+    let key = one.path().join("home/vault.key");
+    let text = format!(
+        "listen: {{ http: \"127.0.0.1:0\" }}\nvault: {{ key: file, key_file: {} }}\nservers:\n  {}",
+        key.display(),
+        writer(&one)
+    );
+    fs::write(one.config(), text).unwrap();
+    succeeded(&set(&one, "a", "0"));
+    let (mut acknowledged, mut home) = (0_usize, one);
+    let mut dice = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut roll = |below: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % below
+    };
+    let rounds = scale(1000);
+    for round in 1..=rounds {
+        // Without a daemon the command itself writes: it is killed somewhere in that.
+        let rekeys = roll(10) == 0;
+        let arguments: &[&str] = if rekeys {
+            &["vault", "rekey"]
+        } else {
+            &["secret", "set", "a"]
+        };
+        let mut command = home.command(arguments);
+        command.arg("--config").arg(home.config());
+        command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // One that did not read any more was not acknowledged either.
+        stdin.write_all(round.to_string().as_bytes()).ok();
+        drop(stdin);
+        let end = std::time::Instant::now() + std::time::Duration::from_micros(roll(30_000));
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if std::time::Instant::now() >= end {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+            std::thread::yield_now();
+        };
+        if status.success() && !rekeys {
+            acknowledged = round;
+        }
+        if round % 25 == 0 || round == rounds {
+            let janus = Janus::start_in(home, |_| {});
+            let seen: usize = reveal(&janus)
+                .parse()
+                .unwrap_or_else(|_| panic!("round {round}: it does not open"));
+            // A later one may have been written and not acknowledged any more.
+            assert!(
+                seen >= acknowledged && seen <= round,
+                "{acknowledged} <= {seen} <= {round}"
+            );
+            // A daemon that is killed leaves as much.
+            home = janus.kill();
+        }
+    }
+    let status = document(&home, &["vault", "status"]);
+    assert_eq!(status["state"], "open", "{status}");
+}
