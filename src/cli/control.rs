@@ -71,7 +71,7 @@ impl Control {
     ) -> Result<Value, Failure> {
         match runtime()?.block_on(self.ask(method.clone(), path, body)) {
             Err(failure) if failure.exit() == Exit::NoDaemon => {
-                self.vault_at(&context.settings()?, method, path, body)
+                Self::vault_at(&context.settings()?, method, path, body)
             }
             answered => answered,
         }
@@ -79,7 +79,6 @@ impl Control {
 
     /// The same with settings at hand, and without a daemon.
     pub(super) fn vault_at(
-        &self,
         settings: &Settings,
         method: Method,
         path: &str,

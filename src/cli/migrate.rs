@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         if running {
             control.vault(context, method, path, body)
         } else {
-            control.vault_at(&settings, method, path, body)
+            Control::vault_at(&settings, method, path, body)
         }
     };
     let there = ask(Method::GET, "/secrets", None)?;

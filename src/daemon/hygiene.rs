@@ -22,3 +22,18 @@ pub(super) fn keep_memory_private() {
 fn getrlimit_maximum() -> Option<u64> {
     rustix::process::getrlimit(Resource::Core).maximum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn afterwards_nobody_looks_in() {
+        keep_memory_private();
+        assert_eq!(
+            rustix::process::dumpable_behavior().unwrap(),
+            DumpableBehavior::NotDumpable
+        );
+        assert_eq!(rustix::process::getrlimit(Resource::Core).current, Some(0));
+    }
+}

@@ -66,12 +66,11 @@ impl Account {
         // What is listed by then counts.
         timeout(LISTS, read).await.ok();
         let listing = Arc::clone(&self.listing.borrow());
-        let who = match reader(&listing) {
-            Some(tool) => self.asked(&used, &tool).await?,
-            None => {
-                self.greeted(&used).await?;
-                None
-            }
+        let who = if let Some(tool) = reader(&listing) {
+            self.asked(&used, &tool).await?
+        } else {
+            self.greeted(&used).await?;
+            None
         };
         let info = used.facts.info.as_ref().and_then(Json::object);
         let text = |member: &str| info.as_ref().and_then(|info| info.text(member));

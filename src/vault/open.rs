@@ -156,7 +156,7 @@ impl Vault {
             sealed,
             key: place
                 .as_ref()
-                .map_or(state.settings.key.word(), Place::word),
+                .map_or_else(|_| state.settings.key.word(), Place::word),
             place: place.map_or_else(|why| why.to_string(), |place| place.name()),
             id: state.record.as_ref().map(|record| Arc::clone(&record.id)),
             created: state.record.as_ref().map(|record| record.created),

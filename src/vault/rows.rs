@@ -169,7 +169,10 @@ impl State {
 
     fn sealed_row(&self, name: &SecretName, secret: &Secret) -> Result<SecretRecord, Refused> {
         let generation = self.rows.get(name).map_or(1, |row| row.generation + 1);
-        let opened = self.key.as_ref().ok_or(NotThere::Missing(name.clone()))?;
+        let opened = self
+            .key
+            .as_ref()
+            .ok_or_else(|| NotThere::Missing(name.clone()))?;
         let text = Zeroizing::new(secret.expose().as_bytes().to_vec());
         let value = seal(&opened.key, Row::secret(name.as_str(), generation), &text)?;
         Ok(SecretRecord {

@@ -125,7 +125,7 @@ fn git(text: &str) -> Result<Printed, String> {
     };
     // `credential` comes with an `authtype`, whose word the prefix of the configuration stands for.
     let token = value("authtype")
-        .and(value("credential"))
+        .and_then(|_| value("credential"))
         .or_else(|| value("password"));
     let token = token.ok_or("its output has no `password` and no `credential`")?;
     let end = match value("password_expiry_utc") {
@@ -376,6 +376,7 @@ mod tests {
         End::At(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with a result")]
     fn said(token: &str, end: End) -> Result<(String, End), String> {
         Ok((token.to_owned(), end))
     }

@@ -259,7 +259,7 @@ impl Inner {
                         (secret, known)
                     }
                 };
-                let early = |life: Duration| life - (life / EARLY).min(MOST_EARLY);
+                let early = |life: Duration| life.saturating_sub((life / EARLY).min(MOST_EARLY));
                 let token = Token {
                     secret: secret.0,
                     known: secret.1,

@@ -84,28 +84,27 @@ async fn watch(helper: &Helper, process: &mut Process, pipes: Pipes) -> (Output,
                 }
                 output
             }
-            () = process.ended() => match timeout(DRAIN, &mut reading).await {
-                Ok(output) => output,
-                Err(_) => {
+            () = process.ended() => {
+                if let Ok(output) = timeout(DRAIN, &mut reading).await {
+                    output
+                } else {
                     // What it left running holds the pipes, and is ended with it.
                     group.signal(Signal::KILL);
-                    timeout(DRAIN, &mut reading).await.unwrap_or_else(|_| {
-                        Err("what it started holds its output open".to_owned())
-                    })
+                    let rest = timeout(DRAIN, &mut reading).await;
+                    rest.unwrap_or_else(|_| Err("what it started holds its output open".to_owned()))
                 }
-            },
+            }
         }
     };
-    let outcome = match timeout(helper.timeout, ended).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            group.signal(Signal::TERM);
-            timeout(AFTER_TERM, process.ended()).await.ok();
-            Err(format!(
-                "it did not end within {} s",
-                helper.timeout.as_secs_f32()
-            ))
-        }
+    let outcome = if let Ok(outcome) = timeout(helper.timeout, ended).await {
+        outcome
+    } else {
+        group.signal(Signal::TERM);
+        timeout(AFTER_TERM, process.ended()).await.ok();
+        Err(format!(
+            "it did not end within {} s",
+            helper.timeout.as_secs_f32()
+        ))
     };
     drop(reading);
     (outcome, errors)

@@ -86,13 +86,12 @@ impl Downstream {
             .flat_map(|server| server.account_ids())
             .collect();
         let whole = all.iter().find(|id| id.to_string() == name);
-        let meant: Vec<&AccountId> = match whole {
-            Some(id) => vec![id],
-            None => {
-                let parts =
-                    |id: &&AccountId| id.server().as_str() == name || id.account().as_str() == name;
-                all.iter().filter(parts).collect()
-            }
+        let meant: Vec<&AccountId> = if let Some(id) = whole {
+            vec![id]
+        } else {
+            let is_part =
+                |id: &&AccountId| id.server().as_str() == name || id.account().as_str() == name;
+            all.iter().filter(is_part).collect()
         };
         match meant.as_slice() {
             [only] => Ok(AccountId::clone(only)),

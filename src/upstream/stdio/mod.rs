@@ -31,6 +31,9 @@ use crate::model::{AccountId, Command, Secret, looks_secret};
 use crate::process::{Group, Process};
 use crate::protocol::{Envelope, LONGEST_MESSAGE};
 
+/// What a child gets: what every child gets, and what its account gives it.
+pub(super) type Given<'a> = (&'a [(String, OsString)], &'a [(String, Arc<Secret>)]);
+
 /// A running child. Dropping it kills the child's whole process group; [`Leg::stop`] is gentler.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -48,7 +51,7 @@ impl Leg {
     pub(crate) fn start(
         account: AccountId,
         command: &Command,
-        (environment, own): (&[(String, OsString)], &[(String, Arc<Secret>)]),
+        (environment, own): Given<'_>,
         timeout: Duration,
         inbox: mpsc::Sender<Envelope>,
         tasks: &TaskTracker,

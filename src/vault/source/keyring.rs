@@ -147,12 +147,11 @@ fn slow() -> Sealed {
 fn sealed(error: secret_service::Error) -> Sealed {
     use secret_service::Error;
     match error {
-        Error::Locked => Sealed::Locked,
+        Error::Locked | Error::Prompt => Sealed::Locked,
         Error::NoResult => Sealed::Absent(
             "the Secret Service has no collection to keep it in; log in at the desktop once, or make one".to_owned(),
         ),
         Error::Unavailable | Error::PromptDisconnected => Sealed::Absent("no Secret Service answers".to_owned()),
-        Error::Prompt => Sealed::Locked,
         Error::Zbus(zbus::Error::MethodError(name, ..)) => method(name.as_str()),
         Error::ZbusFdo(zbus::fdo::Error::ServiceUnknown(_)) => {
             method("org.freedesktop.DBus.Error.ServiceUnknown")

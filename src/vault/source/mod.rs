@@ -100,7 +100,7 @@ pub(super) fn place(settings: &VaultSettings) -> Result<Place, Sealed> {
             .ok_or_else(|| Sealed::Absent("no session bus is known".to_owned()))
     };
     match settings.key {
-        KeySource::Auto => match credential().filter(|place| place.exists()) {
+        KeySource::Auto => match credential().filter(Place::exists) {
             Some(place) => Ok(place),
             None => keyring(),
         },

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 
 use crate::support::{Client, Era, Janus, until};
 
@@ -66,7 +67,8 @@ async fn a_secret_that_changes_gives_another_process_and_fails_no_call() {
     let go = janus.home().path().join("go");
     let mut running = Client::open(janus.http(), "/mcp", Era::Legacy).await;
     let params = json!({"name": "s__value", "arguments": {"wait": go}});
-    let running = tokio::spawn(async move { running.result("tools/call", params).await });
+    let tasks = TaskTracker::new();
+    let running = tasks.spawn(async move { running.result("tools/call", params).await });
     let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
     let mut begun = false;
     for round in 0..200 {

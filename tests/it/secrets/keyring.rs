@@ -133,9 +133,26 @@ async fn locked_absent_and_killed_it_is_told_and_unlocking_mends_it_at_once() {
         "{:?}",
         began.elapsed()
     );
-    let (_, home) = janus.stop();
+}
 
-    // Locked at the start, and unlocked while Janus runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locked_at_the_start_it_is_noticed_when_it_is_unlocked() {
+    let Some(keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let gate = Gate::start().await;
+    gate.accept_authorization("Bearer value-of-the-keyring");
+    let home = Home::new(&format!(
+        "s: {{ url: \"{}\", auth: {{ bearer: vault:k }} }}\n",
+        gate.url()
+    ));
+    let set = run(
+        &home,
+        &keyring,
+        &["secret", "set", "k"],
+        Some("value-of-the-keyring"),
+    );
+    succeeded(&set);
     keyring.lock();
     let mut janus = start(home, &keyring);
     until("sealed", || state(janus.home(), "s/default") == "sealed");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Ended, Era, Home, Janus, Output, Process};
+use crate::support::{Client, Ended, Era, Home, Janus, Process};
 
 /// A home whose vault has its key in a file.
 pub(crate) fn home(servers: &str) -> Home {
@@ -90,9 +90,4 @@ pub(crate) fn script(home: &Path, name: &str, text: &str) -> PathBuf {
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     path
-}
-
-/// Waits for a line of the log that holds this.
-pub(crate) fn line(process: &mut Process, text: &str) {
-    process.line(Output::Stderr, |line| line.contains(text).then_some(()));
 }
