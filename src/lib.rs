@@ -29,6 +29,12 @@
 //! A question of a server ([`protocol::Question`]) is a request on the stream of a legacy client. To a modern client the
 //! response ends with it, and the exchange is parked, still running, until a retry brings the answer.
 //!
+//! # Secrets
+//!
+//! `upstream` asks [`credential`] what to attach to a request or to give a process; that resolves references when they
+//! are needed, runs the commands that print tokens, and asks the [`vault`], whose rows are sealed in the [`store`] and
+//! whose key lies elsewhere. Every secret that is alive is known to [`telemetry`], which takes it out of what is written.
+//!
 //! # What is deliberately absent
 //!
 //! - No message is taken apart into typed models on its way: what nobody edits stays the bytes that arrived
@@ -40,6 +46,7 @@
 //! - No failed, missing or unknown choice becomes another account: a call goes out as the account that the rules give,
 //!   or not at all.
 //! - No list depends on what was called or chosen before.
+//! - No API gives a secret out: `reveal` reads the vault beside the daemon, and `export` gives ciphertext.
 //!
 //! # Why
 //!

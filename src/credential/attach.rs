@@ -97,6 +97,8 @@ struct Refusal {
     stamp: u64,
     status: u16,
     until: Instant,
+    /// Whether something newer was looked for since.
+    tried: bool,
 }
 
 impl Ground {
@@ -200,6 +202,9 @@ impl Credential {
             if held.stamp != stamp {
                 return true;
             }
+            if status == 401 && self.is_settled(stamp) {
+                return false;
+            }
             held.values.clone()
         };
         for (at, part) in self.parts.iter().enumerate() {
@@ -212,6 +217,7 @@ impl Credential {
                 stamp,
                 status,
                 until: Instant::now() + REFUSED,
+                tried: true,
             });
             self.is_refused.store(true, Ordering::Relaxed);
         }
@@ -383,12 +389,25 @@ impl Credential {
             return Ok(());
         };
         let now = Instant::now();
-        if refusal.stamp != stamp || refusal.until <= now {
+        if refusal.stamp != stamp {
+            *refused = None;
+            self.is_refused.store(false, Ordering::Relaxed);
+            return Ok(());
+        }
+        if refusal.until <= now {
             refusal.until = now + REFUSED;
-            refusal.stamp = refusal.stamp.min(stamp);
+            refusal.tried = false;
             return Ok(());
         }
         Err(refusal.error(now))
+    }
+
+    /// Whether it was just found that there is nothing newer than this: who was refused at the same time need not look.
+    fn is_settled(&self, stamp: u64) -> bool {
+        let now = Instant::now();
+        let refused = *self.refusal();
+        refused
+            .is_some_and(|refusal| refusal.tried && refusal.stamp == stamp && refusal.until > now)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -282,6 +282,8 @@ impl Account {
             () = self.shutdown.cancelled() => {}
         }
         connection.gone.cancel();
+        // A session is given back, a process is ended.
+        connection.leg.end().await;
     }
 
     fn down(slot: &Slot, failure: Failure, began: Instant, failures: u32) -> Down {

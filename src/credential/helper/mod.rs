@@ -61,6 +61,8 @@ struct State {
     failures: u32,
     /// The last failure, and until when it is the answer.
     failed: Option<(NoCredential, Moment)>,
+    /// The token before: servers may still speak of it.
+    previous: Option<Arc<Known>>,
     /// The value that a 403 already had renewed in vain.
     forbidden: Option<u64>,
 }
@@ -269,6 +271,9 @@ impl Inner {
                 };
                 state.failures = 0;
                 state.failed = None;
+                if !same {
+                    state.previous = state.token.take().map(|token| token.known);
+                }
                 state.token = Some(token.clone());
                 Ok(token)
             }

@@ -7,14 +7,17 @@ use super::{mistakes, parse};
 
 /// With the key that is a comment there, because its default is better.
 fn example() -> String {
-    include_str!("../../../janus.example.yaml").replace("# socket:", "socket:")
+    include_str!("../../../janus.example.yaml")
+        .replace("# socket:", "socket:")
+        .replace("key: auto", "key: file")
+        .replace("# key_file:", "key_file:")
 }
 
 #[test]
 fn the_example_holds_to_reader_and_schema() {
     assert_eq!(mistakes(&example()), "none");
     let loaded = parse(&example()).unwrap();
-    assert_eq!(loaded.settings.servers.len(), 4);
+    assert_eq!(loaded.settings.servers.len(), 6);
     assert_eq!(loaded.settings.identity.profiles.len(), 3);
     let validator = jsonschema::validator_for(&config::schema()).unwrap();
     let document: Value = serde_yaml::from_str(&example()).unwrap();
