@@ -61,6 +61,12 @@ impl NoCredential {
             Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
                 match reference.split_once(':') {
                     Some(("vault", name)) => format!("janus secret set {name}"),
+                    Some(("env", name)) => {
+                        format!("set {name} where Janus is started, and start it again")
+                    }
+                    Some(("file", path)) => {
+                        format!("janus secret check        # when {path} is there, and yours alone")
+                    }
                     _ => "janus secret check".to_owned(),
                 }
             }

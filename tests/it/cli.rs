@@ -241,6 +241,8 @@ fn every_topic_and_command_has_a_help_text() {
       client   The programs that connect, and their access keys
       session  The sessions of clients
       headers  Print the request headers that prove this directory
+      secret   What the vault holds
+      vault    Where the key of the vault is, and whether it is open
       config   Look at the configuration and check it
       import   Make servers, accounts and profiles of another program's configuration
       version  Print the version

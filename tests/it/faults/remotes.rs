@@ -41,7 +41,8 @@ fn rows() -> Vec<Row> {
     let unusable = "remote/default sent an answer that cannot be used: ";
     let broke = "remote/default closed the connection before it answered: ";
     let refused = "remote/default refused the credential (HTTP ";
-    let check = "Nothing ran. Check `headers` of this server in the configuration.";
+    let check =
+        "Nothing ran. A person checks its credential with: janus account verify remote/default";
     vec![
         (
             "e500",
