@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
@@ -20,6 +21,8 @@ use crate::vault::Vault;
 
 /// After a refusal, calls are answered here for so long; then one may try.
 const REFUSED: Duration = Duration::from_secs(30);
+/// Between two looks at what is due.
+const MOMENT: Duration = Duration::from_millis(100);
 /// Timers do not see a suspend, so that nobody sleeps longer than this.
 const NAP: Duration = Duration::from_secs(30);
 
@@ -34,6 +37,8 @@ pub struct Ground {
     pub clock: Clock,
     /// Where commands run.
     pub tasks: TaskTracker,
+    /// Ends those that run.
+    pub stopping: CancellationToken,
 }
 
 /// What goes with a request.
@@ -103,7 +108,12 @@ struct Refusal {
 
 impl Ground {
     /// What the settings give.
-    pub fn new(settings: &Settings, vault: Vault, clock: Clock, tasks: TaskTracker) -> Self {
+    pub fn new(
+        settings: &Settings,
+        vault: Vault,
+        clock: Clock,
+        (tasks, stopping): (TaskTracker, CancellationToken),
+    ) -> Self {
         let mut environment = settings.child_environment.clone();
         if let Some(bus) = &settings.vault.session_bus {
             environment.push(("DBUS_SESSION_BUS_ADDRESS".to_owned(), bus.into()));
@@ -113,6 +123,7 @@ impl Ground {
             environment: environment.into(),
             clock,
             tasks,
+            stopping,
         }
     }
 
@@ -121,7 +132,7 @@ impl Ground {
             helper,
             Arc::clone(&self.environment),
             self.clock.clone(),
-            self.tasks.clone(),
+            (self.tasks.clone(), self.stopping.clone()),
         )
     }
 }
@@ -141,6 +152,7 @@ impl Ground {
             environment: vec![("PATH".to_owned(), "/usr/bin:/bin".into())].into(),
             clock: Clock::movable(),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }
     }
 }
@@ -233,44 +245,93 @@ impl Credential {
     }
 
     /// Resolves when what had this stamp is not what counts any more: it was changed or taken away, or, with `ends`,
-    /// there is a newer value for one that ends soon.
+    /// there is a newer value for one that ends soon. A token that is good for one use is no reason: whoever got it has
+    /// had it.
     pub async fn outdated(&self, stamp: u64, ends: bool) {
-        if self.constant {
+        let counts = |part: &Part| !part.origin.is_once() && (ends || !part.origin.ends());
+        if self.constant || !self.parts.iter().any(counts) {
             std::future::pending::<()>().await;
         }
         let mut vault = self.vault.clone();
         vault.mark_unchanged();
+        let before: Option<Vec<Arc<Secret>>> = {
+            let held = self.held();
+            (held.stamp == stamp).then(|| held.values.clone())
+        };
+        let mut gone = 0;
         loop {
-            let due = self.due(ends);
-            tokio::select! {
-                changed = vault.changed(), if self.is_in_the_vault() => {
-                    if changed.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-                () = nap(due) => {
-                    if due.is_some_and(|due| due.is_zero()) && ends {
-                        for part in &self.parts {
-                            if part.origin.due().is_some_and(|due| due.is_zero()) {
-                                part.origin.renew().await;
-                            }
-                        }
+            // First without waiting: it may have changed between the start and now.
+            let mut now = Vec::new();
+            let mut missing = false;
+            for part in self.parts.iter().filter(|part| counts(part)) {
+                match part.origin.value().await {
+                    Ok(value) => now.push(Some(value)),
+                    Err(why) => {
+                        missing |=
+                            matches!(why, NoCredential::Missing { .. } | NoCredential::Bad { .. });
+                        now.push(None);
                     }
                 }
             }
-            match self.resolve().await {
-                Ok((now, _)) if now != stamp => return,
-                Err(NoCredential::Missing { .. } | NoCredential::Bad { .. }) => return,
-                _ => {}
+            // A file that is being written is empty for a moment.
+            gone = if missing { gone + 1 } else { 0 };
+            if gone > 1 || (missing && self.is_in_the_vault()) {
+                return;
+            }
+            match &before {
+                None => return,
+                Some(values) => {
+                    let values = self
+                        .parts
+                        .iter()
+                        .zip(values)
+                        .filter(|(part, _)| counts(part));
+                    let same = |((_, was), is): ((&Part, &Arc<Secret>), &Option<Arc<Secret>>)| {
+                        is.as_ref().is_none_or(|is| is == was)
+                    };
+                    if !values.zip(&now).all(same) {
+                        return;
+                    }
+                }
+            }
+            self.wait_for_change(&mut vault, ends, counts).await;
+        }
+    }
+
+    /// Until the vault changed, or a value is due to be looked at again; one that ends is renewed then.
+    async fn wait_for_change(
+        &self,
+        vault: &mut watch::Receiver<u64>,
+        ends: bool,
+        counts: impl Fn(&Part) -> bool,
+    ) {
+        let counted = || self.parts.iter().filter(|part| counts(part));
+        let due = counted().filter_map(|part| part.origin.due()).min();
+        tokio::select! {
+            changed = vault.changed(), if self.is_in_the_vault() => {
+                if changed.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            () = nap(due) => {
+                for part in counted().filter(|_| ends) {
+                    if part.origin.ends() && part.origin.due().is_some_and(|due| due.is_zero()) {
+                        part.origin.renew().await;
+                    }
+                }
             }
         }
     }
 
-    /// Resolves at the next change of the vault, if that may matter here.
-    pub async fn vault_changed(&self) {
+    /// What the vault had changed when this was last resolved: where a wait for the next change begins.
+    pub fn seen(&self) -> u64 {
+        self.held().vault
+    }
+
+    /// Resolves when the vault is not what it was at `seen`, if that may matter here.
+    pub async fn vault_changed(&self, seen: u64) {
         let mut vault = self.vault.clone();
-        vault.mark_unchanged();
-        if !self.is_in_the_vault() || vault.changed().await.is_err() {
+        if !self.is_in_the_vault() || vault.wait_for(|now| *now != seen).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -318,12 +379,6 @@ impl Credential {
         self.parts.iter().any(|part| part.origin.is_in_the_vault())
     }
 
-    fn due(&self, ends: bool) -> Option<Duration> {
-        let parts = self.parts.iter();
-        let parts = parts.filter(|part| ends || part.origin.left().is_none());
-        parts.filter_map(|part| part.origin.due()).min()
-    }
-
     /// What was put together before, if nothing of it can be different by now.
     fn fresh(&self) -> Option<Arc<Attached>> {
         let held = self.held();
@@ -340,19 +395,18 @@ impl Credential {
     }
 
     async fn put_together(&self) -> Result<Arc<Attached>, NoCredential> {
-        let seen = *self.vault.borrow();
         let (stamp, values) = self.resolve().await?;
         let attached = Arc::new(proof::attached(&self.parts, &values, stamp)?);
         let mut held = self.held();
         if held.stamp == stamp {
             held.attached = Some(Arc::clone(&attached));
-            held.vault = seen;
         }
         Ok(attached)
     }
 
     /// All values, and their stamp.
     async fn resolve(&self) -> Result<(u64, Vec<Arc<Secret>>), NoCredential> {
+        let seen = *self.vault.borrow();
         let mut values = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             match part.origin.value().await {
@@ -360,6 +414,7 @@ impl Credential {
                 Err(problem) => {
                     let mut held = self.held();
                     held.problem = Some(problem.clone());
+                    held.vault = seen;
                     held.attached = None;
                     return Err(problem);
                 }
@@ -367,6 +422,7 @@ impl Credential {
         }
         let mut held = self.held();
         held.problem = None;
+        held.vault = seen;
         let same = held.stamp > 0
             && held.values.len() == values.len()
             && held
@@ -431,7 +487,8 @@ impl Refusal {
 
 async fn nap(due: Option<Duration>) {
     match due {
-        Some(due) => sleep(due.min(NAP)).await,
+        // Not shorter than a moment: what is due and cannot be had is not asked for without end.
+        Some(due) => sleep(due.clamp(MOMENT, NAP)).await,
         None => std::future::pending().await,
     }
 }

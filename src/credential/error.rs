@@ -78,6 +78,17 @@ impl NoCredential {
         }
     }
 
+    /// Whether it may be different in a moment without anybody telling: a command works again, a file is there.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Helper { .. } => true,
+            Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
+                reference.starts_with("file:") || reference.starts_with("cmd:")
+            }
+            Self::Sealed(_) | Self::Refused { .. } => false,
+        }
+    }
+
     pub(super) fn of_vault(reference: String, why: NotThere) -> Self {
         match why {
             NotThere::Sealed(sealed) => Self::Sealed(sealed),

@@ -114,6 +114,20 @@ impl Origin {
         }
     }
 
+    /// Whether it is a token that ends by itself.
+    pub(super) fn ends(&self) -> bool {
+        match self {
+            Self::Literal(..) => false,
+            Self::Resolved(resolver) => matches!(resolver.reference(), Reference::Command(_)),
+            Self::Printed(_) => true,
+        }
+    }
+
+    /// Whether it is printed anew for each use.
+    pub(super) fn is_once(&self) -> bool {
+        matches!(self, Self::Printed(source) if source.is_once())
+    }
+
     /// How long until a newer value is worth looking for.
     pub(super) fn due(&self) -> Option<Duration> {
         match self {

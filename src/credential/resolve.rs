@@ -36,8 +36,12 @@ pub(super) struct Resolver {
 #[derive(Debug)]
 struct Read {
     secret: Arc<Secret>,
-    #[expect(dead_code, reason = "it is kept out of the log as long as it is here")]
     known: Known,
+    #[expect(
+        dead_code,
+        reason = "servers and processes may still speak of the one before"
+    )]
+    previous: Option<Known>,
     version: Option<Version>,
     looked: Instant,
 }
@@ -106,16 +110,21 @@ impl Resolver {
         }
         let (text, version) = file::read(path)?;
         let mut read = self.read();
-        let secret = match &*read {
-            Some(before) if before.secret.expose() == text.as_str() => Arc::clone(&before.secret),
-            _ => Arc::new(Secret::new(text.as_str())),
-        };
+        let looked = Instant::now();
+        if let Some(before) = &mut *read
+            && before.secret.expose() == text.as_str()
+        {
+            (before.version, before.looked) = (Some(version), looked);
+            return Ok(Arc::clone(&before.secret));
+        }
+        let secret = Arc::new(Secret::new(text.as_str()));
         let known = learn(&secret);
         *read = Some(Read {
             secret: Arc::clone(&secret),
             known,
+            previous: read.take().map(|before| before.known),
             version: Some(version),
-            looked: Instant::now(),
+            looked,
         });
         Ok(secret)
     }
@@ -128,6 +137,7 @@ impl Resolver {
             *read = Some(Read {
                 secret,
                 known,
+                previous: None,
                 version: None,
                 looked: Instant::now(),
             });
@@ -201,8 +211,9 @@ impl Resolver {
 
     /// What a file held a moment ago does not count.
     pub(super) fn look_anew(&self) {
-        if matches!(self.reference, Reference::File(_)) {
-            *self.read() = None;
+        if let (Reference::File(_), Some(read)) = (&self.reference, &mut *self.read()) {
+            read.version = None;
+            read.looked = read.looked.checked_sub(LOOK).unwrap_or(read.looked);
         }
     }
 

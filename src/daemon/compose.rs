@@ -44,7 +44,12 @@ impl Composed {
             &store,
             kept.listings,
             kept.eras,
-            credential::Ground::new(&settings, vault.clone(), Clock::default(), tasks.clone()),
+            credential::Ground::new(
+                &settings,
+                vault.clone(),
+                Clock::default(),
+                (tasks.clone(), stopping.clone()),
+            ),
             stopping.clone(),
         );
         tasks.spawn(vault.clone().watch(stopping.clone()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
 
 use crate::downstream::control::{Secrets, without_a_daemon};
 use crate::model::{Secret, SecretName, Settings};
@@ -45,9 +46,11 @@ pub async fn ask_vault(
         // It says how it stands, which nobody looked at yet.
         vault.open().await.ok();
     }
+    let tasks = TaskTracker::new();
     let secrets = Secrets {
         vault: &vault,
         servers: &settings.servers,
+        tasks: &tasks,
     };
     let answer = without_a_daemon(secrets, &method, path, text).await;
     drop(vault);

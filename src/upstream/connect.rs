@@ -295,7 +295,7 @@ impl Account {
             && match &failure {
                 Failure::Rejected { .. } | Failure::Stopping { .. } => false,
                 // A command may work the next time; what a person must set is told of by the vault.
-                Failure::NoCredential { why, .. } => matches!(**why, NoCredential::Helper { .. }),
+                Failure::NoCredential { why, .. } => why.may_pass(),
                 _ => true,
             };
         let pause = backoff::pause(failures.saturating_sub(1), backoff::chance());
@@ -336,8 +336,13 @@ impl Account {
         let pause = down.next.is_some().then(|| down.pause());
         let (account, slot) = (Arc::clone(self), Arc::clone(slot));
         let (began, failures) = (down.began, down.failures);
+        let seen = self.dial.credential.seen();
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
+            let is_this = |now: &Status| {
+                matches!(now, Status::Down(now) if now.began == began && now.failures == failures)
+            };
+            let mut status = slot.status.subscribe();
             let due = async {
                 match pause {
                     Some(pause) => sleep(pause).await,
@@ -347,10 +352,11 @@ impl Account {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = due => {}
-                () = account.dial.credential.vault_changed() => {}
+                () = account.dial.credential.vault_changed(seen) => {}
+                // A caller tried meanwhile: that has a pause of its own.
+                _ = status.wait_for(|now| !is_this(now)) => return,
             }
-            // A caller may have tried meanwhile: its failure has a pause of its own.
-            let ours = matches!(&*slot.status.borrow(), Status::Down(now) if now.began == began && now.failures == failures);
+            let ours = is_this(&slot.status.borrow());
             if ours {
                 account.begin(&slot);
             }

@@ -17,6 +17,9 @@ use super::key::Key;
 use super::leg::Leg;
 use crate::protocol::ServerFacts;
 
+/// How often it is looked whether a result that streams has ended, which nobody tells.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// A conversation that stands.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -114,14 +117,16 @@ impl Connection {
     /// Resolves when nobody uses it any more, or after `limit`. It is in nobody's reach by then.
     pub(super) async fn unused(&self, limit: Duration) {
         let end = Instant::now() + limit;
-        while self.usage().users > 0 && Instant::now() < end {
+        // A long result is read after its call has ended.
+        let busy = || self.usage().users > 0 || self.leg.in_flight() > 0;
+        while busy() && Instant::now() < end {
             let left = self.left.notified();
-            if self.usage().users == 0 {
+            if !busy() {
                 return;
             }
             tokio::select! {
                 () = left => {}
-                () = sleep_until(end) => {}
+                () = sleep_until(Instant::now() + LOOK) => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use super::wire::own_info;
 use super::{Failure, probe};
 use crate::model::AccountId;
 use crate::protocol::{Edit, Envelope, Era, Json, Kind, Object, Revision, ServerFacts, meta};
+use crate::telemetry::redact;
 
 /// How `initialize` ended.
 #[derive(Debug)]
@@ -66,7 +67,9 @@ pub(super) async fn initialize(
 /// The code and the head of the message of an error, for people.
 pub(super) fn words(answer: &Envelope) -> String {
     let message = answer.error().and_then(|error| error.text("message"));
-    let message: String = message.unwrap_or_default().chars().take(200).collect();
+    let message = message.unwrap_or_default();
+    // Before it is cut: half a secret is one too.
+    let message: String = redact(&message).chars().take(200).collect();
     format!("{message:?} ({})", answer.error_code().unwrap_or_default())
 }
 

@@ -13,6 +13,7 @@ use super::account::Account;
 use super::connection::Use;
 use super::wire::Outgoing;
 use crate::protocol::{Body, Envelope, Era, Events, Json, ListKind, Listing};
+use crate::telemetry::redact;
 
 /// How servers call the tool that tells who is logged in, the likeliest first.
 const TOOLS: [&str; 8] = [
@@ -125,10 +126,10 @@ fn reader(listing: &Listing) -> Option<String> {
         let tool = tools.iter().find(|tool| tool.key == **name);
         tool.and_then(|tool| tool.json.object())
             .is_some_and(|tool| {
-                let reads = tool.object("annotations").is_none_or(|hints| {
+                let reads = tool.object("annotations").is_some_and(|hints| {
                     hints
                         .get("readOnlyHint")
-                        .is_none_or(|hint| hint.as_str() == "true")
+                        .is_some_and(|hint| hint.as_str() == "true")
                 });
                 let schema = tool.object("inputSchema");
                 let required = schema.and_then(|schema| schema.get("required"));
@@ -150,6 +151,7 @@ fn said(answer: &Envelope) -> Option<String> {
     let texts = result.get("content")?.as_array()?.iter();
     let texts: Vec<&str> = texts.filter_map(|one| one.get("text")?.as_str()).collect();
     let text = texts.join(" ");
+    let text = redact(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words
         .join(" ")

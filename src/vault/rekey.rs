@@ -4,14 +4,14 @@
 //! sealed with it in one transaction, and the old one is forgotten last.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Refused;
 use super::key::VaultKey;
 use super::open::{Opened, State, Vault, record};
 use super::seal::{Row, seal};
-use super::source::{Place, next, succeed};
+use super::source::{Place, next, place, succeed, succeeded};
 use crate::model::{KeySource, SecretName, hex};
 use crate::store::{Change, SecretRecord};
 
@@ -23,10 +23,11 @@ impl Vault {
     pub async fn rekey(&self) -> Result<usize, Refused> {
         let _turn = self.0.turn.lock().await;
         self.ready().await?;
+        let before = self.state().key.as_ref().map(|opened| opened.place.clone());
         let (place, old) = {
             let state = self.state();
-            let place = state.key.as_ref().map(|opened| opened.place.clone());
-            let place = place.ok_or_else(|| Refused::NoPlace("the vault has no key".to_owned()))?;
+            // Where the configuration looks at the next start, which may be elsewhere since it was opened.
+            let place = place(&state.settings)?;
             (
                 place,
                 state.record.as_ref().map(|record| Arc::clone(&record.id)),
@@ -39,8 +40,7 @@ impl Vault {
         match &place {
             Place::File(path) => {
                 let beside = next(path);
-                // What an earlier attempt left opens nothing: otherwise it would be in its place.
-                std::fs::remove_file(&beside).ok();
+                self.clear(path)?;
                 Place::File(beside).keep(&id, &key).await?;
             }
             place => place.keep(&id, &key).await?,
@@ -62,10 +62,8 @@ impl Vault {
             vault: vault.clone(),
             secrets,
         };
-        if let Err(not_saved) = self.0.store.write(change).await {
-            place.forget(&id).await;
-            return Err(not_saved.into());
-        }
+        // If that fails, the new key stays where it is: a commit whose sync failed may still turn out to have been one.
+        self.0.store.write(change).await?;
         if let Place::File(path) = &place
             && let Err(error) = succeed(path)
         {
@@ -81,9 +79,27 @@ impl Vault {
         }
         if let Some(old) = old {
             place.forget(&old).await;
+            if let Some(before) = before.filter(|before| *before != place) {
+                before.forget(&old).await;
+            }
         }
         self.tell();
         Ok(count)
+    }
+
+    /// Takes away what an earlier attempt left beside the key, unless that is the key.
+    fn clear(&self, path: &Path) -> Result<(), Refused> {
+        let live = self.state().key.as_ref().map(|opened| opened.key.id());
+        if succeeded(path, |key| Some(key.id()) == live).is_none() {
+            std::fs::remove_file(next(path)).ok();
+        } else if next(path).exists() {
+            return Err(Refused::NotKept {
+                place: format!("`{}`", path.display()),
+                why: "the key that counts lies beside it, and cannot be put in its place"
+                    .to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Keeps the key in another place too, and makes sure that it is there. Where it was, it stays: the configuration

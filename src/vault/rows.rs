@@ -23,8 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Value {
     generation: u64,
     secret: Arc<Secret>,
-    #[expect(dead_code, reason = "it is kept out of the log as long as it is here")]
     known: Known,
+    #[expect(
+        dead_code,
+        reason = "servers and processes may still speak of the one before"
+    )]
+    previous: Option<Known>,
 }
 
 /// A secret without its value.
@@ -109,6 +113,7 @@ impl Vault {
                     generation: row.generation,
                     secret: Arc::clone(secret),
                     known,
+                    previous: state.values.remove(&row.name).map(|before| before.known),
                 };
                 state.values.insert(row.name.clone(), value);
                 state.rows.insert(row.name.clone(), row);
@@ -162,6 +167,7 @@ impl State {
             generation: row.generation,
             secret: Arc::clone(&secret),
             known,
+            previous: None,
         };
         self.values.insert(name.clone(), value);
         Ok(secret)

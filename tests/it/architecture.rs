@@ -215,6 +215,61 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Where the bytes of a secret are looked at, and what for. Whoever adds a place says so here.
+const EXPOSED: &[(&str, &str)] = &[
+    // What goes into a request, and how two values are compared.
+    (
+        "credential/helper/mod.rs",
+        "whether a command printed the same token",
+    ),
+    ("credential/proof.rs", "the header or the parameter"),
+    ("credential/resolve.rs", "what a header can have"),
+    (
+        "upstream/streamable_http/request.rs",
+        "the parameter in the URL",
+    ),
+    (
+        "upstream/streamable_http/dial.rs",
+        "the proxy's own password",
+    ),
+    // What a process gets.
+    ("process/group.rs", "its environment"),
+    // What is sealed.
+    ("vault/export.rs", "the passphrase, and what it encrypts"),
+    ("vault/rekey.rs", "sealed anew"),
+    ("vault/rows.rs", "sealed"),
+    // What is kept out of texts.
+    ("telemetry/known.rs", "its forms"),
+    (
+        "upstream/stdio/stderr.rs",
+        "taken out of what its own child says",
+    ),
+    // What a person wrote, on its way to where it belongs.
+    ("config/endpoint.rs", "whether a header can have it"),
+    ("cli/migrate.rs", "from the file to the vault"),
+    ("cli/secret.rs", "shown on a terminal, when asked to"),
+    // Janus's own keys, which are no secrets of accounts.
+    ("authn/key.rs", "shown once"),
+    ("cli/client/mod.rs", "sent to Janus"),
+    ("cli/connect/wire.rs", "sent to Janus"),
+    ("cli/headers.rs", "sent to Janus"),
+    ("daemon/compose.rs", "the installation key"),
+];
+
+#[test]
+fn a_secret_is_exposed_where_the_table_says_and_nowhere_else() {
+    let exposing: BTreeSet<String> = files(&src())
+        .into_iter()
+        .filter(|file| code(&fs::read_to_string(file).unwrap()).contains(".expose()"))
+        .map(|file| {
+            let file = file.strip_prefix(src()).unwrap();
+            file.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let table: BTreeSet<String> = EXPOSED.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(exposing, table);
+}
+
 /// The file without its tests, which may use what they like.
 fn code(text: &str) -> &str {
     text.split_once("\n#[cfg(test)]")

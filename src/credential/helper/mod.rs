@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::format::{End, Printed};
@@ -50,7 +51,10 @@ struct Inner {
     environment: Arc<[(String, OsString)]>,
     clock: Clock,
     tasks: TaskTracker,
+    stopping: CancellationToken,
     state: Mutex<State>,
+    #[expect(dead_code, reason = "what it is given is kept out of what it says")]
+    known: Vec<Known>,
 }
 
 #[derive(Default)]
@@ -80,15 +84,27 @@ impl Source {
         helper: Arc<Helper>,
         environment: Arc<[(String, OsString)]>,
         clock: Clock,
-        tasks: TaskTracker,
+        (tasks, stopping): (TaskTracker, CancellationToken),
     ) -> Self {
+        let known = helper
+            .pass_env
+            .iter()
+            .map(|(_, value)| learn(value))
+            .collect();
         Self(Arc::new(Inner {
             helper,
             environment,
             clock,
             tasks,
+            stopping,
+            known,
             state: Mutex::default(),
         }))
+    }
+
+    /// Whether what it prints is good for one use.
+    pub(super) fn is_once(&self) -> bool {
+        self.0.helper.ttl.is_zero()
     }
 
     /// Its program, for people.
@@ -221,7 +237,11 @@ impl Inner {
         state.running = Some(running.clone());
         let inner = Arc::clone(self);
         self.tasks.spawn(async move {
-            let printed = inner.print().await;
+            // Dropping it ends the command with all that it started.
+            let printed = tokio::select! {
+                printed = inner.print() => printed,
+                () = inner.stopping.cancelled() => Err("Janus is stopping".to_owned()),
+            };
             let outcome = inner.took(printed);
             tell.send_replace(Some(outcome));
         });

@@ -11,12 +11,14 @@ use zeroize::Zeroizing;
 
 use crate::model::{Helper, Secret, text_looks_secret};
 use crate::process::{Pipes, Process};
-use crate::telemetry::redact_cut;
+use crate::telemetry::{Known, learn, redact_cut};
 
 /// A token is shorter, and whatever prints more prints something else.
 const MOST_OUTPUT: usize = 64 * 1024;
 /// For the message about a failure.
 const MOST_ERRORS: usize = 8 * 1024;
+/// Of an output that is no token, so many words are looked for in what it says of its failure.
+const MOST_WORDS: usize = 32;
 /// In a message to people.
 const MOST_SHOWN: usize = 300;
 /// From the wish to end until it is made to.
@@ -44,7 +46,18 @@ pub(super) async fn run(
     let (mut process, pipes) = Process::start(program, args, environment, &own).map_err(failed)?;
     let (outcome, errors) = watch(helper, &mut process, pipes).await;
     let status = process.status().await;
+    // What it printed may be on its standard error as well.
+    let printed = outcome
+        .as_ref()
+        .ok()
+        .and_then(|output| std::str::from_utf8(output).ok());
+    let printed = printed.into_iter().flat_map(str::split_whitespace);
+    let known: Vec<Known> = printed
+        .take(MOST_WORDS)
+        .map(|word| learn(&Arc::new(Secret::new(word))))
+        .collect();
     let said = said(&errors);
+    drop(known);
     let output = outcome.map_err(|why| failed(format!("{why}{said}")))?;
     match status {
         Ok(status) if status.success() => Ok(output),

@@ -177,6 +177,7 @@ impl Downstream {
                 let secrets = Secrets {
                     vault: &self.vault,
                     servers: binding.servers(),
+                    tasks: &self.tasks,
                 };
                 secrets.answer(method, path, text).await
             }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 
 use super::{Answer, Problem, read, seconds};
 use crate::model::{AccountId, KeySource, Reference, Secret, SecretName, Server};
@@ -21,6 +22,8 @@ pub struct Secrets<'a> {
     pub vault: &'a Vault,
     /// The servers, whose accounts name its secrets.
     pub servers: &'a [Arc<Server>],
+    /// Where changes run to their end, also when nobody waits for them any more: store and memory change together.
+    pub tasks: &'a TaskTracker,
 }
 
 /// What is set. No `Debug`: it holds the value.
@@ -71,13 +74,29 @@ impl Secrets<'_> {
             (&Method::GET, "/vault") => Ok(self.status()),
             (&Method::POST, "/vault/unlock") => self.unlock().await,
             (&Method::POST, "/vault/rekey") => {
-                let count = self.vault.rekey().await?;
+                let vault = self.vault.clone();
+                let count = self.whole(async move { vault.rekey().await }).await?;
                 Ok(json!({"rekeyed": count, "vault": self.status()}))
             }
             (&Method::POST, "/vault/move") => self.keep_also(read(text)?).await,
             _ => Err(Problem::unknown(
                 "unknown_request",
                 "this daemon does not know the request",
+            )),
+        }
+    }
+
+    /// Runs a change to its end, whoever waits for it.
+    async fn whole<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Refused>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        match self.tasks.spawn(change).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unavailable",
+                "it was cut off, and whether it was done is not known",
             )),
         }
     }
@@ -145,15 +164,17 @@ impl Secrets<'_> {
     async fn set(&self, set: Set) -> Answer {
         let name = name(&set.name)?;
         let is_new = !self.vault.has(&name);
-        self.vault
-            .set(&name, &Arc::new(Secret::new(set.value)))
+        let (vault, key) = (self.vault.clone(), name.clone());
+        let value = Arc::new(Secret::new(set.value));
+        self.whole(async move { vault.set(&key, &value).await })
             .await?;
         Ok(json!({"name": name.as_str(), "new": is_new, "used_by": self.users(&name)}))
     }
 
     async fn remove(&self, named: &Named) -> Answer {
         let name = name(&named.name)?;
-        self.vault.remove(&name).await?;
+        let (vault, key) = (self.vault.clone(), name.clone());
+        self.whole(async move { vault.remove(&key).await }).await?;
         Ok(json!({"name": name.as_str(), "used_by": self.users(&name)}))
     }
 
@@ -171,10 +192,9 @@ impl Secrets<'_> {
             )
         })?;
         let passphrase = Secret::new(sealing.passphrase);
-        let imported = self
-            .vault
-            .import(file, &passphrase, sealing.replace)
-            .await?;
+        let (vault, replace) = (self.vault.clone(), sealing.replace);
+        let importing = async move { vault.import(file, &passphrase, replace).await };
+        let imported = self.whole(importing).await?;
         let names =
             |names: &[SecretName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         Ok(json!({"set": names(&imported.set), "kept": names(&imported.kept)}))
@@ -197,7 +217,9 @@ impl Secrets<'_> {
             )
         })?;
         let before = self.status();
-        let place = self.vault.keep_also(source, to.key_file).await?;
+        let vault = self.vault.clone();
+        let keeping = async move { vault.keep_also(source, to.key_file).await };
+        let place = self.whole(keeping).await?;
         Ok(json!({"place": place, "key": source.word(), "before": before}))
     }
 }

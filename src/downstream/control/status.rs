@@ -9,6 +9,7 @@ use crate::binding::Given;
 use crate::credential::NoCredential;
 use crate::downstream::Downstream;
 use crate::model::{AccountId, Colour};
+use crate::telemetry::redact;
 use crate::upstream::State;
 
 impl Downstream {
@@ -116,6 +117,7 @@ impl Downstream {
             State::NoCredential(why) => Some(format!("{why}; {}", help(why, id))),
             State::Idle | State::Connecting | State::Ready { .. } => None,
         };
+        let detail = detail.map(|detail| redact(&detail).into_owned());
         json!({"word": account::state(&state), "because": detail})
     }
 }

@@ -99,7 +99,7 @@ impl Rig {
                     &settings,
                     Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
                     Clock::default(),
-                    tasks.clone(),
+                    (tasks.clone(), shutdown.clone()),
                 ),
                 shutdown.clone(),
             ),

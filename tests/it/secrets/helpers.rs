@@ -11,6 +11,7 @@ use janus::store::Store;
 use janus::vault::Vault;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::support::{Gate, Janus, scale, until};
@@ -42,7 +43,12 @@ fn rig(script_text: &str, options: &str) -> Rig {
     let (store, _) = Store::in_memory().unwrap();
     let vault = Vault::new(&store, &loaded.settings.vault, None, Vec::new());
     let (clock, tasks) = (Clock::movable(), TaskTracker::new());
-    let ground = Ground::new(&loaded.settings, vault, clock.clone(), tasks.clone());
+    let ground = Ground::new(
+        &loaded.settings,
+        vault,
+        clock.clone(),
+        (tasks.clone(), CancellationToken::new()),
+    );
     let credential = Arc::new(Credential::new(
         &loaded.settings.servers[0].accounts[0],
         &ground,

@@ -33,7 +33,7 @@ pub(crate) fn home(servers: &str) -> Home {
 /// `janus secret set NAME`, with the value piped in.
 pub(crate) fn set(home: &Home, name: &str, value: &str) -> Ended {
     let mut process = piped(home, &["secret", "set", name]);
-    process.say(value);
+    process.offer(value);
     process.close_stdin();
     process.finish()
 }

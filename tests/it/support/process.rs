@@ -98,6 +98,13 @@ impl Process {
         stdin.flush().unwrap();
     }
 
+    /// Writes a line to stdin, if anybody reads it.
+    pub(crate) fn offer(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        // One that refuses its arguments has ended by now.
+        writeln!(stdin, "{line}").ok();
+    }
+
     /// The next line of stdout, which is a message.
     pub(crate) fn message(&mut self) -> serde_json::Value {
         let line = self.line(Output::Stdout, |line| Some(line.to_owned()));

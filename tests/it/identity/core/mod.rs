@@ -113,7 +113,7 @@ impl Core {
                 &settings,
                 Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
                 Clock::default(),
-                tasks.clone(),
+                (tasks.clone(), stopping.clone()),
             ),
             stopping.clone(),
         );
