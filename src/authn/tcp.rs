@@ -42,11 +42,7 @@ pub(super) enum Owner {
 /// The user of the client's end.
 pub(super) fn user(stream: &TcpStream) -> Result<u32, NotAuthenticated> {
     let ends = Ends::of(stream).map_err(|_| NotAuthenticated::Closing)?;
-    let owner = match sock_diag::owner(&ends) {
-        // It also finds nothing where the kernel lacks the part that knows TCP.
-        Err(_) | Ok(Owner::Nobody) => proc_net::owner(&ends).map_err(NotAuthenticated::Unknown)?,
-        Ok(known) => known,
-    };
+    let owner = asked(&ends).map_err(NotAuthenticated::Unknown)?;
     if !is_open(stream).map_err(|error| NotAuthenticated::Unknown(error.into()))? {
         return Err(NotAuthenticated::Closing);
     }
@@ -57,6 +53,21 @@ pub(super) fn user(stream: &TcpStream) -> Result<u32, NotAuthenticated> {
             io::ErrorKind::NotFound,
             format!("no socket of this machine connects {ends}"),
         ))),
+    }
+}
+
+/// What the kernel says, asked twice at most: among hundreds of connections that come and go at once a socket was seen
+/// to be missed, and a second look is as good as a first.
+fn asked(ends: &Ends) -> io::Result<Owner> {
+    for _ in 0..2 {
+        if let Ok(known @ (Owner::User(_) | Owner::Closing)) = sock_diag::owner(ends) {
+            return Ok(known);
+        }
+    }
+    // It also finds nothing where the kernel lacks the part that knows TCP.
+    match proc_net::owner(ends)? {
+        Owner::Nobody => proc_net::owner(ends),
+        known => Ok(known),
     }
 }
 

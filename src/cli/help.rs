@@ -100,6 +100,8 @@ Of the environment Janus also reads (an empty variable counts as absent):
   JANUS_LOG                what to log, such as warn,janus=debug; -q and -v win over it
   NO_COLOR CLICOLOR_FORCE  colour; --color wins over them
   HTTPS_PROXY NO_PROXY     the proxy to remote servers
+  CREDENTIALS_DIRECTORY    where systemd put the credential `janus-vault-key`
+  DBUS_SESSION_BUS_ADDRESS the bus of the Secret Service; without it, bus in $XDG_RUNTIME_DIR
 
 Every key:
 ";

@@ -13,6 +13,7 @@ use super::problem::{Mistake, Path, Place, Problems};
 use super::read::{Form, Read, Reader};
 use super::settings::texts;
 use super::value::Text;
+use super::warning::Warning;
 use super::words::list;
 use crate::model::{self, Authentication, Format, Helper, OWNED_HEADERS, Secret};
 
@@ -156,6 +157,9 @@ pub(super) fn read(auth: Field<Proof>, problems: &mut Problems) -> Option<Authen
         }
         "query" => {
             let value = needs(auth.value, "value", &place, problems);
+            let message = "a secret in the query of a URL: URLs end in other people's logs";
+            let help = "use `header` or `bearer`, if the server takes one of them";
+            problems.warn(Warning::new(&place, message, help));
             model::Auth::Query {
                 name: auth.query.into_value()?.0,
                 value: value?.0,

@@ -4,8 +4,16 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+/// What a holder that was killed leaves behind is gone by then.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A state directory that is ours alone as long as this value lives.
 #[derive(Debug)]
@@ -118,13 +126,19 @@ fn take_lock(path: &Path) -> Result<File, Unusable> {
         .mode(0o600)
         .open(path)
         .map_err(Unusable::io(path))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let end = Instant::now() + LAST_MOMENT;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         // The number is a courtesy: without it the message says less.
-        let pid = file
-            .read_to_string(&mut holder)
-            .ok()
-            .and_then(|_| holder.trim().parse().ok());
+        let read = file
+            .rewind()
+            .and_then(|()| file.read_to_string(&mut holder));
+        let pid: Option<u32> = read.ok().and_then(|_| holder.trim().parse().ok());
+        // A process that it was about to start when it was killed has the lock until it becomes another program.
+        if pid.is_some_and(is_gone) && Instant::now() < end {
+            thread::park_timeout(LOOK);
+            continue;
+        }
         return Err(Unusable::InUse {
             path: path.parent().unwrap_or(path).to_owned(),
             pid,
@@ -136,6 +150,12 @@ fn take_lock(path: &Path) -> Result<File, Unusable> {
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(Unusable::io(path))?;
     Ok(file)
+}
+
+/// Whether no process has this number.
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// What holds our secrets belongs to us and is no link to somewhere else.

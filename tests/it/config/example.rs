@@ -36,6 +36,7 @@ fn the_example_warns_of_what_it_cannot_know_and_explains() {
     assert_eq!(
         messages,
         [
+            "a secret in the query of a URL: URLs end in other people's logs",
             "switching is `off`, so that of the accounts of `issues` only `client_a` is used",
             "this directory does not exist",
         ]

@@ -1,11 +1,12 @@
 //! Processes get secrets by their environment alone, and another process when those change.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
-use crate::support::{Client, Era, Janus, until};
+use crate::support::{Client, Era, Janus, PATIENCE, until};
 
 use super::{call, home, script, set, succeeded};
 
@@ -116,8 +117,8 @@ async fn a_token_that_ends_gives_another_process_before_it_does() {
     let janus = Janus::start_in(home, |_| {});
     let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
     let mut values = Vec::new();
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while std::time::Instant::now() < end {
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end {
         let result = client
             .result("tools/call", json!({"name": "s__value", "arguments": {}}))
             .await;
@@ -129,4 +130,59 @@ async fn a_token_that_ends_gives_another_process_before_it_does() {
         .map(|number| format!("token-{number}-abcdef"))
         .collect();
     assert_eq!(values, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_changes_while_its_process_starts_is_not_missed() {
+    let home = home("s: { command: [SERVER], env: { TOKEN: vault:t } }\n");
+    let (go, began) = (home.path().join("go"), home.path().join("began"));
+    // It shakes hands when it is allowed to.
+    let wait = format!(
+        "import os, time\nopen({began:?}, 'w').close()\nwhile not os.path.exists({go:?}):\n    time.sleep(0.02)\n"
+    );
+    let (head, rest) = SERVER.split_once('\n').unwrap();
+    let server = script(home.path(), "server", &format!("{head}\n{wait}{rest}"));
+    let config = fs::read_to_string(home.config()).unwrap();
+    fs::write(
+        home.config(),
+        config.replace("SERVER", server.to_str().unwrap()),
+    )
+    .unwrap();
+    succeeded(&set(&home, "t", "first-value"));
+    let janus = Janus::start_in(home, |_| {});
+    until("the process", || began.exists());
+    succeeded(&set(janus.home(), "t", "second-value"));
+    fs::write(&go, "").unwrap();
+    let end = Instant::now() + PATIENCE;
+    while text(&call(&janus, "s__value").await).1 != "second-value" {
+        assert!(Instant::now() < end, "the old value is used on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_for_one_use_is_fetched_once_for_a_process() {
+    let home = home("s: { command: [SERVER], auth: { command: [HELPER], ttl: 0, into: TOKEN } }\n");
+    let server = script(home.path(), "server", SERVER);
+    let helper = script(
+        home.path(),
+        "helper",
+        "#!/bin/sh\ncd \"$HOME\"; echo run >> runs\nprintf 'token-%s-%s' $(wc -l < runs) abcdef\n",
+    );
+    let config = fs::read_to_string(home.config()).unwrap();
+    let config = config
+        .replace("SERVER", server.to_str().unwrap())
+        .replace("HELPER", helper.to_str().unwrap());
+    fs::write(home.config(), config).unwrap();
+    let janus = Janus::start_in(home, |_| {});
+    let (first, value) = text(&call(&janus, "s__value").await);
+    assert_eq!(value, "token-1-abcdef");
+    succeeded(&set(janus.home(), "other", "changes the vault"));
+    for _ in 0..50 {
+        assert_eq!(
+            text(&call(&janus, "s__value").await),
+            (first, value.clone())
+        );
+    }
+    let runs = fs::read_to_string(janus.home().path().join("home/runs")).unwrap();
+    assert_eq!(runs.lines().count(), 1);
 }
