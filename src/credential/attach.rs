@@ -323,6 +323,11 @@ impl Credential {
         }
     }
 
+    /// Which values were resolved last.
+    pub fn stamp(&self) -> u64 {
+        self.held().stamp
+    }
+
     /// What the vault had changed when this was last resolved: where a wait for the next change begins.
     pub fn seen(&self) -> u64 {
         self.held().vault

@@ -1,5 +1,6 @@
 //! Why an account has nothing to prove itself with. In all cases nothing was sent.
 
+use crate::model::AccountId;
 use crate::telemetry::redact;
 use crate::vault::{NotThere, Sealed};
 
@@ -56,7 +57,7 @@ impl NoCredential {
     }
 
     /// The command that mends it.
-    pub fn help(&self) -> String {
+    pub fn help(&self, account: &AccountId) -> String {
         match self {
             Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
                 match reference.split_once(':') {
@@ -72,9 +73,9 @@ impl NoCredential {
             }
             Self::Sealed(sealed) => sealed.help().to_owned(),
             Self::Helper { .. } => {
-                "log in with that tool, then: janus account verify ACCOUNT".to_owned()
+                format!("log in with that tool, then: janus account verify {account}")
             }
-            Self::Refused { .. } => "janus account verify ACCOUNT".to_owned(),
+            Self::Refused { .. } => format!("janus account verify {account}"),
         }
     }
 

@@ -218,26 +218,31 @@ pub(super) fn link(method: &str, account: &AccountId, url: &str, message: &str) 
     told(method, &text, &data)
 }
 
-/// The code of a failure, and the command that mends it, for people at a command line.
-pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
-    let code = match failure {
-        Failure::NoCredential { why, .. } => why.code(),
+/// The fixed word for a failure, the same in results, at the command line and in the log.
+fn word(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Unreachable { .. }
+        | Failure::BadAnswer { .. }
+        | Failure::SessionUnknown { .. }
+        | Failure::Stopping { .. } => "unavailable",
         Failure::Rejected { .. } => "rejected",
-        Failure::TimedOut { .. } => "timed_out",
+        Failure::NoCredential { why, .. } => why.code(),
         Failure::Interrupted { .. } => "outcome_unknown",
-        _ => "unavailable",
-    };
+        Failure::TimedOut { .. } => "timed_out",
+    }
+}
+
+/// The code of a failure, and the commands that mend it, for people at a command line.
+pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
     let help = match failure {
-        Failure::NoCredential { why, account } => {
-            vec![why.help().replace("ACCOUNT", &account.to_string())]
-        }
+        Failure::NoCredential { why, account } => vec![why.help(account)],
         Failure::Rejected { .. } => vec![
             "janus secret list        # which secret it uses, and how old that is".to_owned(),
             "janus secret set NAME    # a newer one".to_owned(),
         ],
         _ => Vec::new(),
     };
-    (code, help)
+    (word(failure), help)
 }
 
 fn told(method: &str, text: &str, data: &Value) -> Outcome {
@@ -252,21 +257,11 @@ fn told(method: &str, text: &str, data: &Value) -> Outcome {
 }
 
 fn explained(failure: &Failure) -> Value {
-    let (code, account) = match failure {
-        Failure::Unreachable { account, .. }
-        | Failure::BadAnswer { account, .. }
-        | Failure::SessionUnknown { account }
-        | Failure::Stopping { account } => ("unavailable", account),
-        Failure::Rejected { account, .. } => ("rejected", account),
-        Failure::NoCredential { account, why } => (why.code(), account),
-        Failure::Interrupted { account, .. } => ("outcome_unknown", account),
-        Failure::TimedOut { account, .. } => ("timed_out", account),
-    };
     let retry_after = match failure {
         Failure::Unreachable { retry_in, .. } => retry_in.map(|wait| wait.as_secs().max(1)),
         _ => None,
     };
-    let mut data = json!({"code": code, "account": account.to_string(), "sent": failure.sent()});
+    let mut data = json!({"code": word(failure), "account": failure.account().to_string(), "sent": failure.sent()});
     if let (Some(seconds), Some(members)) = (retry_after, data.as_object_mut()) {
         members.insert("retry_after".to_owned(), seconds.into());
     }
@@ -292,8 +287,10 @@ fn sentence(failure: &Failure) -> String {
             "Nothing ran. A person checks its credential with: janus account verify {account}"
         ),
         Failure::NoCredential { account, why } => {
-            let help = why.help().replace("ACCOUNT", &account.to_string());
-            format!("Nothing was sent. A person mends it with: {help}")
+            format!(
+                "Nothing was sent. A person mends it with: {}",
+                why.help(account)
+            )
         }
         Failure::Interrupted { .. } => {
             "It may or may not have happened. Check before you repeat it.".to_owned()

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
+
+/// Files are written beside their place first.
+const DRAFTS: [&str; 2] = ["janus.new", "installation.new"];
 
 /// What a holder that was killed leaves behind is gone by then.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
@@ -105,6 +108,10 @@ impl StateDirectory {
                 .map_err(Unusable::io(path))?;
         }
         let lock = take_lock(&path.join("lock"))?;
+        for draft in DRAFTS {
+            // What a crash left half done was never in its place.
+            fs::remove_file(path.join(draft)).ok();
+        }
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
@@ -124,6 +131,7 @@ fn take_lock(path: &Path) -> Result<File, Unusable> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
         .map_err(Unusable::io(path))?;
     let end = Instant::now() + LAST_MOMENT;
@@ -211,8 +219,15 @@ mod tests {
             StateDirectory::open(&link),
             Err(Unusable::NotOurs { .. })
         ));
+        let target = home.path().join("target");
+        std::os::unix::fs::symlink(&target, real.join("lock")).unwrap();
+        assert!(StateDirectory::open(&real).is_err());
+        assert!(!target.exists());
+        fs::remove_file(real.join("lock")).unwrap();
+        fs::write(real.join("janus.new"), "half").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
         let opened = StateDirectory::open(&real).unwrap();
+        assert!(!real.join("janus.new").exists());
         assert_eq!(
             fs::metadata(opened.path()).unwrap().permissions().mode() & 0o777,
             0o700

@@ -200,12 +200,17 @@ impl Account {
         }
     }
 
-    async fn stand(self: &Arc<Self>, slot: &Arc<Slot>, mut dialled: Dialled, failures: u32) {
+    async fn stand(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        (mut dialled, stamp): (Dialled, u64),
+        failures: u32,
+    ) {
         let (_, none) = tokio::sync::mpsc::channel(1);
         let inbox = std::mem::replace(&mut dialled.inbox, none);
         let (key, held) = (slot.key.clone(), Arc::clone(&slot.held));
         let connection = Arc::new(Connection::new(
-            dialled,
+            (dialled, stamp),
             key,
             Instant::now(),
             failures,

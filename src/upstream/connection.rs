@@ -55,7 +55,7 @@ pub(super) struct Use {
 
 impl Connection {
     pub(super) fn new(
-        dialled: Dialled,
+        (dialled, stamp): (Dialled, u64),
         key: Key,
         since: Instant,
         failures: u32,
@@ -66,7 +66,7 @@ impl Connection {
             facts: dialled.facts,
             key,
             since,
-            stamp: dialled.stamp,
+            stamp,
             failures,
             gone: CancellationToken::new(),
             usage: Mutex::new(Usage {

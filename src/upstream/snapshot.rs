@@ -15,6 +15,7 @@ use super::account::Account;
 use super::lists;
 use crate::protocol::{Edit, Era, Json, ListKind, Listing, Object, Revision, ServerFacts};
 use crate::store::{self, ListingRecord};
+use crate::telemetry::redact;
 
 /// The snapshot of a listing; `None` while the server was not reached.
 fn written(listing: &Listing) -> Option<String> {
@@ -90,7 +91,8 @@ impl Account {
         let record = ListingRecord {
             account: self.id().clone(),
             fingerprint: self.dial.fingerprint(),
-            facts,
+            // A server may describe itself with what it was sent.
+            facts: redact(&facts).into_owned(),
         };
         let new = digest(&record);
         let mut saved = self.saved();

@@ -95,7 +95,7 @@ impl Downstream {
             "expires_in": report.left.map(|left| left.as_secs()),
             "problem": report.problem.as_ref().map(NoCredential::code),
             "because": report.problem.as_ref().map(ToString::to_string),
-            "help": report.problem.as_ref().map(|why| help(why, id)),
+            "help": report.problem.as_ref().map(|why| why.help(id)),
         })
     }
 
@@ -114,15 +114,10 @@ impl Downstream {
             State::Rejected { status } => {
                 Some(format!("the server refused the credential (HTTP {status})"))
             }
-            State::NoCredential(why) => Some(format!("{why}; {}", help(why, id))),
+            State::NoCredential(why) => Some(format!("{why}; {}", why.help(id))),
             State::Idle | State::Connecting | State::Ready { .. } => None,
         };
         let detail = detail.map(|detail| redact(&detail).into_owned());
         json!({"word": account::state(&state), "because": detail})
     }
-}
-
-/// The command that mends it.
-fn help(why: &NoCredential, id: &AccountId) -> String {
-    why.help().replace("ACCOUNT", &id.to_string())
 }

@@ -34,7 +34,7 @@ impl Downstream {
                         "ok": false,
                         "code": why.code(),
                         "because": why.to_string(),
-                        "help": why.help().replace("ACCOUNT", &id.to_string()),
+                        "help": why.help(&id),
                     }),
                 };
                 match rows

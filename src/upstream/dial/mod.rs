@@ -54,8 +54,6 @@ pub(super) struct Dialled {
     pub(super) leg: Leg,
     pub(super) facts: Arc<ServerFacts>,
     pub(super) inbox: mpsc::Receiver<Envelope>,
-    /// The values that it was made with.
-    pub(super) stamp: u64,
 }
 
 impl Dial {
@@ -145,32 +143,24 @@ impl Dial {
         fingerprint(&self.endpoint)
     }
 
-    /// Connects.
-    pub(super) async fn connect(&self, key: &Key) -> Result<Dialled, Failure> {
-        let no_credential = |why| Failure::NoCredential {
-            account: self.account.clone(),
-            why: Box::new(why),
-        };
-        let dialled = match &self.endpoint {
+    /// Connects, with the account's credential; gives which of its values that was.
+    pub(super) async fn connect(&self, key: &Key) -> Result<(Dialled, u64), Failure> {
+        let (dialled, stamp) = match &self.endpoint {
             Endpoint::Process(command) => {
-                let own = self.credential.variables().await.map_err(no_credential)?;
-                let dialled = self.process(command, &own.values, key).await?;
-                Dialled {
-                    stamp: own.stamp,
-                    ..dialled
-                }
+                let own = self.credential.variables().await;
+                let own = own.map_err(|why| Failure::NoCredential {
+                    account: self.account.clone(),
+                    why: Box::new(why),
+                })?;
+                (self.process(command, &own.values, key).await?, own.stamp)
             }
-            Endpoint::Http(_) => {
-                let dialled = self.http(key).await?;
-                // What the handshake ended with; the server took it a moment ago.
-                let stamp = self.credential.attach().await.map_err(no_credential)?.stamp;
-                Dialled { stamp, ..dialled }
-            }
+            // What the last request of the handshake had.
+            Endpoint::Http(_) => (self.http(key).await?, self.credential.stamp()),
         };
         if self.server.era == EraChoice::Auto {
             self.known.remember(dialled.facts.revision.era());
         }
-        Ok(dialled)
+        Ok((dialled, stamp))
     }
 
     fn refuses_both(&self) -> Failure {

@@ -44,12 +44,7 @@ impl Dial {
         }
         let may_be_legacy = self.server.era == EraChoice::Auto;
         match self.first(&leg, key, may_be_legacy).await? {
-            First::Stands(facts) => Ok(Dialled {
-                leg,
-                facts,
-                inbox,
-                stamp: 0,
-            }),
+            First::Stands(facts) => Ok(Dialled { leg, facts, inbox }),
             First::Legacy => self.legacy_first(leg, inbox, key).await,
             // A server that was modern before has crashed; any other may have taken offence at the first message.
             First::Gone(failure) if known == Some(Era::Modern) => Err(failure),
@@ -72,12 +67,7 @@ impl Dial {
             Opened::Legacy(facts) => facts,
             Opened::Modern => self.discovered(&leg).await?,
         };
-        Ok(Dialled {
-            leg,
-            facts,
-            inbox,
-            stamp: 0,
-        })
+        Ok(Dialled { leg, facts, inbox })
     }
 
     /// Asks a process for its era. While it is silent, `initialize` goes down the same pipe.

@@ -29,12 +29,7 @@ impl Dial {
         let failure = match self.streamable(&leg, key).await {
             Ok(facts) => {
                 let leg = Leg::Http(leg);
-                return Ok(Dialled {
-                    leg,
-                    facts,
-                    inbox,
-                    stamp: 0,
-                });
+                return Ok(Dialled { leg, facts, inbox });
             }
             Err(failure) => failure,
         };
@@ -93,12 +88,7 @@ impl Dial {
         let opening = http_sse::Leg::open(account, http, limit, sender, &self.tasks);
         let leg = Leg::Sse(opening.await?);
         match initialize(&leg, &self.account, key.capabilities()).await? {
-            Opened::Legacy(facts) => Ok(Dialled {
-                leg,
-                facts,
-                inbox,
-                stamp: 0,
-            }),
+            Opened::Legacy(facts) => Ok(Dialled { leg, facts, inbox }),
             Opened::Modern => Err(self.refuses_both()),
         }
     }
