@@ -73,9 +73,8 @@ fn typed(context: &Context, question: &str) -> Result<Zeroizing<String>, Failure
                     "interrupted; nothing changed",
                 ));
             }
-            8 | 127 => {
-                line.pop();
-            }
+            // A whole character: its last bytes begin with the bits 10 (RFC 3629, section 3).
+            8 | 127 => while line.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {},
             other => line.push(other),
         }
     };

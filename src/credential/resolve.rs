@@ -11,7 +11,7 @@ use super::error::NoCredential;
 use super::file::{self, Version};
 use super::helper::Source;
 use crate::model::{Format, Helper, Reference, Secret};
-use crate::telemetry::{Known, learn};
+use crate::telemetry::Live;
 use crate::vault::Vault;
 
 /// A file is looked at no more often than this: a busy account would ask the file system for each call.
@@ -35,13 +35,7 @@ pub(super) struct Resolver {
 /// What a file held.
 #[derive(Debug)]
 struct Read {
-    secret: Arc<Secret>,
-    known: Known,
-    #[expect(
-        dead_code,
-        reason = "servers and processes may still speak of the one before"
-    )]
-    previous: Option<Known>,
+    live: Live,
     version: Option<Version>,
     looked: Instant,
 }
@@ -106,23 +100,21 @@ impl Resolver {
         if let Some(read) = &*self.read()
             && read.looked.elapsed() < LOOK
         {
-            return Ok(Arc::clone(&read.secret));
+            return Ok(Arc::clone(read.live.secret()));
         }
         let (text, version) = file::read(path)?;
         let mut read = self.read();
         let looked = Instant::now();
         if let Some(before) = &mut *read
-            && before.secret.expose() == text.as_str()
+            && before.live.secret().expose() == text.as_str()
         {
             (before.version, before.looked) = (Some(version), looked);
-            return Ok(Arc::clone(&before.secret));
+            return Ok(Arc::clone(before.live.secret()));
         }
         let secret = Arc::new(Secret::new(text.as_str()));
-        let known = learn(&secret);
+        let before = read.take().map(|before| before.live);
         *read = Some(Read {
-            secret: Arc::clone(&secret),
-            known,
-            previous: read.take().map(|before| before.known),
+            live: Live::new(Arc::clone(&secret)).after(before),
             version: Some(version),
             looked,
         });
@@ -133,11 +125,8 @@ impl Resolver {
     fn learnt(&self, value: &Arc<Secret>) -> Arc<Secret> {
         let mut read = self.read();
         if read.is_none() {
-            let (secret, known) = (Arc::clone(value), learn(value));
             *read = Some(Read {
-                secret,
-                known,
-                previous: None,
+                live: Live::new(Arc::clone(value)),
                 version: None,
                 looked: Instant::now(),
             });

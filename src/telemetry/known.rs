@@ -71,6 +71,42 @@ impl Drop for Known {
     }
 }
 
+/// A secret in use. It is kept out of every text as long as this lives, and so is the one before it: servers and
+/// processes may still speak of that.
+#[derive(Debug)]
+pub struct Live {
+    secret: Arc<Secret>,
+    known: Known,
+    #[expect(dead_code, reason = "it is held for what its end does")]
+    before: Option<Known>,
+}
+
+impl Live {
+    /// Known from now on.
+    pub fn new(secret: Arc<Secret>) -> Self {
+        let known = learn(&secret);
+        Self {
+            secret,
+            known,
+            before: None,
+        }
+    }
+
+    /// In the place of another.
+    #[must_use]
+    pub fn after(self, before: Option<Self>) -> Self {
+        Self {
+            before: before.map(|before| before.known),
+            ..self
+        }
+    }
+
+    /// The secret itself.
+    pub fn secret(&self) -> &Arc<Secret> {
+        &self.secret
+    }
+}
+
 impl Secrets {
     /// Fails where there are more forms than an automaton can number; what it knew it goes on finding.
     fn rebuild(&mut self) -> Result<(), BuildError> {

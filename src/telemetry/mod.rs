@@ -11,5 +11,5 @@ mod forms;
 mod known;
 mod writer;
 
-pub use known::{Known, SHORTEST, learn, redact, redact_cut};
+pub use known::{Known, Live, SHORTEST, learn, redact, redact_cut};
 pub use writer::{Record, Redacting};

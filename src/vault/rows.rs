@@ -11,7 +11,7 @@ use super::open::{State, Vault};
 use super::seal::{Row, open, seal};
 use crate::model::{Secret, SecretName};
 use crate::store::{Change, SecretRecord};
-use crate::telemetry::{Known, learn};
+use crate::telemetry::Live;
 
 /// A certificate chain with its key is shorter.
 const LONGEST: usize = 64 * 1024;
@@ -22,13 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Value {
     generation: u64,
-    secret: Arc<Secret>,
-    known: Known,
-    #[expect(
-        dead_code,
-        reason = "servers and processes may still speak of the one before"
-    )]
-    previous: Option<Known>,
+    live: Live,
 }
 
 /// A secret without its value.
@@ -94,7 +88,10 @@ impl Vault {
         }
         self.ready().await?;
         // Known before it can be seen anywhere.
-        let known: Vec<Known> = secrets.iter().map(|(_, secret)| learn(secret)).collect();
+        let live: Vec<Live> = secrets
+            .iter()
+            .map(|(_, secret)| Live::new(Arc::clone(secret)))
+            .collect();
         let rows = {
             let state = self.state();
             let sealed = secrets
@@ -108,12 +105,11 @@ impl Vault {
             .await?;
         {
             let mut state = self.state();
-            for ((row, known), (_, secret)) in rows.into_iter().zip(known).zip(secrets) {
+            for (row, live) in rows.into_iter().zip(live) {
+                let before = state.values.remove(&row.name).map(|value| value.live);
                 let value = Value {
                     generation: row.generation,
-                    secret: Arc::clone(secret),
-                    known,
-                    previous: state.values.remove(&row.name).map(|before| before.known),
+                    live: live.after(before),
                 };
                 state.values.insert(row.name.clone(), value);
                 state.rows.insert(row.name.clone(), row);
@@ -154,7 +150,7 @@ impl State {
         if let Some(value) = self.values.get(name)
             && value.generation == row.generation
         {
-            return Ok(Arc::clone(&value.secret));
+            return Ok(Arc::clone(value.live.secret()));
         }
         let damaged = || NotThere::Damaged(name.clone());
         let opened = self.key.as_ref().ok_or_else(damaged)?;
@@ -162,12 +158,9 @@ impl State {
         let text = open(&opened.key, place, &row.value).ok_or_else(damaged)?;
         let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
         let secret = Arc::new(Secret::new(text));
-        let known = learn(&secret);
         let value = Value {
             generation: row.generation,
-            secret: Arc::clone(&secret),
-            known,
-            previous: None,
+            live: Live::new(Arc::clone(&secret)),
         };
         self.values.insert(name.clone(), value);
         Ok(secret)

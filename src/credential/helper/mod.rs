@@ -20,7 +20,7 @@ use self::format::{End, Printed};
 use super::clock::{Clock, Moment};
 use super::error::NoCredential;
 use crate::model::{Helper, Secret};
-use crate::telemetry::{Known, learn};
+use crate::telemetry::{Known, Live, learn};
 
 /// A token is renewed this much of its life before its end, but not earlier than [`MOST_EARLY`].
 const EARLY: u32 = 10;
@@ -38,7 +38,6 @@ pub(super) struct Token {
     pub(super) renew: Option<Moment>,
     /// From here on it is none.
     pub(super) end: Option<Moment>,
-    known: Arc<Known>,
 }
 
 type Outcome = Result<Token, NoCredential>;
@@ -65,8 +64,8 @@ struct State {
     failures: u32,
     /// The last failure, and until when it is the answer.
     failed: Option<(NoCredential, Moment)>,
-    /// The token before: servers may still speak of it.
-    previous: Option<Arc<Known>>,
+    /// Keeps it, and the one before, out of texts.
+    live: Option<Live>,
     /// The value that a 403 already had renewed in vain.
     forbidden: Option<u64>,
 }
@@ -274,17 +273,12 @@ impl Inner {
                     before.is_some_and(|token| token.secret.expose() == printed.token.as_str());
                 let generation = before.map_or(1, |token| token.generation + u64::from(!same));
                 let secret = match before {
-                    Some(token) if same => (Arc::clone(&token.secret), Arc::clone(&token.known)),
-                    _ => {
-                        let secret = Arc::new(Secret::new(printed.token.as_str()));
-                        let known = Arc::new(learn(&secret));
-                        (secret, known)
-                    }
+                    Some(token) if same => Arc::clone(&token.secret),
+                    _ => Arc::new(Secret::new(printed.token.as_str())),
                 };
                 let early = |life: Duration| life.saturating_sub((life / EARLY).min(MOST_EARLY));
                 let token = Token {
-                    secret: secret.0,
-                    known: secret.1,
+                    secret,
                     generation,
                     renew: life.map(|life| now.after(early(life))),
                     end: life.map(|life| now.after(life)),
@@ -292,7 +286,8 @@ impl Inner {
                 state.failures = 0;
                 state.failed = None;
                 if !same {
-                    state.previous = state.token.take().map(|token| token.known);
+                    let live = Live::new(Arc::clone(&token.secret));
+                    state.live = Some(live.after(state.live.take()));
                 }
                 state.token = Some(token.clone());
                 Ok(token)

@@ -44,6 +44,25 @@ fn text(result: &serde_json::Value) -> (u32, String) {
     (id.parse().unwrap(), value.to_owned())
 }
 
+/// The server with a variable that a command fills, whose tokens are numbered and good for this long.
+fn with_a_helper(ttl: &str) -> Janus {
+    let home = home(&format!(
+        "s: {{ command: [SERVER], auth: {{ command: [HELPER], ttl: {ttl}, into: TOKEN }} }}\n"
+    ));
+    let server = script(home.path(), "server", SERVER);
+    let helper = script(
+        home.path(),
+        "helper",
+        "#!/bin/sh\ncd \"$HOME\"; echo run >> runs\nprintf 'token-%s-%s' $(wc -l < runs) abcdef\n",
+    );
+    let config = fs::read_to_string(home.config()).unwrap();
+    let config = config
+        .replace("SERVER", server.to_str().unwrap())
+        .replace("HELPER", helper.to_str().unwrap());
+    fs::write(home.config(), config).unwrap();
+    Janus::start_in(home, |_| {})
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_changes_gives_another_process_and_fails_no_call() {
     let home = home("s: { command: [SERVER], env: { TOKEN: vault:t } }\n");
@@ -101,20 +120,7 @@ async fn a_secret_that_changes_gives_another_process_and_fails_no_call() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_ends_gives_another_process_before_it_does() {
-    let home =
-        home("s: { command: [SERVER], auth: { command: [HELPER], ttl: 3s, into: TOKEN } }\n");
-    let server = script(home.path(), "server", SERVER);
-    let helper = script(
-        home.path(),
-        "helper",
-        "#!/bin/sh\ncd \"$HOME\"; echo run >> runs\nprintf 'token-%s-%s' $(wc -l < runs) abcdef\n",
-    );
-    let config = fs::read_to_string(home.config()).unwrap();
-    let config = config
-        .replace("SERVER", server.to_str().unwrap())
-        .replace("HELPER", helper.to_str().unwrap());
-    fs::write(home.config(), config).unwrap();
-    let janus = Janus::start_in(home, |_| {});
+    let janus = with_a_helper("3s");
     let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
     let mut values = Vec::new();
     let end = Instant::now() + Duration::from_secs(10);
@@ -161,19 +167,7 @@ async fn a_secret_that_changes_while_its_process_starts_is_not_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_for_one_use_is_fetched_once_for_a_process() {
-    let home = home("s: { command: [SERVER], auth: { command: [HELPER], ttl: 0, into: TOKEN } }\n");
-    let server = script(home.path(), "server", SERVER);
-    let helper = script(
-        home.path(),
-        "helper",
-        "#!/bin/sh\ncd \"$HOME\"; echo run >> runs\nprintf 'token-%s-%s' $(wc -l < runs) abcdef\n",
-    );
-    let config = fs::read_to_string(home.config()).unwrap();
-    let config = config
-        .replace("SERVER", server.to_str().unwrap())
-        .replace("HELPER", helper.to_str().unwrap());
-    fs::write(home.config(), config).unwrap();
-    let janus = Janus::start_in(home, |_| {});
+    let janus = with_a_helper("0");
     let (first, value) = text(&call(&janus, "s__value").await);
     assert_eq!(value, "token-1-abcdef");
     succeeded(&set(janus.home(), "other", "changes the vault"));

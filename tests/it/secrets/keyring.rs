@@ -38,23 +38,25 @@ fn vault(janus: &Janus) -> Value {
     document(janus.home(), &["vault", "status"])
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn locked_absent_and_killed_it_is_told_and_unlocking_mends_it_at_once() {
-    let Some(mut keyring) = Keyring::unlocked() else {
-        return;
-    };
+/// A server that lets in who has the secret, and a home whose vault has it and its key in the keyring.
+async fn kept_in(keyring: &Keyring) -> (Gate, Home) {
     let gate = Gate::start().await;
     gate.accept_authorization("Bearer value-of-the-keyring");
     let home = Home::new(&format!(
         "s: {{ url: \"{}\", auth: {{ bearer: vault:k }} }}\n",
         gate.url()
     ));
-    succeeded(&run(
-        &home,
-        &keyring,
-        &["secret", "set", "k"],
-        Some("value-of-the-keyring"),
-    ));
+    let value = Some("value-of-the-keyring");
+    succeeded(&run(&home, keyring, &["secret", "set", "k"], value));
+    (gate, home)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locked_absent_and_killed_it_is_told_and_unlocking_mends_it_at_once() {
+    let Some(mut keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let (_gate, home) = kept_in(&keyring).await;
     let janus = start(home, &keyring);
     until("the account", || {
         state(janus.home(), "s/default") == "ready"
@@ -140,19 +142,7 @@ async fn locked_at_the_start_it_is_noticed_when_it_is_unlocked() {
     let Some(keyring) = Keyring::unlocked() else {
         return;
     };
-    let gate = Gate::start().await;
-    gate.accept_authorization("Bearer value-of-the-keyring");
-    let home = Home::new(&format!(
-        "s: {{ url: \"{}\", auth: {{ bearer: vault:k }} }}\n",
-        gate.url()
-    ));
-    let set = run(
-        &home,
-        &keyring,
-        &["secret", "set", "k"],
-        Some("value-of-the-keyring"),
-    );
-    succeeded(&set);
+    let (_gate, home) = kept_in(&keyring).await;
     keyring.lock();
     let mut janus = start(home, &keyring);
     until("sealed", || state(janus.home(), "s/default") == "sealed");

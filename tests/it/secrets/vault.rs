@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Home, Janus, Process, scale, until};
+use crate::support::{Ended, Home, Janus, Process, scale, until};
 
 use super::{document, home, piped, run, set, succeeded};
 
@@ -35,12 +35,16 @@ fn revealed(janus: &Janus, expected: &str) {
     until(expected, || reveal(janus) == expected);
 }
 
-fn writer(home: &Home) -> String {
-    let seen = home.path().join("seen");
-    format!(
-        "s: {{ command: [sh, -c, 'printf %s \"$A\" > {}; exit 1'], env: {{ A: vault:a }} }}\n",
-        seen.display()
-    )
+/// A home whose one server writes the secret `a` down and ends.
+fn writing() -> Home {
+    let home = home("SERVER\n");
+    let server = format!(
+        "s: {{ command: [sh, -c, 'printf %s \"$A\" > {}; exit 1'], env: {{ A: vault:a }} }}",
+        home.path().join("seen").display()
+    );
+    let text = fs::read_to_string(home.config()).unwrap();
+    fs::write(home.config(), text.replace("SERVER", &server)).unwrap();
+    home
 }
 
 #[test]
@@ -104,15 +108,7 @@ fn an_export_opens_elsewhere_with_its_passphrase_alone() {
     let again = run(&one, &["secret", "export", file, "--passphrase-file", pass]);
     assert!(!again.status.success(), "a file is not written over");
 
-    let other = Home::new("");
-    let key = other.path().join("home/other.key");
-    let text = fs::read_to_string(other.config()).unwrap();
-    let text = format!(
-        "vault: {{ key: file, key_file: {} }}\n{}",
-        key.display(),
-        text.replace("servers:", &format!("servers:\n  {}", writer(&other)))
-    );
-    fs::write(other.config(), text).unwrap();
+    let other = writing();
     let refused = run(
         &other,
         &["secret", "import", file, "--passphrase-file", wrong],
@@ -150,14 +146,8 @@ fn an_export_opens_elsewhere_with_its_passphrase_alone() {
 
 #[test]
 fn a_new_key_opens_what_the_old_one_did_and_the_old_one_nothing() {
-    let one = Home::new("");
+    let one = writing();
     let key = one.path().join("home/vault.key");
-    let text = format!(
-        "listen: {{ http: \"127.0.0.1:0\" }}\nvault: {{ key: file, key_file: {} }}\nservers:\n  {}",
-        key.display(),
-        writer(&one)
-    );
-    fs::write(one.config(), text).unwrap();
     succeeded(&set(&one, "a", "value-one"));
     let old = fs::read(&key).unwrap();
     succeeded(&run(&one, &["vault", "rekey"]));
@@ -291,16 +281,9 @@ fn several_that_write_at_once_lose_nothing() {
 /// What was acknowledged is there after any number of kills, and what is there opens.
 #[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost() {
-    let one = Home::new("");
-    let key = one.path().join("home/vault.key");
-    let text = format!(
-        "listen: {{ http: \"127.0.0.1:0\" }}\nvault: {{ key: file, key_file: {} }}\nservers:\n  {}",
-        key.display(),
-        writer(&one)
-    );
-    fs::write(one.config(), text).unwrap();
+    let one = writing();
     succeeded(&set(&one, "a", "0"));
-    let (mut acknowledged, mut home) = (0_usize, one);
+    let (mut acknowledged, mut killed, mut home) = (0_usize, 0_usize, one);
     let mut dice = 0x9E37_79B9_7F4A_7C15_u64;
     let mut roll = |below: u64| {
         dice ^= dice << 13;
@@ -335,6 +318,7 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
             }
             if std::time::Instant::now() >= end {
                 child.kill().unwrap();
+                killed += 1;
                 break child.wait().unwrap();
             }
             std::thread::yield_now();
@@ -358,4 +342,81 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     }
     let status = document(&home, &["vault", "status"]);
     assert_eq!(status["state"], "open", "{status}");
+    // Otherwise nothing was tried.
+    assert!(killed > rounds / 10 && acknowledged > 0, "{killed} killed");
+}
+
+/// A terminal of its own for a command, what is typed there, and all that it shows.
+const TERMINAL: &str = r#"
+import os, pty, sys, time
+typed = sys.argv[1].encode()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b""
+while True:
+    try:
+        data = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    shown += data
+    if typed and b"not shown" in shown:
+        # The question comes before the echo is off: the answer waits for that.
+        import termios
+        while termios.tcgetattr(terminal)[3] & termios.ECHO:
+            time.sleep(0.01)
+        os.write(terminal, typed + b"\n")
+        typed = b""
+sys.stdout.write(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+fn at_a_terminal(home: &Home, typed: &str, arguments: &[&str]) -> Ended {
+    let inner = home.command(arguments);
+    let mut command = std::process::Command::new("python3");
+    command
+        .args(["-c", TERMINAL, typed, env!("CARGO_BIN_EXE_janus")])
+        .args(arguments)
+        .arg("--config")
+        .arg(home.config())
+        .env_clear()
+        .envs(
+            inner
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    Process::run("a terminal", &mut command)
+}
+
+#[test]
+fn a_terminal_shows_a_secret_only_when_it_is_asked_to() {
+    let one = writing();
+    let set = at_a_terminal(&one, "typed-valüe\u{8}\u{8}e!", &["secret", "set", "a"]);
+    assert!(succeeded(&set).stdout.contains("`a` is in the vault"));
+    assert!(!set.stdout.contains("typed"), "{}", set.stdout);
+    let shown = at_a_terminal(&one, "", &["secret", "reveal", "a"]);
+    assert!(
+        succeeded(&shown).stdout.contains("typed-vale!"),
+        "{}",
+        shown.stdout
+    );
+    // Beside a daemon as well, which gives nothing out.
+    let janus = Janus::start_in(one, |_| {});
+    let shown = at_a_terminal(janus.home(), "", &["secret", "reveal", "a"]);
+    assert!(
+        succeeded(&shown).stdout.contains("typed-vale!"),
+        "{}",
+        shown.stdout
+    );
+    let missing = at_a_terminal(janus.home(), "", &["secret", "reveal", "b"]);
+    assert_eq!(missing.status.code(), Some(4), "{}", missing.stdout);
+    let interrupted = at_a_terminal(janus.home(), "half\u{3}", &["secret", "set", "a"]);
+    assert_eq!(
+        interrupted.status.code(),
+        Some(130),
+        "{}",
+        interrupted.stdout
+    );
 }
