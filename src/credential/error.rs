@@ -1,6 +1,6 @@
 //! Why an account has nothing to prove itself with. In all cases nothing was sent.
 
-use crate::model::AccountId;
+use crate::model::{AccountId, Reference};
 use crate::telemetry::redact;
 use crate::vault::{NotThere, Sealed};
 
@@ -11,16 +11,16 @@ pub enum NoCredential {
     /// Nothing is where the reference points.
     #[error("{reference} has no value: {why}")]
     Missing {
-        /// As the configuration writes it.
-        reference: String,
+        /// Where it should be.
+        reference: Reference,
         /// What is not there.
         why: String,
     },
     /// Something is there that cannot be used.
     #[error("the value of {reference} cannot be used: {why}")]
     Bad {
-        /// As the configuration writes it.
-        reference: String,
+        /// Where it is.
+        reference: Reference,
         /// What is wrong with it.
         why: String,
     },
@@ -59,21 +59,22 @@ impl NoCredential {
     /// The command that mends it.
     pub fn help(&self, account: &AccountId) -> String {
         match self {
-            Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
-                match reference.split_once(':') {
-                    Some(("vault", name)) => format!("janus secret set {name}"),
-                    Some(("env", name)) => {
-                        format!("set {name} where Janus is started, and start it again")
-                    }
-                    Some(("file", path)) => {
-                        format!("janus secret check        # when {path} is there, and yours alone")
-                    }
-                    _ => "janus secret check".to_owned(),
+            Self::Missing { reference, .. } | Self::Bad { reference, .. } => match reference {
+                Reference::Vault(name) => format!("janus secret set {name}"),
+                Reference::Environment { name, .. } => {
+                    format!("set {name} where Janus is started, and start it again")
                 }
-            }
+                Reference::File(path) => format!(
+                    "put it into {}, readable by you alone, then: janus account verify {account}",
+                    path.display()
+                ),
+                Reference::Command(_) => "janus secret check".to_owned(),
+            },
             Self::Sealed(sealed) => sealed.help().to_owned(),
             Self::Helper { .. } => {
-                format!("log in with that tool, then: janus account verify {account}")
+                format!(
+                    "see to that command, or log in with it, then: janus account verify {account}"
+                )
             }
             Self::Refused { .. } => format!("janus account verify {account}"),
         }
@@ -84,13 +85,13 @@ impl NoCredential {
         match self {
             Self::Helper { .. } => true,
             Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
-                reference.starts_with("file:") || reference.starts_with("cmd:")
+                matches!(reference, Reference::File(_))
             }
             Self::Sealed(_) | Self::Refused { .. } => false,
         }
     }
 
-    pub(super) fn of_vault(reference: String, why: NotThere) -> Self {
+    pub(super) fn of_vault(reference: Reference, why: NotThere) -> Self {
         match why {
             NotThere::Sealed(sealed) => Self::Sealed(sealed),
             NotThere::Missing(_) => Self::Missing {

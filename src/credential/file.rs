@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::error::NoCredential;
+use crate::model::Reference;
 
 /// A certificate chain with its key is shorter.
 const LONGEST: u64 = 64 * 1024;
@@ -46,7 +47,7 @@ impl Version {
 
 /// The text of a file that others can neither read nor change.
 pub(super) fn read(path: &Path) -> Result<(Zeroizing<String>, Version), NoCredential> {
-    let reference = || format!("file:{}", path.display());
+    let reference = || Reference::File(path.to_owned());
     let bad = |why: &str| NoCredential::Bad {
         reference: reference(),
         why: why.to_owned(),

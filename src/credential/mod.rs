@@ -1,7 +1,8 @@
 //! What an account attaches to its requests, and what its process gets: resolved when it is needed.
 //!
 //! [`Credential`] is that of one account. `resolve` goes from a reference to a value and knows when that must be looked
-//! at again, `helper` runs the commands that print tokens, `attach` makes headers and variables of the values.
+//! at again, `helper` runs the commands that print tokens, `proof` says where values go, `attach` puts them
+//! together, `refusal` remembers what the server said of them, `outdated` tells when a process or a session needs others.
 //!
 //! Invariants:
 //! - Nothing is resolved at load, and a value is used no longer than its source says.
@@ -13,10 +14,15 @@ mod attach;
 mod clock;
 mod error;
 mod file;
+mod ground;
 mod helper;
+mod outdated;
 mod proof;
+mod refusal;
 mod resolve;
 
-pub use attach::{Attached, Credential, Ground, Report, Variables};
+pub use attach::{Attached, Credential, Report, Variables};
 pub use clock::Clock;
 pub use error::NoCredential;
+pub use ground::Ground;
+pub use outdated::Given;

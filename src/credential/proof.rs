@@ -8,24 +8,28 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::attach::{Attached, Ground};
+use super::attach::Attached;
 use super::error::NoCredential;
+use super::ground::Ground;
 use super::helper::Source;
 use super::resolve::Resolver;
 use crate::model::{
-    Account, Auth, Endpoint, Reference, Secret, SecretValue, is_secret_name, text_looks_secret,
+    Account, Auth, Endpoint, Helper, Reference, Secret, SecretValue, is_secret_name, percent,
+    text_looks_secret,
 };
-use crate::telemetry::{Known, learn};
+use crate::telemetry::learn;
+
+/// What a command of `cmd:` printed is used for this long, and it may take this long.
+const COMMAND_TTL: Duration = Duration::from_mins(5);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where one value comes from.
 #[derive(Debug)]
 pub(super) enum Origin {
-    Literal(
-        Arc<Secret>,
-        #[expect(dead_code, reason = "kept out of the log")] Option<Known>,
-    ),
+    Literal(Arc<Secret>),
     Resolved(Resolver),
-    Printed(Source),
+    /// By a command, which people know by this name.
+    Printed(Source, String),
 }
 
 /// Where one value goes.
@@ -48,27 +52,39 @@ impl Origin {
     fn of(name: &str, value: &SecretValue, ground: &Ground) -> Self {
         match value {
             SecretValue::Literal(secret) => {
-                let is_secret = is_secret_name(name) || text_looks_secret(secret.expose());
-                Self::Literal(Arc::clone(secret), is_secret.then(|| learn(secret)))
+                if is_secret_name(name) || text_looks_secret(secret.expose()) {
+                    learn(secret);
+                }
+                Self::Literal(Arc::clone(secret))
             }
-            SecretValue::Reference(reference) => Self::Resolved(Resolver::new(reference, ground)),
+            SecretValue::Reference(reference) => Self::referred(reference, ground),
+        }
+    }
+
+    fn referred(reference: &Reference, ground: &Ground) -> Self {
+        match reference {
+            Reference::Command(argv) => {
+                let helper = Helper::plain(argv.clone(), COMMAND_TTL, COMMAND_TIMEOUT);
+                Self::Printed(ground.source(Arc::new(helper)), reference.to_string())
+            }
+            _ => Self::Resolved(Resolver::new(reference, &ground.vault)),
         }
     }
 
     pub(super) async fn value(&self) -> Result<Arc<Secret>, NoCredential> {
         match self {
-            Self::Literal(secret, _) => Ok(Arc::clone(secret)),
+            Self::Literal(secret) => Ok(Arc::clone(secret)),
             Self::Resolved(resolver) => resolver.value().await,
-            Self::Printed(source) => Ok(source.token().await?.secret),
+            Self::Printed(source, _) => Ok(source.token().await?.secret),
         }
     }
 
     /// Whether `used`, its value from before, may still be used without looking.
     pub(super) fn is_fresh(&self, used: &Arc<Secret>) -> bool {
         match self {
-            Self::Literal(..) => true,
+            Self::Literal(_) => true,
             Self::Resolved(resolver) => resolver.is_fresh(used),
-            Self::Printed(source) => source.is_fresh(used),
+            Self::Printed(source, _) => source.is_fresh(used),
         }
     }
 
@@ -77,19 +93,17 @@ impl Origin {
     }
 
     pub(super) fn is_literal(&self) -> bool {
-        matches!(self, Self::Literal(..))
+        matches!(self, Self::Literal(_))
     }
 
     /// Looks for another value than the one that the server refused.
-    pub(super) async fn look_again(&self, used: Option<&Arc<Secret>>, status: u16) {
+    pub(super) async fn look_again(&self, used: &Arc<Secret>, status: u16) {
         match self {
-            Self::Literal(..) => {}
-            Self::Resolved(resolver) => resolver.look_again(status).await,
-            Self::Printed(source) => {
+            Self::Literal(_) => {}
+            Self::Resolved(resolver) => resolver.look_anew(),
+            Self::Printed(source, _) => {
                 // The one at hand may be newer than the one that was used.
-                let refused = source
-                    .held()
-                    .filter(|held| used.is_some_and(|used| used.expose() == held.secret.expose()));
+                let refused = source.held().filter(|held| held.secret == *used);
                 if let Some(token) = refused {
                     source.renewed(token.generation, status).await;
                 }
@@ -97,60 +111,69 @@ impl Origin {
         }
     }
 
-    /// What was read is read again.
-    pub(super) fn look_anew(&self) {
-        if let Self::Resolved(resolver) = self {
-            resolver.look_anew();
+    /// What comes of it when nothing from before is used.
+    pub(super) async fn tried(&self) -> Result<(), NoCredential> {
+        match self {
+            Self::Literal(_) => Ok(()),
+            Self::Resolved(resolver) => {
+                resolver.look_anew();
+                resolver.value().await.map(drop)
+            }
+            Self::Printed(source, _) => source.renew().await.map(drop),
         }
     }
 
+    /// Has a command run anew.
     pub(super) async fn renew(&self) {
-        match self {
-            Self::Literal(..) => {}
-            Self::Resolved(resolver) => resolver.renew().await,
-            Self::Printed(source) => {
-                source.renew().await.ok();
-            }
+        if let Self::Printed(source, _) = self {
+            // What came of it is seen when the value is asked for.
+            source.renew().await.ok();
         }
     }
 
     /// Whether it is a token that ends by itself.
     pub(super) fn ends(&self) -> bool {
-        match self {
-            Self::Literal(..) => false,
-            Self::Resolved(resolver) => matches!(resolver.reference(), Reference::Command(_)),
-            Self::Printed(_) => true,
-        }
+        matches!(self, Self::Printed(..))
     }
 
     /// Whether it is printed anew for each use.
     pub(super) fn is_once(&self) -> bool {
-        matches!(self, Self::Printed(source) if source.is_once())
+        matches!(self, Self::Printed(source, _) if source.is_once())
     }
 
     /// How long until a newer value is worth looking for.
     pub(super) fn due(&self) -> Option<Duration> {
         match self {
-            Self::Literal(..) => None,
+            Self::Literal(_) => None,
             Self::Resolved(resolver) => resolver.due(),
-            Self::Printed(source) => source.due(),
+            Self::Printed(source, _) => source.due(),
         }
     }
 
     pub(super) fn left(&self) -> Option<Duration> {
         match self {
-            Self::Literal(..) => None,
-            Self::Resolved(resolver) => resolver.left(),
-            Self::Printed(source) => source.left(),
+            Self::Literal(_) => None,
+            Self::Resolved(_) => None,
+            Self::Printed(source, _) => source.left(),
+        }
+    }
+
+    /// It cannot be used.
+    fn bad(&self, why: &str) -> NoCredential {
+        match self {
+            Self::Resolved(resolver) => resolver.bad(why),
+            Self::Printed(source, _) => NoCredential::helper(source.program(), why),
+            // The configuration was checked for this.
+            Self::Literal(_) => NoCredential::helper("a fixed value", why),
         }
     }
 
     /// As people know it; nothing for what is written out.
     pub(super) fn name(&self) -> Option<String> {
         match self {
-            Self::Literal(..) => None,
+            Self::Literal(_) => None,
             Self::Resolved(resolver) => Some(resolver.reference().to_string()),
-            Self::Printed(source) => Some(format!("`{}`", source.program())),
+            Self::Printed(_, name) => Some(name.clone()),
         }
     }
 }
@@ -184,7 +207,7 @@ pub(super) fn parts(account: &Account, ground: &Ground) -> Vec<Part> {
 }
 
 fn proof(account: &Account, ground: &Ground) -> Option<Part> {
-    let resolved = |reference| Origin::Resolved(Resolver::new(reference, ground));
+    let resolved = |reference| Origin::referred(reference, ground);
     let authorization = || http::header::AUTHORIZATION;
     let (origin, goal) = match &account.auth.how {
         Auth::Left | Auth::None => return None,
@@ -213,7 +236,8 @@ fn proof(account: &Account, ground: &Ground) -> Option<Part> {
             header,
             prefix,
         } => {
-            let origin = Origin::Printed(ground.source(Arc::clone(helper)));
+            let program = helper.argv.first().map_or("", String::as_str);
+            let origin = Origin::Printed(ground.source(Arc::clone(helper)), format!("`{program}`"));
             (
                 origin,
                 Goal::Header {
@@ -250,20 +274,15 @@ pub(super) fn attached(
             Goal::Query { name } => {
                 query = Some(Arc::new(Secret::new(format!(
                     "{}={}",
-                    percent(name),
-                    percent(text)
+                    percent(name, b"", true),
+                    percent(text, b"", true)
                 ))));
                 continue;
             }
             Goal::Variable(_) => continue,
         };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| NoCredential::Bad {
-            reference: part
-                .origin
-                .name()
-                .unwrap_or_else(|| format!("the header `{name}`")),
-            why: "a header cannot have it".to_owned(),
-        })?;
+        let value = HeaderValue::from_str(&text);
+        let mut value = value.map_err(|_| part.origin.bad("a header cannot have it"))?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
@@ -271,6 +290,7 @@ pub(super) fn attached(
         stamp,
         headers,
         query,
+        values: values.to_vec(),
     })
 }
 
@@ -284,21 +304,4 @@ pub(super) fn variables(parts: &[Part], values: &[Arc<Secret>]) -> Vec<(String, 
             _ => None,
         });
     pairs.collect()
-}
-
-/// All but the unreserved characters (RFC 3986, section 2.3).
-fn percent(text: &str) -> String {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or('0');
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    encoded
 }

@@ -133,6 +133,22 @@ impl Auth {
     }
 }
 
+impl Helper {
+    /// A command with nothing said about it but how long its token is used, and how long it may take.
+    pub fn plain(argv: Vec<String>, ttl: Duration, timeout: Duration) -> Self {
+        Self {
+            argv,
+            format: Format::Auto,
+            ttl,
+            pointer: None,
+            expiry_pointer: None,
+            timeout,
+            pass_env: Vec::new(),
+            input: String::new(),
+        }
+    }
+}
+
 impl Format {
     /// As the configuration writes it.
     pub fn word(self) -> &'static str {

@@ -8,6 +8,7 @@ mod auth;
 mod hex;
 mod identity;
 mod name;
+mod percent;
 mod reference;
 mod secret;
 mod server;
@@ -20,6 +21,7 @@ pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Wri
 pub use name::{
     AccountId, AccountName, BadName, BadSecretName, ClientId, ProfileName, SecretName, ServerName,
 };
+pub use percent::percent;
 pub use reference::{Reference, SecretValue, points};
 pub use secret::{ACCESS_KEY_PREFIX, Secret, is_secret_name, looks_secret, text_looks_secret};
 pub use server::{

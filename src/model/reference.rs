@@ -44,18 +44,6 @@ pub fn points(text: &str) -> bool {
     }
 }
 
-impl Reference {
-    /// Its first word, for messages about the kind.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Vault(_) => "vault",
-            Self::Environment { .. } => "env",
-            Self::File(_) => "file",
-            Self::Command(_) => "cmd",
-        }
-    }
-}
-
 /// As the configuration writes it; of a command only the program, because secrets are passed as arguments too.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,8 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use crate::model::percent;
+
 /// A form. It is a secret itself.
 pub(super) type Form = Zeroizing<Vec<u8>>;
+
+/// A key has fewer lines, and a file of keys is known by its first.
+const LINES: usize = 64;
+
+/// What a path or a query may have, and lenient writers leave.
+const LENIENT: &[u8] = b"!$'()*,:;@/?";
 
 /// Every form of a secret, none twice.
 pub(super) fn forms(secret: &str) -> Vec<Form> {
@@ -15,9 +23,9 @@ pub(super) fn forms(secret: &str) -> Vec<Form> {
     let secret = secret.trim_end_matches(['\n', '\r']);
     let mut forms: BTreeSet<Vec<u8>> = BTreeSet::new();
     forms.insert(secret.as_bytes().to_vec());
-    forms.insert(percent(secret, false, true));
-    forms.insert(percent(secret, false, false));
-    forms.insert(percent(secret, true, true));
+    forms.insert(percent(secret, b"", true).into_bytes());
+    forms.insert(percent(secret, b"", false).into_bytes());
+    forms.insert(percent(secret, LENIENT, true).into_bytes());
     forms.insert(json(secret, false));
     forms.insert(json(secret, true));
     // `{"text": "{\"token\": …"}`: JSON within JSON is common in this protocol.
@@ -25,31 +33,13 @@ pub(super) fn forms(secret: &str) -> Vec<Form> {
     forms.insert(json(&once, false));
     // A key of several lines is shown line by line, and `{:?}` of a text escapes as Rust does.
     forms.insert(secret.escape_debug().to_string().into_bytes());
-    for line in secret.lines().filter(|line| line.len() >= 16) {
+    for line in secret.lines().filter(|line| line.len() >= 16).take(LINES) {
         forms.insert(line.as_bytes().to_vec());
     }
     for offset in 0..3 {
         forms.extend(base64(secret, offset));
     }
     forms.into_iter().map(Zeroizing::new).collect()
-}
-
-/// As a URL or a form writes it (RFC 3986, section 2.1): all but the unreserved characters, or those alone that a path
-/// or a query cannot have.
-fn percent(secret: &str, lenient: bool, upper: bool) -> Vec<u8> {
-    let mut text = Vec::with_capacity(secret.len() * 3);
-    for byte in secret.bytes() {
-        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let allowed = lenient && b"!$'()*,:;@/?".contains(&byte);
-        if unreserved || allowed {
-            text.push(byte);
-        } else if upper {
-            text.extend(format!("%{byte:02X}").into_bytes());
-        } else {
-            text.extend(format!("%{byte:02x}").into_bytes());
-        }
-    }
-    text
 }
 
 /// As JSON writes it, without the quotes; some writers escape the slash and what is no ASCII.

@@ -4,12 +4,12 @@
 //! logged.
 //!
 //! Invariants:
-//! - A secret of 8 bytes or more is known before it is used for the first time, and as long as anybody holds it.
+//! - A secret of 8 bytes or more is known before it is used for the first time, and for as long as anybody holds it.
 //! - A text is redacted before it is cut: half a secret is one too.
 
 mod forms;
 mod known;
 mod writer;
 
-pub use known::{Known, Live, SHORTEST, learn, redact, redact_cut};
+pub use known::{SHORTEST, learn, redact, redact_cut};
 pub use writer::{Record, Redacting};

@@ -19,7 +19,7 @@ use super::dial::Dialled;
 use super::held::Held;
 use super::key::Key;
 use super::{Failure, keeper, listen};
-use crate::credential::NoCredential;
+use crate::credential::{Given, NoCredential};
 
 /// A caller does not try again what was tried this short a time ago: a server that crashes at once would be started as
 /// often as a client repeats itself.
@@ -28,6 +28,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const STOOD: Duration = Duration::from_secs(10);
 /// Calls on a connection that another one replaces get this long.
 const LAST_CALLS: Duration = Duration::from_mins(10);
+/// And this long when the account ends, or Janus does.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// After so many failures in a row the pauses are at their longest, and a person should look.
 const MANY: u32 = 7;
 
@@ -203,14 +205,14 @@ impl Account {
     async fn stand(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        (mut dialled, stamp): (Dialled, u64),
+        (mut dialled, given): (Dialled, Given),
         failures: u32,
     ) {
         let (_, none) = tokio::sync::mpsc::channel(1);
         let inbox = std::mem::replace(&mut dialled.inbox, none);
         let (key, held) = (slot.key.clone(), Arc::clone(&slot.held));
         let connection = Arc::new(Connection::new(
-            (dialled, stamp),
+            (dialled, given),
             key,
             Instant::now(),
             failures,
@@ -276,15 +278,20 @@ impl Account {
 
     /// Another connection takes the place of this one, with the values that count now: new calls wait for it, those that
     /// run end on the old one.
-    pub(super) async fn renew(self: &Arc<Self>, slot: &Arc<Slot>, connection: &Arc<Connection>) {
-        if !slot.take(connection) {
+    pub(super) async fn supersede(self: Arc<Self>, slot: Arc<Slot>, connection: Arc<Connection>) {
+        if !slot.take(&connection) {
             return;
         }
         tracing::info!(account = %self.id(), "its credential changed; a new connection takes over");
-        self.begin(slot);
+        if slot.key == Key::Shared {
+            self.begin(&slot);
+        }
         tokio::select! {
             () = connection.unused(LAST_CALLS) => {}
-            () = self.shutdown.cancelled() => {}
+            () = async {
+                self.shutdown.cancelled().await;
+                connection.unused(FAREWELL).await;
+            } => {}
         }
         connection.gone.cancel();
         // A session is given back, a process is ended.

@@ -15,6 +15,7 @@ use super::dial::Dialled;
 use super::held::Held;
 use super::key::Key;
 use super::leg::Leg;
+use crate::credential::Given;
 use crate::protocol::ServerFacts;
 
 /// How often it is looked whether a result that streams has ended, which nobody tells.
@@ -27,8 +28,8 @@ pub(super) struct Connection {
     pub(super) facts: Arc<ServerFacts>,
     pub(super) key: Key,
     pub(super) since: Instant,
-    /// The values of the account's credential that it was made with.
-    pub(super) stamp: u64,
+    /// What of the account's credential it was made with.
+    pub(super) given: Given,
     /// How many attempts had failed before it stood.
     pub(super) failures: u32,
     /// Nobody shall use it any more.
@@ -55,7 +56,7 @@ pub(super) struct Use {
 
 impl Connection {
     pub(super) fn new(
-        (dialled, stamp): (Dialled, u64),
+        (dialled, given): (Dialled, Given),
         key: Key,
         since: Instant,
         failures: u32,
@@ -66,7 +67,7 @@ impl Connection {
             facts: dialled.facts,
             key,
             since,
-            stamp,
+            given,
             failures,
             gone: CancellationToken::new(),
             usage: Mutex::new(Usage {

@@ -31,14 +31,14 @@ pub(super) async fn keep(
     };
     // A process got its values at its start; a session was opened with some. What a remote server is told with each
     // request may end and be renewed in the middle of a session.
-    let renewing = async {
+    let superseding = async {
         let pipe = account.dial.is_pipe();
-        account
-            .dial
-            .credential
-            .outdated(connection.stamp, pipe)
-            .await;
-        account.renew(&slot, &connection).await;
+        let credential = &account.dial.credential;
+        credential.outdated(&connection.given, pipe).await;
+        let successor = Arc::clone(&account).supersede(Arc::clone(&slot), Arc::clone(&connection));
+        account.tasks.spawn(successor);
+        // It ends this one, when nobody uses it any more.
+        std::future::pending::<()>().await;
     };
     let limit = account.dial.server.idle.filter(|_| account.dial.is_pipe());
     let idle = async {
@@ -56,7 +56,7 @@ pub(super) async fn keep(
             tracing::info!(account = %account.id(), "nobody needs the process; it is stopped");
         }
         () = connection.gone.cancelled() => {}
-        () = renewing => {}
+        () = superseding => {}
         reason = connection.leg.closed() => {
             account.lost(&slot, &connection, unreachable(account.id(), reason));
         }

@@ -59,7 +59,7 @@ impl Account {
     /// Connects, and asks the server who it thinks this is.
     pub(super) async fn verify(self: &Arc<Self>) -> Result<Verified, Failure> {
         // A person asks, so that what was refused a moment ago is tried.
-        self.dial.credential.accepted();
+        self.dial.credential.forget_refusal();
         let slot = self.shared();
         let used = self.wait(&slot).await?;
         let mut listed = self.listing.subscribe();
@@ -74,7 +74,10 @@ impl Account {
             None
         };
         let info = used.facts.info.as_ref().and_then(Json::object);
-        let text = |member: &str| info.as_ref().and_then(|info| info.text(member));
+        let text = |member: &str| {
+            let said = info.as_ref().and_then(|info| info.text(member))?;
+            Some(redact(&said).into_owned())
+        };
         Ok(Verified {
             server: text("name"),
             version: text("version"),
@@ -151,13 +154,13 @@ fn said(answer: &Envelope) -> Option<String> {
     let texts = result.get("content")?.as_array()?.iter();
     let texts: Vec<&str> = texts.filter_map(|one| one.get("text")?.as_str()).collect();
     let text = texts.join(" ");
+    let text: String = text
+        .chars()
+        .filter(|c| c.is_whitespace() || !c.is_control())
+        .collect();
+    // After that: a control character within a secret hides it from nobody else.
     let text = redact(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words
-        .join(" ")
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect();
+    let line: String = words.join(" ").chars().take(LONGEST).collect();
     (!line.is_empty()).then_some(line)
 }

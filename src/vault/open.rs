@@ -14,7 +14,7 @@ use super::seal::{Row, open, seal};
 use super::source::{self, Place};
 use crate::model::{Secret, SecretName, VaultSettings, hex};
 use crate::store::{Change, SecretRecord, Store, VaultRecord};
-use crate::telemetry::{Known, learn};
+use crate::telemetry::learn;
 
 /// What the probe says when it is opened.
 const PROBE: &[u8] = b"this is the vault of Janus";
@@ -57,9 +57,9 @@ pub(super) struct Opened {
     pub(super) place: Place,
     #[expect(
         dead_code,
-        reason = "the key is kept out of the log as long as it is here"
+        reason = "its text is kept out of others as long as it is here"
     )]
-    known: Known,
+    text: Arc<Secret>,
 }
 
 /// How the vault stands.
@@ -83,8 +83,9 @@ pub struct Status {
 
 impl Opened {
     pub(super) fn new(key: VaultKey, place: Place) -> Self {
-        let known = learn(&Arc::new(Secret::new(key.text().as_str())));
-        Self { key, place, known }
+        let text = Arc::new(Secret::new(key.text().as_str()));
+        learn(&text);
+        Self { key, place, text }
     }
 }
 
@@ -239,6 +240,8 @@ impl Vault {
         let mut state = self.state();
         state.record = Some(record);
         state.key = Some(Opened::new(key, place));
+        drop(state);
+        self.tell();
         Ok(())
     }
 

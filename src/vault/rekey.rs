@@ -155,7 +155,7 @@ impl State {
             let Some(old) = self.rows.get(&name) else {
                 continue;
             };
-            let generation = old.generation + 1;
+            let generation = super::rows::next(old.generation);
             let place = Row::secret(name.as_str(), generation);
             let value = seal(key, place, secret.expose().as_bytes())?;
             rows.insert(

@@ -11,7 +11,7 @@ use super::open::{State, Vault};
 use super::seal::{Row, open, seal};
 use crate::model::{Secret, SecretName};
 use crate::store::{Change, SecretRecord};
-use crate::telemetry::Live;
+use crate::telemetry::learn;
 
 /// A certificate chain with its key is shorter.
 const LONGEST: usize = 64 * 1024;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Value {
     generation: u64,
-    live: Live,
+    secret: Arc<Secret>,
 }
 
 /// A secret without its value.
@@ -88,10 +88,7 @@ impl Vault {
         }
         self.ready().await?;
         // Known before it can be seen anywhere.
-        let live: Vec<Live> = secrets
-            .iter()
-            .map(|(_, secret)| Live::new(Arc::clone(secret)))
-            .collect();
+        secrets.iter().for_each(|(_, secret)| learn(secret));
         let rows = {
             let state = self.state();
             let sealed = secrets
@@ -105,11 +102,10 @@ impl Vault {
             .await?;
         {
             let mut state = self.state();
-            for (row, live) in rows.into_iter().zip(live) {
-                let before = state.values.remove(&row.name).map(|value| value.live);
+            for (row, (_, secret)) in rows.into_iter().zip(secrets) {
                 let value = Value {
                     generation: row.generation,
-                    live: live.after(before),
+                    secret: Arc::clone(secret),
                 };
                 state.values.insert(row.name.clone(), value);
                 state.rows.insert(row.name.clone(), row);
@@ -150,7 +146,7 @@ impl State {
         if let Some(value) = self.values.get(name)
             && value.generation == row.generation
         {
-            return Ok(Arc::clone(value.live.secret()));
+            return Ok(Arc::clone(&value.secret));
         }
         let damaged = || NotThere::Damaged(name.clone());
         let opened = self.key.as_ref().ok_or_else(damaged)?;
@@ -158,16 +154,17 @@ impl State {
         let text = open(&opened.key, place, &row.value).ok_or_else(damaged)?;
         let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
         let secret = Arc::new(Secret::new(text));
+        learn(&secret);
         let value = Value {
             generation: row.generation,
-            live: Live::new(Arc::clone(&secret)),
+            secret: Arc::clone(&secret),
         };
         self.values.insert(name.clone(), value);
         Ok(secret)
     }
 
     fn sealed_row(&self, name: &SecretName, secret: &Secret) -> Result<SecretRecord, Refused> {
-        let generation = self.rows.get(name).map_or(1, |row| row.generation + 1);
+        let generation = self.rows.get(name).map_or(1, |row| next(row.generation));
         let opened = self
             .key
             .as_ref()
@@ -181,4 +178,10 @@ impl State {
             value,
         })
     }
+}
+
+/// The generation after this one. The database counts with a sign.
+pub(super) fn next(generation: u64) -> u64 {
+    let next = generation.wrapping_add(1);
+    if i64::try_from(next).is_ok() { next } else { 1 }
 }

@@ -46,7 +46,8 @@ impl Vault {
     /// Waits for a signal, or for somebody who needs the vault and has waited long enough since the last look. Gives
     /// whether there are signals to go on with.
     async fn reason_to_look(&self, signals: &mut Option<Watch>) -> bool {
-        let mut due = None;
+        // Without a bus nobody tells when one comes.
+        let mut due = signals.is_none().then(|| self.next_attempt());
         loop {
             let waited = async {
                 match due {
@@ -60,6 +61,7 @@ impl Vault {
                         return true;
                     }
                     *signals = None;
+                    due = Some(self.next_attempt());
                 }
                 () = self.0.wanted.notified() => due = Some(self.next_attempt()),
                 () = waited => return signals.is_some(),

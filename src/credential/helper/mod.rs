@@ -20,7 +20,7 @@ use self::format::{End, Printed};
 use super::clock::{Clock, Moment};
 use super::error::NoCredential;
 use crate::model::{Helper, Secret};
-use crate::telemetry::{Known, Live, learn};
+use crate::telemetry::learn;
 
 /// A token is renewed this much of its life before its end, but not earlier than [`MOST_EARLY`].
 const EARLY: u32 = 10;
@@ -52,8 +52,6 @@ struct Inner {
     tasks: TaskTracker,
     stopping: CancellationToken,
     state: Mutex<State>,
-    #[expect(dead_code, reason = "what it is given is kept out of what it says")]
-    known: Vec<Known>,
 }
 
 #[derive(Default)]
@@ -64,8 +62,6 @@ struct State {
     failures: u32,
     /// The last failure, and until when it is the answer.
     failed: Option<(NoCredential, Moment)>,
-    /// Keeps it, and the one before, out of texts.
-    live: Option<Live>,
     /// The value that a 403 already had renewed in vain.
     forbidden: Option<u64>,
 }
@@ -85,18 +81,13 @@ impl Source {
         clock: Clock,
         (tasks, stopping): (TaskTracker, CancellationToken),
     ) -> Self {
-        let known = helper
-            .pass_env
-            .iter()
-            .map(|(_, value)| learn(value))
-            .collect();
+        helper.pass_env.iter().for_each(|(_, value)| learn(value));
         Self(Arc::new(Inner {
             helper,
             environment,
             clock,
             tasks,
             stopping,
-            known,
             state: Mutex::default(),
         }))
     }
@@ -173,22 +164,18 @@ impl Source {
         newer
     }
 
-    /// Whether this is the token at hand, and not due to be renewed.
+    /// Whether this is the token at hand, valid, and not due to be renewed.
     pub(super) fn is_fresh(&self, used: &Arc<Secret>) -> bool {
-        let same = |token: Token| Arc::ptr_eq(&token.secret, used);
-        self.held().is_some_and(same) && self.due().is_none_or(|due| !due.is_zero())
+        let state = self.0.state();
+        let now = self.0.clock.now();
+        let valid = state.valid(now);
+        valid.is_some_and(|token| Arc::ptr_eq(&token.secret, used))
+            && state.due(now).is_none_or(|due| !due.is_zero())
     }
 
     /// How long until it is worth looking for a newer token.
     pub(super) fn due(&self) -> Option<Duration> {
-        let state = self.0.state();
-        let now = self.0.clock.now();
-        let renew = state.token.as_ref()?.renew?;
-        let pause = state
-            .failed
-            .as_ref()
-            .map_or(renew, |(_, until)| renew.max(*until));
-        Some(pause.from(now))
+        self.0.state().due(self.0.clock.now())
     }
 
     /// How long the token at hand is valid, where it ends.
@@ -211,6 +198,12 @@ impl State {
         self.token
             .clone()
             .filter(|token| token.end.is_none_or(|end| end > now))
+    }
+
+    fn due(&self, now: Moment) -> Option<Duration> {
+        let renew = self.token.as_ref()?.renew?;
+        let pause = self.failed.as_ref().map(|(_, until)| *until);
+        Some(pause.map_or(renew, |pause| renew.max(pause)).from(now))
     }
 
     fn pauses(&self, now: Moment) -> bool {
@@ -248,9 +241,7 @@ impl Inner {
     }
 
     async fn print(&self) -> Result<Printed, String> {
-        let output = run::run(&self.helper, &self.environment)
-            .await
-            .map_err(|failed| failed.why)?;
+        let output = run::run(&self.helper, &self.environment).await?;
         format::read(&output, &self.helper)
     }
 
@@ -285,10 +276,7 @@ impl Inner {
                 };
                 state.failures = 0;
                 state.failed = None;
-                if !same {
-                    let live = Live::new(Arc::clone(&token.secret));
-                    state.live = Some(live.after(state.live.take()));
-                }
+                learn(&token.secret);
                 state.token = Some(token.clone());
                 Ok(token)
             }

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 
 use crate::model::{Helper, Secret, text_looks_secret};
 use crate::process::{Pipes, Process};
-use crate::telemetry::{Known, learn, redact_cut};
+use crate::telemetry::{learn, redact_cut};
 
 /// A token is shorter, and whatever prints more prints something else.
 const MOST_OUTPUT: usize = 64 * 1024;
 /// For the message about a failure.
 const MOST_ERRORS: usize = 8 * 1024;
 /// Of an output that is no token, so many words are looked for in what it says of its failure.
-const MOST_WORDS: usize = 32;
+const MOST_WORDS: usize = 8;
 /// In a message to people.
 const MOST_SHOWN: usize = 300;
 /// From the wish to end until it is made to.
@@ -26,44 +26,21 @@ const AFTER_TERM: Duration = Duration::from_secs(2);
 /// What a command wrote before it ended is in the pipe; what it left running may hold that open.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Why there is no output, in words for people.
-pub(super) struct Failed {
-    pub(super) why: String,
-}
-
-/// Runs a command to its end and gives what it printed.
-pub(super) async fn run(
-    helper: &Helper,
-    environment: &[(String, OsString)],
-) -> Result<Zeroizing<Vec<u8>>, Failed> {
-    let failed = |why: String| Failed { why };
-    let (program, args) = helper
-        .argv
-        .split_first()
-        .ok_or_else(|| failed("it names no program".to_owned()))?;
+/// Runs a command to its end and gives what it printed; the reason, in words for people, where there is nothing.
+pub(super) async fn run(helper: &Helper, environment: &[(String, OsString)]) -> Output {
+    let program = helper.argv.split_first();
+    let (program, args) = program.ok_or_else(|| "it names no program".to_owned())?;
     let mut own = helper.pass_env.clone();
     own.push(("KUBERNETES_EXEC_INFO".to_owned(), exec_info()));
-    let (mut process, pipes) = Process::start(program, args, environment, &own).map_err(failed)?;
+    let (mut process, pipes) = Process::start(program, args, environment, &own)?;
     let (outcome, errors) = watch(helper, &mut process, pipes).await;
     let status = process.status().await;
-    // What it printed may be on its standard error as well.
-    let printed = outcome
-        .as_ref()
-        .ok()
-        .and_then(|output| std::str::from_utf8(output).ok());
-    let printed = printed.into_iter().flat_map(str::split_whitespace);
-    let known: Vec<Known> = printed
-        .take(MOST_WORDS)
-        .map(|word| learn(&Arc::new(Secret::new(word))))
-        .collect();
-    let said = said(&errors);
-    drop(known);
-    let output = outcome.map_err(|why| failed(format!("{why}{said}")))?;
-    match status {
-        Ok(status) if status.success() => Ok(output),
+    match (outcome, status) {
+        (Ok(output), Ok(status)) if status.success() => Ok(output),
         // Also with output: a tool that failed may have printed anything.
-        Ok(status) => Err(failed(format!("it failed ({status}){said}"))),
-        Err(error) => Err(failed(format!("how it ended is not known ({error})"))),
+        (Ok(output), Ok(status)) => Err(format!("it failed ({status}){}", said(&errors, &output))),
+        (Ok(_), Err(error)) => Err(format!("how it ended is not known ({error})")),
+        (Err(why), _) => Err(format!("{why}{}", said(&errors, &[]))),
     }
 }
 
@@ -150,17 +127,29 @@ async fn kept(mut stderr: impl AsyncRead + Unpin, errors: &mut Vec<u8>) {
 }
 
 /// What it said on its standard error, as it may be shown: no secret that is known, and no word that looks like one.
-fn said(errors: &[u8]) -> String {
-    let text = String::from_utf8_lossy(errors);
+fn said(errors: &[u8], output: &[u8]) -> String {
+    if errors.is_empty() {
+        return String::new();
+    }
+    // What it printed may be here as well.
+    let printed = String::from_utf8_lossy(output);
+    let words = printed.split_whitespace().take(MOST_WORDS);
+    words.for_each(|word| learn(&Arc::new(Secret::new(word))));
+    let text: String = String::from_utf8_lossy(errors)
+        .chars()
+        .filter(|c| c.is_whitespace() || !c.is_control())
+        .collect();
+    // After that: a control character within a secret hides it from nobody else.
     let text = redact_cut(&text);
-    let words = text.split_whitespace().map(|word| {
+    let words = text.split_whitespace();
+    let words = words.map(|word| {
         if text_looks_secret(word) {
-            "****".to_owned()
+            "****"
         } else {
-            word.chars().filter(|c| !c.is_control()).collect()
+            word
         }
     });
-    let text = words.collect::<Vec<String>>().join(" ");
+    let text = words.collect::<Vec<&str>>().join(" ");
     match text.chars().count() {
         0 => String::new(),
         length if length <= MOST_SHOWN => format!("; it wrote: {text}"),

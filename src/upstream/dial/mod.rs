@@ -20,7 +20,7 @@ use super::leg::Leg;
 use super::probe::Verdict;
 use super::wire::Outgoing;
 use super::{Failure, streamable_http};
-use crate::credential::Credential;
+use crate::credential::{Credential, Given};
 use crate::model::{
     self, AccountId, Auth, Authentication, Endpoint, EraChoice, ProxySettings, Server, Settings,
     Transport,
@@ -101,7 +101,7 @@ impl Dial {
 
     /// Whether nothing is configured that would prove the account: then a refusal asks for a login.
     pub(super) fn proves_nothing(&self) -> bool {
-        self.auth.how == Auth::Left && self.credential.is_constant()
+        self.auth.how == Auth::Left && self.credential.proves_nothing()
     }
 
     /// Whether it is a process.
@@ -143,24 +143,24 @@ impl Dial {
         fingerprint(&self.endpoint)
     }
 
-    /// Connects, with the account's credential; gives which of its values that was.
-    pub(super) async fn connect(&self, key: &Key) -> Result<(Dialled, u64), Failure> {
-        let (dialled, stamp) = match &self.endpoint {
+    /// Connects, with the account's credential; gives what of it that was.
+    pub(super) async fn connect(&self, key: &Key) -> Result<(Dialled, Given), Failure> {
+        let (dialled, given) = match &self.endpoint {
             Endpoint::Process(command) => {
                 let own = self.credential.variables().await;
                 let own = own.map_err(|why| Failure::NoCredential {
                     account: self.account.clone(),
                     why: Box::new(why),
                 })?;
-                (self.process(command, &own.values, key).await?, own.stamp)
+                (self.process(command, &own.values, key).await?, own.given)
             }
             // What the last request of the handshake had.
-            Endpoint::Http(_) => (self.http(key).await?, self.credential.stamp()),
+            Endpoint::Http(_) => (self.http(key).await?, self.credential.given()),
         };
         if self.server.era == EraChoice::Auto {
             self.known.remember(dialled.facts.revision.era());
         }
-        Ok((dialled, stamp))
+        Ok((dialled, given))
     }
 
     fn refuses_both(&self) -> Failure {

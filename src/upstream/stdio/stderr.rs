@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::{AccountId, Secret};
-use crate::telemetry::{SHORTEST, redact, redact_cut};
+use crate::telemetry::{SHORTEST, redact_cut};
 
 /// Longer lines are dumps; their beginning says what they are.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -170,19 +170,20 @@ impl Flood {
 
 /// The line as text that may be shown: no secrets, no control sequences.
 fn readable(line: &[u8], secrets: &[Arc<Secret>]) -> String {
-    let text = String::from_utf8_lossy(line);
-    // Lines are cut at a length, perhaps within a secret.
-    let mut text = if line.len() >= LONGEST_LINE {
-        redact_cut(&text)
-    } else {
-        redact(&text)
-    }
-    .into_owned();
+    let shown = plain(&String::from_utf8_lossy(line));
+    // After that: a control character within a secret hides it from nobody else. A line may be cut at its length, or
+    // by the end of its writer.
+    let mut text = redact_cut(&shown).into_owned();
     for secret in secrets {
         if secret.expose().len() >= SHORTEST {
             text = text.replace(secret.expose(), "****");
         }
     }
+    text
+}
+
+/// The text without control sequences.
+fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut characters = text.trim_end().chars().peekable();
     while let Some(character) = characters.next() {

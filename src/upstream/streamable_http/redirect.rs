@@ -1,8 +1,12 @@
 //! Where a redirect leads, and whether Janus goes there: only within the origin that the configuration names, because
 //! the request carries the account's credential.
 
+use std::borrow::Cow;
+
 use ::http::header::LOCATION;
 use ::http::{HeaderMap, StatusCode, Uri};
+
+use crate::telemetry::redact;
 
 /// Servers put a slash at the end, or a version before the path; more than that is a loop.
 pub(super) const MOST: usize = 3;
@@ -60,8 +64,12 @@ fn origin(url: &Uri) -> Option<(&str, String, u16)> {
     Some((scheme, url.host()?.to_ascii_lowercase(), port))
 }
 
-/// The origin as people write it, without path, query or user information.
+/// The origin as people write it, without path, query or user information. One that holds a secret is not shown, nor
+/// what is left of it when it is cut out of its URL.
 fn shown(url: &Uri) -> String {
+    if matches!(redact(&url.to_string()), Cow::Owned(_)) {
+        return "a place with a secret in its name".to_owned();
+    }
     let port = url
         .port_u16()
         .map_or_else(String::new, |port| format!(":{port}"));

@@ -146,7 +146,9 @@ impl Inner {
         let response = sending.await?;
         let status = response.status();
         if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            credential.accepted();
+            if status.is_success() {
+                credential.forget_refusal();
+            }
             return Ok(response);
         }
         // Boxed: hardly ever needed, and as large as a request.
@@ -157,7 +159,11 @@ impl Inner {
         source::drain(&self.tasks, response.into_body());
         let attached = self.attach().await?;
         tracing::debug!(account = %self.account, %status, "refused, and sent again with a newer credential");
-        Box::pin(self.send_with(url, method, &headers, body, &attached)).await
+        let response = Box::pin(self.send_with(url, method, &headers, body, &attached)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            credential.refused(attached.stamp, response.status().as_u16());
+        }
+        Ok(response)
     }
 
     async fn attach(&self) -> Result<Arc<Attached>, Failure> {

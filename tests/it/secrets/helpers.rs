@@ -140,6 +140,10 @@ async fn while_a_token_is_valid_a_command_that_fails_harms_nobody() {
         assert_eq!(rig.runs(), expected);
         runs.push(expected);
     }
+    // Past its end, and within the pause after the last failure: it is not sent.
+    rig.clock.advance(Duration::from_secs(50));
+    let expired = rig.header().await.unwrap_err();
+    assert!(expired.contains("exit status: 3"), "{expired}");
     rig.clock.advance(Duration::from_mins(1));
     let why = rig.header().await.unwrap_err();
     assert!(

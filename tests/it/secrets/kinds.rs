@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Gate, Home, Janus};
+use crate::support::{Gate, Home, Janus, until};
 
 use super::{call, document, home, run, script, set, state, succeeded};
 
@@ -198,6 +198,24 @@ async fn a_file_that_another_program_renews_is_read_again() {
     gate.accept_authorization("Bearer file-2");
     let result = call(&janus, "s__whoami").await;
     assert_ne!(result["isError"], true, "{result}");
+    // A session that was opened with the old value is replaced once, and no more.
+    gate.accept(|_, _| 200);
+    gate.forget();
+    renew("file-3");
+    let opened = || {
+        let seen = gate.seen();
+        let opened = seen.iter().filter(|seen| seen.method == "initialize");
+        let values = opened.map(|seen| seen.headers["authorization"].to_str().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    until("a session with the new value", || !opened().is_empty());
+    for _ in 0..20 {
+        let result = call(&janus, "s__whoami").await;
+        assert_ne!(result["isError"], true, "{result}");
+    }
+    assert_eq!(opened(), ["Bearer file-3"]);
+    let last = gate.seen().pop().unwrap();
+    assert_eq!(last.headers["authorization"], "Bearer file-3");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
     let ended = run(janus.home(), &["secret", "check"]);
     assert!(ended.stdout.contains("others can read"), "{}", ended.stdout);
