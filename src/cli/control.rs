@@ -71,7 +71,7 @@ impl Control {
     ) -> Result<Value, Failure> {
         match runtime()?.block_on(self.ask(method.clone(), path, body)) {
             Err(failure) if failure.exit() == Exit::NoDaemon => {
-                Self::vault_at(&context.settings()?, method, path, body)
+                Self::vault_at(&super::migrate::settings(context)?, method, path, body)
             }
             answered => answered,
         }

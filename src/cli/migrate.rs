@@ -7,7 +7,6 @@
     reason = "a member that a JSON value does not have is null"
 )]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -17,7 +16,8 @@ use serde_json::{Value, json};
 use super::control::Control;
 use super::table::text;
 use super::{Context, Exit, Failure, keys};
-use crate::config::{self, Position, edit};
+use crate::config::{self, edit};
+use crate::model::Settings;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -53,15 +53,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     }
     let control = Control::new(context);
     let running = control.get("/vault").is_ok();
-    let supposed: BTreeMap<Position, String> = literals
-        .iter()
-        .map(|one| (one.at, "vault:x".to_owned()))
-        .collect();
-    // Right once the secrets are out, so that the vault can be asked where the file is wrong now.
-    let settings = {
-        let text = edit::with_references(&before, &supposed).map_err(not_edited)?;
-        config::parse(&text, &path, &context.environment)?.settings
-    };
+    let settings = supposed(&before, &literals, &path, context)?;
     let ask = |method: Method, path: &str, body: Option<&Value>| {
         if running {
             control.vault(context, method, path, body)
@@ -113,6 +105,31 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     context.output.document("config-migrate-secrets", json!({"moved": paths}), || {
         format!("{count} moved; copies of the file from before (backups, version control) still have them\n")
     })
+}
+
+/// The settings as they are once the secrets are out: the vault can be asked while the file is wrong.
+fn supposed(
+    text: &str,
+    literals: &[edit::Literal],
+    path: &Path,
+    context: &Context,
+) -> Result<Settings, Failure> {
+    let references = literals.iter().map(|one| (one.at, "vault:x".to_owned()));
+    let text = edit::with_references(text, &references.collect())
+        .map_err(|why| not_edited(&why, &path.display().to_string()))?;
+    Ok(config::parse(&text, path, &context.environment)?.settings)
+}
+
+/// The same of the configuration as it is, for who wants to set a secret before taking it out of the file.
+pub(super) fn settings(context: &Context) -> Result<Settings, Failure> {
+    let wrong = match context.settings() {
+        Ok(settings) => return Ok(settings),
+        Err(wrong) => wrong,
+    };
+    let path = context.location()?.path;
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let literals = edit::literals(&text).unwrap_or_default();
+    supposed(&text, &literals, &path, context).map_err(|_| wrong)
 }
 
 /// A name for each value, and one for values that are the same.

@@ -11,7 +11,11 @@ use super::{Context, Exit, Failure};
 const LONGEST: u64 = 1024 * 1024;
 
 /// A secret: typed without an echo at a terminal, or all of standard input without its last line end.
-pub(super) fn secret(context: &Context, question: &str) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn secret(
+    context: &Context,
+    question: &str,
+    help: &str,
+) -> Result<Zeroizing<String>, Failure> {
     let stdin = io::stdin();
     let text = if stdin.is_terminal() {
         typed(context, question)?
@@ -29,18 +33,15 @@ pub(super) fn secret(context: &Context, question: &str) -> Result<Zeroizing<Stri
         Zeroizing::new(text.strip_suffix('\r').unwrap_or(text).to_owned())
     };
     if text.is_empty() {
-        return Err(
-            Failure::new(Exit::Usage, "usage", "nothing was given").help(
-                "type it when asked, or pipe it in:  printf %s \"$VALUE\" | janus secret set NAME",
-            ),
-        );
+        return Err(Failure::new(Exit::Usage, "usage", "nothing was given").help(help));
     }
     Ok(text)
 }
 
 /// A passphrase for a file: typed twice where one is made.
 pub(super) fn passphrase(context: &Context, new: bool) -> Result<Zeroizing<String>, Failure> {
-    let first = secret(context, "passphrase of the file: ")?;
+    let help = "type it when asked, or:  --passphrase-file FILE";
+    let first = secret(context, "passphrase of the file (it is not shown): ", help)?;
     if new && io::stdin().is_terminal() && *typed(context, "the same again: ")? != *first {
         return Err(Failure::new(
             Exit::Usage,

@@ -37,7 +37,7 @@ pub(super) enum Verb {
         /// The secret.
         name: String,
     },
-    /// Try every reference of the configuration.
+    /// Have the daemon try every reference of the configuration anew; commands are run.
     Check,
     /// Show a secret on this terminal.
     Reveal {
@@ -85,10 +85,19 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         }
         Verb::Set { name } => {
             legal(name)?;
-            let value = prompt::secret(context, &format!("value of `{name}` (it is not shown): "))?;
+            let value = prompt::secret(
+                context,
+                &format!("value of `{name}` (it is not shown): "),
+                "type it when asked, or pipe it in:  printf %s \"$VALUE\" | janus secret set NAME",
+            )?;
             let body = json!({"name": name, "value": value.as_str()});
             let set = ask(Method::POST, "/secret/set", Some(&body))?;
             let users = texts(&set["used_by"]);
+            if value.contains('\n') {
+                context
+                    .output
+                    .note("note: it has several lines; headers, tokens and variables take one");
+            }
             context
                 .output
                 .document("secret-set", set, || match users.as_slice() {
@@ -153,7 +162,7 @@ fn list(listed: &Value) -> String {
 
 /// Fails if one reference leads nowhere.
 fn check(context: &Context) -> Result<Exit, Failure> {
-    let checked = Control::new(context).get("/references")?;
+    let checked = Control::patient(context).get("/references")?;
     let rows = checked["references"]
         .as_array()
         .cloned()
@@ -232,7 +241,12 @@ impl Export {
         if to_stdout {
             return io::stdout().lock().write_all(&bytes).map_err(failed);
         }
-        let mut file = private::create(&self.file).map_err(failed)?;
+        let mut file = private::create(&self.file).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                failed(error).help("name another file; one that is there is not written over")
+            }
+            _ => failed(error),
+        })?;
         file.write_all(&bytes)
             .and_then(|()| file.sync_all())
             .map_err(failed)?;
@@ -286,10 +300,14 @@ fn given(
     let Some(file) = file else {
         return prompt::passphrase(context, new);
     };
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let text = std::fs::read_to_string(file).map(zeroize::Zeroizing::new);
+    let text = text.map_err(|error| {
         Failure::from(anyhow::Error::from(error)).place(file.display().to_string())
     })?;
-    Ok(zeroize::Zeroizing::new(
-        text.trim_end_matches(['\n', '\r']).to_owned(),
-    ))
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        let said = "the file with the passphrase is empty";
+        return Err(Failure::new(Exit::Usage, "usage", said).place(file.display().to_string()));
+    }
+    Ok(zeroize::Zeroizing::new(text.to_owned()))
 }

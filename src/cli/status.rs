@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::control::Control;
-use super::table::{ago, table, text, texts};
+use super::table::{ago, span, table, text, texts};
 use super::{Context, Exit, Failure};
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
@@ -95,17 +95,8 @@ pub(super) fn credential(value: &Value) -> String {
     match (value["problem"].as_str(), value["expires_in"].as_u64()) {
         (Some(problem), _) => format!("{from}: {problem}"),
         (None, Some(0)) => format!("{from}: expired"),
-        (None, Some(left)) => format!("{from}: {} left", spell(left)),
+        (None, Some(left)) => format!("{from}: {} left", span(left)),
         (None, None) => from,
-    }
-}
-
-fn spell(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

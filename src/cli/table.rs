@@ -26,13 +26,18 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 pub(super) fn ago(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let passed = now.unwrap_or_default().as_secs().saturating_sub(seconds);
-    let (number, unit) = match passed {
-        0..60 => (passed, "s"),
-        60..3600 => (passed / 60, "min"),
-        3600..86_400 => (passed / 3600, "h"),
-        _ => (passed / 86_400, "d"),
+    format!("{} ago", span(passed))
+}
+
+/// So many seconds, in the largest unit.
+pub(super) fn span(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3600 => (seconds / 60, "min"),
+        3600..86_400 => (seconds / 3600, "h"),
+        _ => (seconds / 86_400, "d"),
     };
-    format!("{number} {unit} ago")
+    format!("{number} {unit}")
 }
 
 /// The text of a member; empty where there is none.

@@ -15,6 +15,7 @@ use super::control::Control;
 use super::table::text;
 use super::{Context, Exit, Failure};
 use crate::daemon;
+use crate::model::KeySource;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -74,7 +75,7 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
             let done = ask(Method::POST, "/vault/rekey", Some(&json!({})))?;
             let count = done["rekeyed"].clone();
             context.output.document("vault-rekey", done, || {
-                format!("{count} secrets are sealed with a new key\n")
+                format!("{count} secrets are sealed with a new key; copies of the old one open nothing any more\n")
             })?;
         }
         Verb::Move(to) => to.run(context)?,
@@ -84,12 +85,12 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
 
 impl Move {
     fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (word, file) = match self.to {
-            Target::SecretService => ("secret-service", None),
-            Target::File => ("file", self.key_file.as_deref()),
+        let (source, file) = match self.to {
+            Target::SecretService => (KeySource::SecretService, None),
+            Target::File => (KeySource::File, self.key_file.as_deref()),
         };
         let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
-        let body = json!({"to": word, "key_file": file});
+        let body = json!({"to": source.word(), "key_file": file});
         let moved =
             Control::new(context).vault(context, Method::POST, "/vault/move", Some(&body))?;
         let (place, before) = (text(&moved, "place"), text(&moved["before"], "place"));
@@ -98,7 +99,7 @@ impl Move {
             None => "vault: { key: secret-service }".to_owned(),
         };
         context.output.document("vault-move", moved, || {
-            format!("the key is in {place} as well\nwrite in the configuration:  {line}\nthen:  janus config reload\nand remove it from {before} when that works\n")
+            format!("the key is in {place} as well\nwrite in the configuration:  {line}\nthen:  janus config reload, and janus vault status, which names the place that counts\nand remove it from {before}\n")
         })
     }
 }
@@ -117,13 +118,15 @@ pub(super) fn line(vault: &Value) -> String {
 
 fn page(vault: &Value) -> String {
     let state = match text(vault, "state").as_str() {
-        "empty" => "empty: the first secret makes it".to_owned(),
-        "sealed" => format!("sealed: {}", text(vault, "because")),
-        other => other.to_owned(),
+        "empty" if vault["because"].is_null() => "empty: the first secret makes it".to_owned(),
+        other if vault["because"].is_null() => other.to_owned(),
+        "open" => format!(
+            "open, and sealed after the next start: {}",
+            text(vault, "because")
+        ),
+        other => format!("{other}: {}", text(vault, "because")),
     };
-    let help = vault["help"]
-        .as_str()
-        .filter(|help| *help != "janus vault status");
+    let help = vault["help"].as_str();
     let help = help.map_or_else(String::new, |help| format!("help     {help}\n"));
     format!(
         "vault    {state}\nkey      {}   ({})\nsecrets  {}\n{help}",

@@ -16,9 +16,10 @@ use super::problem::{Mistake, Path, Problems};
 use super::read::{Form, Read, Reader};
 use super::value::{Text, inline_schema};
 use super::warning::Warning;
+use super::words::nearest;
 use crate::model::{
-    BadSecretName, Reference, Secret, SecretName, SecretValue, is_secret_name, points,
-    text_looks_secret,
+    BadSecretName, Reference, Secret, SecretName, SecretValue, is_secret_name, looks_secret,
+    points, text_looks_secret,
 };
 
 /// The command that takes secrets out of the file.
@@ -41,10 +42,17 @@ impl Read for Referred {
             Value::Scalar { text, .. } if points(text) => {
                 parsed(text, reader, path, node).map(Self)
             }
-            Value::Scalar { .. } => {
-                reader
-                    .problems
-                    .add_with_help(&place, Mistake::LiteralSecret, MIGRATE);
+            Value::Scalar { text, .. } => {
+                match misspelt(text) {
+                    Some(help) => {
+                        reader
+                            .problems
+                            .add_with_help(&place, Mistake::bad_value(REFERENCE), help)
+                    }
+                    None => reader
+                        .problems
+                        .add_with_help(&place, Mistake::LiteralSecret, MIGRATE),
+                }
                 None
             }
             Value::List(_) | Value::Map(_) => {
@@ -69,7 +77,22 @@ impl Read for Supplied {
                 let reference = parsed(text, reader, path, node)?;
                 return Some(Self(SecretValue::Reference(reference)));
             }
-            warn(text, path, node, reader.problems);
+            if let Some(help) = misspelt(text).filter(|_| !looks_like_a_url(text)) {
+                let message = "this is no reference, and is taken as it is written";
+                reader
+                    .problems
+                    .warn(Warning::new(&path.at(node.at), message, &help));
+            } else if within(text) {
+                let why =
+                    "a reference is a whole value; within a text it would be sent as it is written";
+                let help = "write `auth: { bearer: vault:NAME }`, or `auth: { header: NAME, value: vault:NAME, prefix: \"…\" }`";
+                reader
+                    .problems
+                    .add_with_help(&path.at(node.at), Mistake::does_not_fit(why), help);
+                return None;
+            } else {
+                warn(text, path, node, reader.problems);
+            }
         }
         let text = Text::read(node, path, reader)?;
         Some(Self(SecretValue::literal(text.0)))
@@ -90,32 +113,75 @@ impl JsonSchema for Supplied {
     }
 }
 
-/// What looks like a secret and is written out, and what looks like a reference and is none.
+/// What looks like a secret and is written out.
 fn warn(text: &str, path: &Path, node: &Node, problems: &mut Problems) {
     let place = path.at(node.at);
     let key = place.path.rsplit('.').next().unwrap_or_default();
     if is_literal_secret(key, text) {
         problems.warn(Warning::new(&place, "this looks like a secret", MIGRATE));
-    } else if text
-        .split_whitespace()
-        .skip(1)
-        .any(|word| word.starts_with("vault:"))
-    {
-        let message = "a reference is a whole value; here it is text like any other";
-        let help = "write `auth: { bearer: vault:NAME }`, or `auth: { header: NAME, value: vault:NAME, prefix: \"…\" }`";
-        problems.warn(Warning::new(&place, message, help));
     }
+}
+
+/// Whether a reference to the vault stands within a text: nothing else is written like that.
+pub(super) fn within(text: &str) -> bool {
+    let before = |c: char| c.is_whitespace() || "=&?/".contains(c);
+    let mut words = text.split(before).skip(1);
+    words.any(|word| {
+        word.strip_prefix("vault:")
+            .is_some_and(|name| SecretName::new(name).is_ok())
+    })
+}
+
+/// What to write instead of a text that was probably meant as a reference.
+pub(super) fn misspelt(text: &str) -> Option<String> {
+    let (kind, rest) = text.split_once(':')?;
+    if rest.is_empty()
+        || rest.starts_with("//")
+        || kind.len() > 6
+        || !kind.chars().all(|c| c.is_ascii_alphabetic())
+    {
+        return None;
+    }
+    if kind == "file" {
+        return Some("a file has an absolute path, or one that begins with `~/`".to_owned());
+    }
+    let kinds = ["vault", "env", "file", "cmd"];
+    let meant = nearest(kind, &kinds).filter(|meant| *meant != kind)?;
+    Some(format!("did you mean `{meant}:`?"))
+}
+
+fn looks_like_a_url(text: &str) -> bool {
+    text.contains("://") || text.starts_with("file:.")
 }
 
 /// Whether a value that is written out under this key looks like a secret. One that a variable stands for is not
 /// written out, and a path leads to one at most.
 pub(super) fn is_literal_secret(key: &str, text: &str) -> bool {
-    let word = !text.is_empty() && text.len() < 8 && text.chars().all(char::is_alphanumeric);
     let elsewhere = text.contains("${") || text.starts_with(['/', '~', '.']);
-    if elsewhere || points(text) {
+    if text.is_empty() || elsewhere || points(text) || misspelt(text).is_some() {
         return false;
     }
-    text_looks_secret(text) || (is_secret_name(key) && !word && !text.is_empty())
+    let number = text.len() < 5 && text.chars().all(|c| c.is_ascii_digit());
+    let word = WORDS.contains(&text.to_ascii_lowercase().as_str()) || number;
+    text_looks_secret(text) || has_password(text) || (is_secret_name(key) && !word)
+}
+
+/// What a switch with the name of a secret may say (`LOG_KEYS: debug`).
+const WORDS: [&str; 15] = [
+    "true", "false", "yes", "no", "on", "off", "none", "null", "auto", "default", "debug", "info",
+    "warn", "error", "always",
+];
+
+/// `scheme://user:password@host`
+fn has_password(text: &str) -> bool {
+    let authority = text
+        .split_once("://")
+        .map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
+    let user = authority
+        .and_then(|authority| authority.rsplit_once('@'))
+        .map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':'))
+        .is_some_and(|(_, password)| !password.is_empty())
 }
 
 fn parsed(text: &str, reader: &mut Reader<'_>, path: &Path, node: &Node) -> Option<Reference> {
@@ -208,8 +274,13 @@ pub(super) fn refuse_in_arguments(arguments: &List<Text>, problems: &mut Problem
         let value = text.split_once('=').map_or("", |(_, value)| value);
         if points(text) || points(value) {
             let why = "a reference in an argument: arguments are public, every user sees them in the process list";
-            let help = "give it to the process in `env: { NAME: vault:NAME }`; what stands there as text, `janus config migrate-secrets` moves";
+            let help = "give it to the process in `env: { NAME: vault:NAME }`; `janus config migrate-secrets` moves what stands there as text";
             problems.add_with_help(&argument.place, Mistake::does_not_fit(why), help);
+        } else if looks_secret(text) || looks_secret(value) || has_password(text) {
+            let message = "this looks like a secret, and arguments are public: every user sees them in the process list";
+            let help =
+                "give it to the process in `env: { NAME: vault:NAME }`, if it takes it there";
+            problems.warn(Warning::new(&argument.place, message, help));
         }
     }
 }

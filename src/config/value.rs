@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::node::Node;
+use super::node::{Node, Value};
 use super::problem::{Mistake, Path};
 use super::read::{Form, Read, Reader};
+use super::reference::within;
 
 /// Deadlines are added to the clock, which must not overflow; nobody waits longer than a year.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
@@ -212,6 +213,15 @@ pub(super) struct Url(pub(super) http::Uri);
 impl Read for Url {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         const EXPECTED: &str = "an absolute URL such as `https://mcp.example.com/mcp`";
+        if matches!(&node.value, Value::Scalar { text, .. } if within(text)) {
+            let place = path.at(node.at);
+            let why = "a reference within a URL would be sent as it is written";
+            let help = "write `auth: { query: NAME, value: vault:NAME }`, or better a header";
+            reader
+                .problems
+                .add_with_help(&place, Mistake::does_not_fit(why), help);
+            return None;
+        }
         reader.scalar(node, path, Form::of(EXPECTED), |text| {
             let (_, after_scheme) = text.split_once("://").ok_or(EXPECTED)?;
             let authority = after_scheme

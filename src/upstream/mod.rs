@@ -243,6 +243,16 @@ impl Upstream {
         Box::pin(account.verify()).await
     }
 
+    /// Connects an account now if it had no credential: it may have one.
+    pub fn look_again(&self, id: &AccountId) {
+        if let Ok(account) = self.account(id) {
+            let lacks = matches!(*account.state.borrow(), State::NoCredential(_));
+            if lacks {
+                account.begin(&account.shared());
+            }
+        }
+    }
+
     /// How the credential of an account stands, and what it is made of.
     pub fn credential(&self, account: &AccountId) -> Option<Arc<Credential>> {
         let accounts = self.accounts();

@@ -33,7 +33,9 @@ impl Sealed {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Locked | Self::Absent(_) | Self::NotAsked => "janus vault unlock",
-            Self::NoKey(_) | Self::WrongKey(_) | Self::Unusable(_) => "janus vault status",
+            Self::NoKey(_) | Self::WrongKey(_) | Self::Unusable(_) => {
+                "bring that key back, then:  janus vault unlock"
+            }
         }
     }
 }
@@ -81,6 +83,12 @@ pub enum Refused {
     /// Somebody else made it.
     #[error("{} is there already; a file is not written over", .0.display())]
     Exists(PathBuf),
+    /// An earlier rekeying may have been saved or not.
+    #[error("whether an earlier rekeying was saved is not known; start Janus again first")]
+    Unsettled,
+    /// Anybody could open it.
+    #[error("a file of secrets needs a passphrase")]
+    NoPassphrase,
     /// Not an export, or another passphrase.
     #[error("{0}")]
     NotImported(&'static str),

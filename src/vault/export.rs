@@ -34,6 +34,9 @@ impl Vault {
     /// # Errors
     /// It is sealed, or a row is damaged.
     pub async fn export(&self, passphrase: &Secret) -> Result<Vec<u8>, Refused> {
+        if passphrase.expose().is_empty() {
+            return Err(Refused::NoPassphrase);
+        }
         self.open().await?;
         let text = {
             let mut state = self.state();

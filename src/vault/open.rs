@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) rows: BTreeMap<SecretName, SecretRecord>,
     pub(super) values: BTreeMap<SecretName, Value>,
     pub(super) key: Option<Opened>,
+    /// The disk did not say whether all is sealed with a new key by now.
+    pub(super) unsettled: bool,
     sealed: Sealed,
     attempted: Option<Instant>,
 }
@@ -107,6 +109,7 @@ impl Vault {
             rows,
             values: BTreeMap::new(),
             key: None,
+            unsettled: false,
             sealed: Sealed::NotAsked,
             attempted: None,
         };
@@ -243,6 +246,32 @@ impl Vault {
         drop(state);
         self.tell();
         Ok(())
+    }
+
+    /// Whether the place that the configuration names has the key that is in use, or could get one for a vault that is
+    /// yet to be made. From then on that place counts.
+    ///
+    /// # Errors
+    /// Why the next start would find the vault sealed.
+    pub async fn check_place(&self) -> Result<(), Sealed> {
+        let (settings, id, live) = {
+            let state = self.state();
+            let id = state.record.as_ref().map(|record| Arc::clone(&record.id));
+            let live = state.key.as_ref().map(|opened| opened.key.id());
+            (state.settings.clone(), id, live)
+        };
+        let place = source::place(&settings)?;
+        match (place.find(id.as_deref().unwrap_or_default()).await, live) {
+            (Err(Sealed::NoKey(_)), None) => Ok(()),
+            (Err(why), _) => Err(why),
+            (Ok(key), Some(live)) if key.id() != live => Err(Sealed::WrongKey(place.name())),
+            (Ok(_), _) => {
+                if let Some(opened) = &mut self.state().key {
+                    opened.place = place;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Whether somebody asked so short a time ago that the answer is still good.

@@ -4,14 +4,14 @@
 //! sealed with it in one transaction, and the old one is forgotten last.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::Refused;
 use super::key::VaultKey;
 use super::open::{Opened, State, Vault, record};
 use super::seal::{Row, seal};
-use super::source::{Place, next, place, succeed, succeeded};
+use super::source::{Place, next, place, succeed};
 use crate::model::{KeySource, SecretName, hex};
 use crate::store::{Change, SecretRecord};
 
@@ -23,15 +23,15 @@ impl Vault {
     pub async fn rekey(&self) -> Result<usize, Refused> {
         let _turn = self.0.turn.lock().await;
         self.ready().await?;
-        let before = self.state().key.as_ref().map(|opened| opened.place.clone());
+        if self.state().unsettled {
+            return Err(Refused::Unsettled);
+        }
+        // Where the configuration looks at the next start: a new key elsewhere would not be found.
+        self.check_place().await?;
         let (place, old) = {
             let state = self.state();
-            // Where the configuration looks at the next start, which may be elsewhere since it was opened.
-            let place = place(&state.settings)?;
-            (
-                place,
-                state.record.as_ref().map(|record| Arc::clone(&record.id)),
-            )
+            let old = state.record.as_ref().map(|record| Arc::clone(&record.id));
+            (place(&state.settings)?, old)
         };
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
@@ -40,7 +40,8 @@ impl Vault {
         match &place {
             Place::File(path) => {
                 let beside = next(path);
-                self.clear(path)?;
+                // What an earlier attempt left opens nothing: the key in its place is the one in use.
+                std::fs::remove_file(&beside).ok();
                 Place::File(beside).keep(&id, &key).await?;
             }
             place => place.keep(&id, &key).await?,
@@ -62,8 +63,11 @@ impl Vault {
             vault: vault.clone(),
             secrets,
         };
-        // If that fails, the new key stays where it is: a commit whose sync failed may still turn out to have been one.
-        self.0.store.write(change).await?;
+        if let Err(not_saved) = self.0.store.write(change).await {
+            // A commit whose sync failed may still turn out to have been one, so that the new key stays where it is.
+            self.state().unsettled = true;
+            return Err(not_saved.into());
+        }
         if let Place::File(path) = &place
             && let Err(error) = succeed(path)
         {
@@ -79,27 +83,9 @@ impl Vault {
         }
         if let Some(old) = old {
             place.forget(&old).await;
-            if let Some(before) = before.filter(|before| *before != place) {
-                before.forget(&old).await;
-            }
         }
         self.tell();
         Ok(count)
-    }
-
-    /// Takes away what an earlier attempt left beside the key, unless that is the key.
-    fn clear(&self, path: &Path) -> Result<(), Refused> {
-        let live = self.state().key.as_ref().map(|opened| opened.key.id());
-        if succeeded(path, |key| Some(key.id()) == live).is_none() {
-            std::fs::remove_file(next(path)).ok();
-        } else if next(path).exists() {
-            return Err(Refused::NotKept {
-                place: format!("`{}`", path.display()),
-                why: "the key that counts lies beside it, and cannot be put in its place"
-                    .to_owned(),
-            });
-        }
-        Ok(())
     }
 
     /// Keeps the key in another place too, and makes sure that it is there. Where it was, it stays: the configuration
@@ -124,7 +110,7 @@ impl Vault {
             return Err(Refused::NoPlace("the vault has no key".to_owned()));
         };
         let place = match (source, file) {
-            (KeySource::File, Some(path)) => Place::File(path),
+            (KeySource::File, Some(path)) if path.is_absolute() => Place::File(path),
             (KeySource::SecretService, _) => {
                 let bus = settings.session_bus;
                 Place::Keyring(
@@ -133,12 +119,20 @@ impl Vault {
             }
             _ => {
                 let why =
-                    "a key is moved to `secret-service` or to a `file` that is named".to_owned();
+                    "a key is moved to `secret-service`, or to a `file` with an absolute path"
+                        .to_owned();
                 return Err(Refused::NoPlace(why));
             }
         };
-        place.keep(&id, &key).await?;
-        Ok(place.name())
+        match place.keep(&id, &key).await {
+            Ok(()) => Ok(place.name()),
+            // The vault is open; it is the other place that is not.
+            Err(Refused::Sealed(why)) => Err(Refused::NotKept {
+                place: place.name(),
+                why: why.to_string(),
+            }),
+            Err(other) => Err(other),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::lines::Lines;
 use super::{NotEdited, entries, members, read};
 use crate::config::node::{Node, Value};
 use crate::config::problem::{Path, Position};
-use crate::config::reference::is_literal_secret;
+use crate::config::reference::{is_literal_secret, misspelt};
 use crate::config::tree;
 use crate::model::{Secret, SecretName, points};
 
@@ -71,6 +71,7 @@ fn of_holder(node: &Node, path: &Path, holder: &str, found: &mut Vec<Literal>) {
     {
         if let Value::Scalar { text, .. } = &node.value
             && !points(text)
+            && misspelt(text).is_none()
             && !text.is_empty()
         {
             found.push(literal(

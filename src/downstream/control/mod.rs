@@ -196,7 +196,13 @@ impl Downstream {
             None => false,
         };
         match reloaded.await {
-            Ok(Ok(reloaded)) if asked => Ok(json!({"reloaded": true, "notes": reloaded.notes})),
+            Ok(Ok(mut reloaded)) if asked => {
+                if let Err(why) = self.vault.check_place().await {
+                    let note = format!("the vault would be sealed after the next start: {why}");
+                    reloaded.notes.push(note);
+                }
+                Ok(json!({"reloaded": true, "notes": reloaded.notes}))
+            }
             Ok(Err(mistakes)) if asked => {
                 let problem = Problem::new(
                     StatusCode::CONFLICT,

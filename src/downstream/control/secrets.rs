@@ -71,7 +71,21 @@ impl Secrets<'_> {
             (&Method::POST, "/secret/remove") => self.remove(&read(text)?).await,
             (&Method::POST, "/secret/export") => self.export(read(text)?).await,
             (&Method::POST, "/secret/import") => self.import(read(text)?).await,
-            (&Method::GET, "/vault") => Ok(self.status()),
+            (&Method::GET, "/vault") => {
+                let mut status = self.status();
+                // Whatever is open now: what the next start would find.
+                let amiss = self.vault.check_place().await.err();
+                if status["state"] != "sealed"
+                    && let (Some(why), Some(status)) = (amiss, status.as_object_mut())
+                {
+                    status.insert("because".to_owned(), why.to_string().into());
+                    status.insert(
+                        "help".to_owned(),
+                        "janus config path        # vault.key".into(),
+                    );
+                }
+                Ok(status)
+            }
             (&Method::POST, "/vault/unlock") => self.unlock().await,
             (&Method::POST, "/vault/rekey") => {
                 let vault = self.vault.clone();
@@ -207,8 +221,8 @@ impl Secrets<'_> {
     }
 
     async fn keep_also(&self, to: Move) -> Answer {
-        let source = [KeySource::SecretService, KeySource::File].into_iter();
-        let source = source.into_iter().find(|source| source.word() == to.to);
+        let mut sources = [KeySource::SecretService, KeySource::File].into_iter();
+        let source = sources.find(|source| source.word() == to.to);
         let source = source.ok_or_else(|| {
             Problem::new(
                 StatusCode::BAD_REQUEST,
@@ -246,11 +260,14 @@ impl From<Refused> for Problem {
             Refused::NotThere(NotThere::Damaged(_)) => {
                 Self::new(StatusCode::CONFLICT, "bad_secret", text).help("set it again:  janus secret set NAME")
             }
-            Refused::BadValue | Refused::NotImported(_) => {
+            Refused::BadValue | Refused::NotImported(_) | Refused::NoPassphrase => {
                 Self::new(StatusCode::BAD_REQUEST, "usage", text)
             }
             Refused::NotSaved(not_saved) => not_saved.into(),
-            Refused::NotKept { .. } | Refused::Exists(_) | Refused::NoRandomness => {
+            Refused::NotKept { .. }
+            | Refused::Exists(_)
+            | Refused::Unsettled
+            | Refused::NoRandomness => {
                 Self::new(StatusCode::CONFLICT, "unavailable", text)
             }
         }

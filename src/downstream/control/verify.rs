@@ -1,5 +1,6 @@
 //! `janus account verify`, `janus secret check`: what works, tried.
 
+use futures_util::future::join_all;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,16 +19,22 @@ impl Downstream {
     /// Tries every reference of the configuration.
     pub(super) async fn check_references(&self) -> Answer {
         let binding = self.reach.binding();
-        let mut rows: Vec<(String, Vec<String>, Value)> = Vec::new();
-        for id in binding
+        let upstream = self.gateway.upstream();
+        let checks = binding
             .servers()
             .iter()
-            .flat_map(|server| server.account_ids())
-        {
-            let Some(credential) = self.gateway.upstream().credential(&id) else {
-                continue;
-            };
-            for (reference, outcome) in credential.check().await {
+            .flat_map(|server| server.account_ids());
+        let checks = checks.filter_map(|id| Some((upstream.credential(&id)?, id)));
+        // Side by side: a command may take its time.
+        let checks =
+            join_all(checks.map(|(credential, id)| async move { (credential.check().await, id) }));
+        let mut rows: Vec<(String, Vec<String>, Value)> = Vec::new();
+        for (checked, id) in checks.await {
+            if checked.iter().all(|(_, outcome)| outcome.is_ok()) {
+                // What was amiss may have been mended without a word to us.
+                upstream.look_again(&id);
+            }
+            for (reference, outcome) in checked {
                 let outcome = match outcome {
                     Ok(()) => json!({"ok": true}),
                     Err(why) => json!({
@@ -37,10 +44,10 @@ impl Downstream {
                         "help": why.help(&id),
                     }),
                 };
-                match rows
-                    .iter_mut()
-                    .find(|(known, _, found)| *known == reference && *found == outcome)
-                {
+                let same = |(known, _, found): &&mut (String, Vec<String>, Value)| {
+                    *known == reference && *found == outcome
+                };
+                match rows.iter_mut().find(same) {
                     Some((_, users, _)) => users.push(id.to_string()),
                     None => rows.push((reference, vec![id.to_string()], outcome)),
                 }
