@@ -43,16 +43,11 @@ impl Read for Referred {
                 parsed(text, reader, path, node).map(Self)
             }
             Value::Scalar { text, .. } => {
-                match misspelt(text) {
-                    Some(help) => {
-                        reader
-                            .problems
-                            .add_with_help(&place, Mistake::bad_value(REFERENCE), help)
-                    }
-                    None => reader
-                        .problems
-                        .add_with_help(&place, Mistake::LiteralSecret, MIGRATE),
-                }
+                let (mistake, help) = match misspelt(text) {
+                    Some(help) => (Mistake::bad_value(REFERENCE), help),
+                    None => (Mistake::LiteralSecret, MIGRATE.to_owned()),
+                };
+                reader.problems.add_with_help(&place, mistake, help);
                 None
             }
             Value::List(_) | Value::Map(_) => {

@@ -152,8 +152,7 @@ impl Origin {
 
     pub(super) fn left(&self) -> Option<Duration> {
         match self {
-            Self::Literal(_) => None,
-            Self::Resolved(_) => None,
+            Self::Literal(_) | Self::Resolved(_) => None,
             Self::Printed(source, _) => source.left(),
         }
     }

@@ -145,7 +145,7 @@ impl Resolver {
     fn held(&self, path: &Path) -> Option<Arc<Secret>> {
         let mut read = self.read();
         let read = read.as_mut()?;
-        if !read.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+        if read.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             if read.version.is_none() || Version::at(path) != read.version {
                 return None;
             }

@@ -88,7 +88,9 @@ impl Vault {
         }
         self.ready().await?;
         // Known before it can be seen anywhere.
-        secrets.iter().for_each(|(_, secret)| learn(secret));
+        for (_, secret) in secrets {
+            learn(secret);
+        }
         let rows = {
             let state = self.state();
             let sealed = secrets

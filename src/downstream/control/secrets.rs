@@ -72,25 +72,15 @@ impl Secrets<'_> {
             (&Method::POST, "/secret/export") => self.export(read(text)?).await,
             (&Method::POST, "/secret/import") => self.import(read(text)?).await,
             (&Method::GET, "/vault") => {
-                let mut status = self.status();
-                // Whatever is open now: what the next start would find.
+                // What the next start would find, whatever is open now.
                 let amiss = self.vault.check_place().await.err();
-                if status["state"] != "sealed"
-                    && let (Some(why), Some(status)) = (amiss, status.as_object_mut())
-                {
-                    status.insert("because".to_owned(), why.to_string().into());
-                    status.insert(
-                        "help".to_owned(),
-                        "janus config path        # vault.key".into(),
-                    );
-                }
-                Ok(status)
+                Ok(self.status(amiss.as_ref()))
             }
             (&Method::POST, "/vault/unlock") => self.unlock().await,
             (&Method::POST, "/vault/rekey") => {
                 let vault = self.vault.clone();
                 let count = self.whole(async move { vault.rekey().await }).await?;
-                Ok(json!({"rekeyed": count, "vault": self.status()}))
+                Ok(json!({"rekeyed": count, "vault": self.status(None)}))
             }
             (&Method::POST, "/vault/move") => self.keep_also(read(text)?).await,
             _ => Err(Problem::unknown(
@@ -125,7 +115,7 @@ impl Secrets<'_> {
             })
         });
         let rows: Vec<Value> = rows.collect();
-        json!({"vault": self.status(), "secrets": rows, "missing": self.missing()})
+        json!({"vault": self.status(None), "secrets": rows, "missing": self.missing()})
     }
 
     /// The accounts whose configuration names a secret.
@@ -161,12 +151,18 @@ impl Secrets<'_> {
         })
     }
 
-    fn status(&self) -> Value {
+    /// How the vault stands; `amiss` is what the next start would meet.
+    fn status(&self, amiss: Option<&Sealed>) -> Value {
         let status = self.vault.status();
+        let (because, help) = match (&status.sealed, amiss) {
+            (Some(why), _) => (Some(why), Some(why.help())),
+            (None, Some(why)) => (Some(why), Some("janus config path        # vault.key")),
+            (None, None) => (None, None),
+        };
         json!({
             "state": status.word,
-            "because": status.sealed.as_ref().map(ToString::to_string),
-            "help": status.sealed.as_ref().map(Sealed::help),
+            "because": because.map(ToString::to_string),
+            "help": help,
             "key": status.key,
             "place": status.place,
             "id": status.id,
@@ -217,7 +213,7 @@ impl Secrets<'_> {
     /// The keyring was unlocked by who asks; what it has is looked at now.
     async fn unlock(&self) -> Answer {
         self.vault.open().await.map_err(Refused::from)?;
-        Ok(self.status())
+        Ok(self.status(None))
     }
 
     async fn keep_also(&self, to: Move) -> Answer {
@@ -230,7 +226,7 @@ impl Secrets<'_> {
                 "a key moves to `secret-service` or to `file`",
             )
         })?;
-        let before = self.status();
+        let before = self.status(None);
         let vault = self.vault.clone();
         let keeping = async move { vault.keep_also(source, to.key_file).await };
         let place = self.whole(keeping).await?;

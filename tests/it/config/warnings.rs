@@ -143,3 +143,88 @@ fn the_daemon_says_at_its_start_what_is_strange() {
         "{said}"
     );
 }
+
+/// What may be a secret, and what was meant as the place of one.
+#[test]
+fn secrets_and_what_is_almost_a_reference() {
+    let of = |line: &str| {
+        let text = format!("servers: {{ s: {{ {line} }} }}");
+        match parse(&text) {
+            Ok(_) => warnings(&text),
+            Err(_) => super::mistakes(&text),
+        }
+    };
+    for (line, expected) in [
+        (
+            "url: 'https://h/', headers: { X-Key: abc }",
+            "this looks like a secret",
+        ),
+        (
+            "command: [x], env: { DB_PASSWORD: hunter2 }",
+            "this looks like a secret",
+        ),
+        (
+            "command: [x], env: { URL: 'postgres://me:hunter2@h/db' }",
+            "this looks like a secret",
+        ),
+        ("command: [x], env: { LOG_KEYS: debug }", "none"),
+        ("command: [x], env: { TOKEN_FILE: /run/token }", "none"),
+        (
+            "command: [x], env: { DATABASE_URL: 'file:./dev.db' }",
+            "none",
+        ),
+        (
+            "command: [x], env: { A: 'valt:a' }",
+            "did you mean `vault:`?",
+        ),
+        (
+            "url: 'https://h/', auth: { bearer: 'valt:a' }",
+            "did you mean `vault:`?",
+        ),
+        (
+            "url: 'https://h/', auth: { bearer: 'file:rel/x' }",
+            "absolute path",
+        ),
+        (
+            "url: 'https://h/', auth: { bearer: '${HOME}' }",
+            "migrate-secrets",
+        ),
+        (
+            "url: 'https://h/', headers: { A: 'Bearer vault:a' }",
+            "a reference is a whole value",
+        ),
+        ("url: 'https://h/?key=vault:a'", "a reference within a URL"),
+        (
+            "command: [x, --api-key, ghp_16C7e42F292c6912E7710c838347Ae178B4a]",
+            "arguments are public",
+        ),
+        (
+            "command: [x], args: ['--token=vault:a']",
+            "arguments are public",
+        ),
+        (
+            "url: 'http://h/', auth: { bearer: vault:a }",
+            "everybody on the way",
+        ),
+        (
+            "url: 'https://h/', auth: { bearer: vault:a, value: vault:b }",
+            "does not belong to `bearer`",
+        ),
+        (
+            "url: 'https://h/', auth: { into: A }",
+            "missing a key that says the kind",
+        ),
+        ("command: [x], auth: { bearer: vault:a }", "missing `into`"),
+        (
+            "url: 'https://h/', auth: { query: k, value: vault:a }",
+            "URLs end in other people's logs",
+        ),
+    ] {
+        let said = of(line);
+        assert!(said.contains(expected), "{line}: {said}");
+        assert!(
+            !said.contains("hunter2") && !said.contains("ghp_"),
+            "{said}"
+        );
+    }
+}

@@ -105,6 +105,18 @@ fn an_export_opens_elsewhere_with_its_passphrase_alone() {
         fs::metadata(file).unwrap().permissions().mode() & 0o777,
         0o600
     );
+    fs::write(one.path().join("empty"), "\n").unwrap();
+    let empty = one.path().join("empty");
+    let other = one.path().join("other.age");
+    let arguments = [
+        "secret",
+        "export",
+        other.to_str().unwrap(),
+        "--passphrase-file",
+        empty.to_str().unwrap(),
+    ];
+    assert_eq!(run(&one, &arguments).status.code(), Some(2));
+    assert!(!other.exists());
     let again = run(&one, &["secret", "export", file, "--passphrase-file", pass]);
     assert!(!again.status.success(), "a file is not written over");
 
@@ -220,6 +232,45 @@ fn a_systemd_credential_is_the_key_and_moves_to_a_file() {
         fs::metadata(&key).unwrap().permissions().mode() & 0o777,
         0o600
     );
+
+    // A place that has not the key is told at once, and no new key goes there.
+    let config = janus.home().config();
+    let text = fs::read_to_string(&config).unwrap();
+    let with = |file: &str| {
+        let key_file = janus.home().path().join(file);
+        let vault = format!("vault: {{ key: file, key_file: {} }}", key_file.display());
+        fs::write(&config, format!("{vault}\n{text}")).unwrap();
+        run(janus.home(), &["config", "reload"])
+    };
+    let reloaded = with("home/mistyped.key");
+    assert!(
+        reloaded.stdout.contains("would be sealed"),
+        "{}",
+        reloaded.stdout
+    );
+    let status = run(janus.home(), &["vault", "status"]);
+    assert!(
+        status.stdout.contains("sealed after the next start"),
+        "{}",
+        status.stdout
+    );
+    assert_eq!(
+        run(janus.home(), &["vault", "rekey"]).status.code(),
+        Some(4)
+    );
+    assert!(!janus.home().path().join("home/mistyped.key").exists());
+
+    // The place it was moved to counts after a reload, without the credential after a restart.
+    let reloaded = with("home/moved.key");
+    assert!(!reloaded.stdout.contains("sealed"), "{}", reloaded.stdout);
+    let status = document(janus.home(), &["vault", "status"]);
+    assert_eq!(status["key"], "file", "{status}");
+    succeeded(&run(janus.home(), &["vault", "rekey"]));
+    let (_, home) = janus.stop();
+    let janus = Janus::start_in(home, |_| {});
+    succeeded(&set(janus.home(), "b", "value-two"));
+    assert_eq!(names(janus.home()), ["a", "b"]);
+    succeeded(&run(janus.home(), &["secret", "check"]));
 }
 
 #[test]

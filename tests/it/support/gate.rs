@@ -172,9 +172,12 @@ impl Shared {
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             return response;
         }
+        // And some describe themselves with it.
+        let given = head.headers.get("authorization");
+        let given = given.map_or("1", |value| value.to_str().unwrap());
         let result = match method.as_str() {
             "initialize" => {
-                json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "gate", "version": "1"}})
+                json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "gate", "version": given}, "instructions": format!("You are {given}.")})
             }
             "tools/list" => {
                 json!({"tools": [{"name": "whoami", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}}]})
