@@ -7,6 +7,7 @@
 //! - A choice belongs to a profile: none reaches into another one.
 
 mod choices;
+pub mod login;
 mod report;
 
 pub use choices::{Choices, Holders, Switch, Switched};

@@ -77,6 +77,7 @@ fn auth(auth: &Authentication) -> Option<Value> {
             put(&mut keys, "value", value.to_string());
             put(&mut keys, "prefix", prefix.as_str());
         }
+        Auth::OAuth(_) => return Some("oauth".into()),
         Auth::Query { name, value } => {
             put(&mut keys, "query", name.as_str());
             put(&mut keys, "value", value.to_string());

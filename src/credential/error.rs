@@ -1,5 +1,6 @@
 //! Why an account has nothing to prove itself with. In all cases nothing was sent.
 
+use super::oauth::LoginReason;
 use crate::model::{AccountId, Reference};
 use crate::telemetry::redact;
 use crate::vault::{NotThere, Sealed};
@@ -43,6 +44,22 @@ pub enum NoCredential {
         /// Seconds.
         retry_in: u64,
     },
+    /// A person must log in.
+    #[error("it needs a login: {}", reason.told())]
+    NeedsLogin {
+        /// Why.
+        reason: LoginReason,
+    },
+    /// The authorization server gives no new token now.
+    #[error("the authorization server {host} gives no new token: {why}; it is asked again in {} s", retry_in.max(&1))]
+    NoToken {
+        /// Its host.
+        host: String,
+        /// What went wrong.
+        why: String,
+        /// Seconds.
+        retry_in: u64,
+    },
 }
 
 impl NoCredential {
@@ -53,6 +70,8 @@ impl NoCredential {
             Self::Bad { .. } => "bad_secret",
             Self::Sealed(_) => "sealed",
             Self::Refused { .. } => "rejected",
+            Self::NeedsLogin { .. } => "needs_login",
+            Self::NoToken { .. } => "unavailable",
         }
     }
 
@@ -76,18 +95,21 @@ impl NoCredential {
                     "see to that command, or log in with it, then: janus account verify {account}"
                 )
             }
-            Self::Refused { .. } => format!("janus account verify {account}"),
+            Self::Refused { .. } | Self::NoToken { .. } => {
+                format!("janus account verify {account}")
+            }
+            Self::NeedsLogin { .. } => format!("janus login {account}"),
         }
     }
 
     /// Whether it may be different in a moment without anybody telling: a command works again, a file is there.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Helper { .. } => true,
+            Self::Helper { .. } | Self::NoToken { .. } => true,
             Self::Missing { reference, .. } | Self::Bad { reference, .. } => {
                 matches!(reference, Reference::File(_))
             }
-            Self::Sealed(_) | Self::Refused { .. } => false,
+            Self::Sealed(_) | Self::Refused { .. } | Self::NeedsLogin { .. } => false,
         }
     }
 

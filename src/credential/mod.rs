@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod ground;
 mod helper;
+pub mod oauth;
 mod outdated;
 mod proof;
 mod refusal;

@@ -209,7 +209,8 @@ fn proof(account: &Account, ground: &Ground) -> Option<Part> {
     let resolved = |reference| Origin::referred(reference, ground);
     let authorization = || http::header::AUTHORIZATION;
     let (origin, goal) = match &account.auth.how {
-        Auth::Left | Auth::None => return None,
+        // The grants of OAuth are connected with the engine.
+        Auth::Left | Auth::None | Auth::OAuth(_) => return None,
         Auth::Bearer(value) => (
             resolved(value),
             Goal::Header {

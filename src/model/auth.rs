@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reference, Secret};
+use super::{OAuth, Reference, Secret};
 
 /// `auth` of an account: what proves it, and where that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +17,8 @@ pub struct Authentication {
 /// What proves an account to its server. Secrets are references, never written out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Auth {
-    /// Nothing is configured: nothing is sent beside the fixed headers.
+    /// Nothing is configured: nothing is sent beside the fixed headers, until a remote server wants a login (a 401 that
+    /// names an authorization server); then it is as `oauth` without a word more.
     #[default]
     Left,
     /// Nothing is sent, and that is meant: a 401 starts no login.
@@ -56,6 +57,8 @@ pub enum Auth {
         /// What stands before the token.
         prefix: String,
     },
+    /// A token that an authorization server gave.
+    OAuth(Arc<OAuth>),
 }
 
 /// A command that prints a token. It runs without a shell.
@@ -116,6 +119,7 @@ impl Auth {
             Self::Header { .. } => "header",
             Self::Query { .. } => "query",
             Self::Helper { .. } => "command",
+            Self::OAuth(_) => "oauth",
         }
     }
 
@@ -128,7 +132,7 @@ impl Auth {
             }
             | Self::Header { value, .. }
             | Self::Query { value, .. } => Some(value),
-            Self::Left | Self::None | Self::Helper { .. } => None,
+            Self::Left | Self::None | Self::Helper { .. } | Self::OAuth(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod auth;
 mod hex;
 mod identity;
 mod name;
+mod oauth;
 mod percent;
 mod reference;
 mod secret;
@@ -20,6 +21,11 @@ pub use hex::hex;
 pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Written};
 pub use name::{
     AccountId, AccountName, BadName, BadSecretName, ClientId, ProfileName, SecretName, ServerName,
+};
+pub use oauth::{
+    Ask, Browser, CLIENT_NAME, ClientAuthentication, Endpoints, GrantKind, OAuth, OpenBrowser,
+    PreRegistered, Provider, REDIRECT_PATH, Redirect, RedirectHost, RegistrationScope, Resource,
+    Risks, SigningAlgorithm, SigningKey, Whoami,
 };
 pub use percent::percent;
 pub use reference::{Reference, SecretValue, points};

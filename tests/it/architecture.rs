@@ -73,7 +73,18 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     // What is chosen counts in a scope, and only the resolver says what that is; how accounts stand, `upstream` knows.
-    ("account", &["binding", "model", "store", "upstream"]),
+    // A login makes a grant of `credential`, and is told of like everything else.
+    (
+        "account",
+        &[
+            "binding",
+            "credential",
+            "model",
+            "store",
+            "telemetry",
+            "upstream",
+        ],
+    ),
     // Two arrows for a type alone: a `Permitted<Route>` is what it forwards. What it learns of servers (their era, their
     // lists) outlives a restart; it alone knows what that means, so it keeps it itself.
     (
@@ -94,7 +105,11 @@ const TABLE: &[(&str, &[&str])] = &[
     // What it knows of access keys is kept.
     ("authn", &["model", "store"]),
     // Where a secret is, it asks the vault; commands that print one run as servers do.
-    ("credential", &["model", "process", "telemetry", "vault"]),
+    // What it was granted is kept in the store, sealed by the vault.
+    (
+        "credential",
+        &["model", "process", "store", "telemetry", "vault"],
+    ),
     ("vault", &["model", "store", "telemetry"]),
     ("catalog", &["model", "protocol"]),
     ("policy", &["model"]),

@@ -1,0 +1,115 @@
+//! What an authorization server gave one account, and to which client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::model::{AccountName, ClientAuthentication, Secret, ServerName, SigningKey};
+
+/// The OAuth client that Janus is at one authorization server.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Of this installation: random, and no secret.
+    pub id: Arc<str>,
+    /// The authorization server. It is sent nowhere else.
+    pub issuer: String,
+    /// For which server.
+    pub server: ServerName,
+    /// For which of its accounts; `None`: for all.
+    pub account: Option<AccountName>,
+    /// How it came to be.
+    pub kind: RegistrationKind,
+    /// `client_id`
+    pub client_id: String,
+    /// `client_secret`
+    pub client_secret: Option<Arc<Secret>>,
+    /// The key that signs instead, of a client that a person registered.
+    pub signing_key: Option<SigningKey>,
+    /// How it proves itself at the token endpoint.
+    pub method: ClientAuthentication,
+    /// When the secret ends; `None`: never.
+    pub secret_expires: Option<SystemTime>,
+    /// The one redirect URI that it has.
+    pub redirect_uri: String,
+    /// Where it can be changed or removed, and the token for that (RFC 7592).
+    pub management: Option<(String, Arc<Secret>)>,
+    /// When it was made.
+    pub created: SystemTime,
+}
+
+/// How a registration came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationKind {
+    /// A person made it; the configuration has it.
+    PreRegistered,
+    /// A client metadata document.
+    MetadataDocument,
+    /// Dynamic client registration (RFC 7591). Only these are kept in the store.
+    Dynamic,
+}
+
+/// Where tokens come from: all that a refresh needs, so that it needs no discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The authorization server, byte for byte.
+    pub issuer: String,
+    /// Where tokens come from.
+    pub token_endpoint: String,
+    /// Where they end (RFC 7009).
+    pub revocation_endpoint: Option<String>,
+    /// Who somebody is (OpenID Connect Core, section 5.3).
+    pub userinfo_endpoint: Option<String>,
+    /// What `resource` says in each request, exactly (RFC 8707); `None`: it is not sent.
+    pub resource: Option<String>,
+    /// How clients may prove themselves there, in its order; empty: it does not say.
+    pub methods: Vec<ClientAuthentication>,
+}
+
+/// What one response of a token endpoint gave.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// `access_token`
+    pub access: Arc<Secret>,
+    /// `refresh_token`; `None`: the one there was, if there was one, stays.
+    pub refresh: Option<Arc<Secret>>,
+    /// How long the access token lives; `None`: it did not say.
+    pub life: Option<Duration>,
+    /// What was granted; `None`: what was asked for (RFC 6749, section 5.1).
+    pub scopes: Option<Vec<String>>,
+    /// `id_token`, a hint about who that is.
+    pub id_token: Option<Arc<Secret>>,
+}
+
+/// A login that succeeded.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The client that it was given to.
+    pub registration: Registration,
+    /// From where.
+    pub source: Source,
+    /// What was granted.
+    pub scopes: Vec<String>,
+    /// The tokens.
+    pub tokens: Tokens,
+    /// Who logged in; `None` where that cannot be learnt.
+    pub verified_as: Option<Identity>,
+}
+
+/// Who somebody is at a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// A name, an address or a number: what stays the same for one person.
+    pub subject: String,
+    /// In which workspace, where that matters.
+    pub workspace: Option<String>,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)?;
+        match &self.workspace {
+            Some(workspace) => write!(f, ", workspace {workspace}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! OAuth 2.1 as MCP uses it: a login once, and a token that stays alive after it.
+//!
+//! By RFC, in the order of a login's life: `network` is how every authorization server is reached, `discovery` finds it
+//! (RFC 9728, 8414), `registration` makes Janus its client (RFC 7591), `authorization` sends a person there (RFC 6749,
+//! 7636, 8707), `callback` reads what comes back (RFC 9207), `device` is the way without a browser here (RFC 8628),
+//! `identity` learns who logged in, `revocation` ends it (RFC 7009). After that a token's life is `grant`'s: the refresh
+//! engine, with `token_response` for what comes, `client_authentication` for how Janus proves itself and
+//! `client_credentials` for machine accounts.
+//!
+//! Invariants:
+//! - A valid token is never waited for, and no request goes to an authorization server while it is valid, but to renew
+//!   it early.
+//! - A grant's refresh token is sent by one task at a time, which nobody's going away ends.
+//! - What an authorization server gave is on the disk before it is used.
+//! - A grant, a registration and a login belong to one issuer, and nothing of them is sent to another.
+//! - rmcp finds metadata, makes the URL and checks PKCE; no token and no client secret gets into it (`seam`).
+
+mod grant;
+mod granted;
+mod login;
+mod network;
+
+pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason};
+pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
+pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
+pub use network::{Network, NetworkError, Policy};
