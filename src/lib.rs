@@ -76,6 +76,7 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod daemon;
+pub mod dial;
 pub mod downstream;
 pub mod gateway;
 pub mod import;

@@ -92,6 +92,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "binding",
             "credential",
+            "dial",
             "model",
             "policy",
             "process",
@@ -108,8 +109,10 @@ const TABLE: &[(&str, &[&str])] = &[
     // What it was granted is kept in the store, sealed by the vault.
     (
         "credential",
-        &["model", "process", "store", "telemetry", "vault"],
+        &["dial", "model", "process", "store", "telemetry", "vault"],
     ),
+    // How a connection outward is made, to a server or to an authorization server.
+    ("dial", &["model"]),
     ("vault", &["model", "store", "telemetry"]),
     ("catalog", &["model", "protocol"]),
     ("policy", &["model"]),
@@ -243,10 +246,7 @@ const EXPOSED: &[(&str, &str)] = &[
         "upstream/streamable_http/request.rs",
         "the parameter in the URL",
     ),
-    (
-        "upstream/streamable_http/dial.rs",
-        "the proxy's own password",
-    ),
+    ("dial/proxy.rs", "the proxy's own password"),
     // What a process gets.
     ("process/group.rs", "its environment"),
     // What is sealed.

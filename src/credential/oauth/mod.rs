@@ -15,6 +15,8 @@
 //! - A grant, a registration and a login belong to one issuer, and nothing of them is sent to another.
 //! - rmcp finds metadata, makes the URL and checks PKCE; no token and no client secret gets into it (`seam`).
 
+mod address;
+mod connector;
 mod grant;
 mod granted;
 mod login;

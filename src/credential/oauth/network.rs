@@ -1,14 +1,40 @@
 //! How every authorization server is reached: by which addresses, for how long, and how much is read.
+//!
+//! Invariants:
+//! - The address that is connected to is the one that was looked at: a name is resolved once, here.
+//! - No redirect is followed, no cookie is kept, no request is sent twice.
+//! - A connection serves one request: nothing of one account is on the way of another's.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use http::Uri;
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 
+use super::address::Allowed;
+use super::connector::{Connector, NotAllowed};
+use crate::dial::{is_tls, said};
 use crate::model::ProxySettings;
+
+/// For a request with all that belongs to it: who waits for it, a person or a call, waits no longer.
+const WHOLE: Duration = Duration::from_secs(30);
+/// Metadata, registrations and tokens are kilobytes.
+const LONGEST: usize = 1024 * 1024;
+/// Some providers refuse a request without one.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("janus/", env!("CARGO_PKG_VERSION")));
 
 /// The connections to authorization servers. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Network {}
+pub struct Network {
+    proxy: Arc<ProxySettings>,
+}
 
 /// What is allowed for the sake of one server.
 #[derive(Debug, Clone)]
@@ -45,8 +71,10 @@ pub enum NetworkError {
 
 impl Network {
     /// A network of this proxy.
-    pub fn new(_proxy: &ProxySettings) -> Self {
-        Self {}
+    pub fn new(proxy: &ProxySettings) -> Self {
+        Self {
+            proxy: Arc::new(proxy.clone()),
+        }
     }
 
     /// Sends one request to an absolute URL. A redirect is an answer and never followed here.
@@ -55,9 +83,123 @@ impl Network {
     /// Why there is no response.
     pub async fn send(
         &self,
-        _request: http::Request<Vec<u8>>,
-        _policy: &Policy,
-    ) -> Result<http::Response<Vec<u8>>, NetworkError> {
-        todo!()
+        request: Request<Vec<u8>>,
+        policy: &Policy,
+    ) -> Result<Response<Vec<u8>>, NetworkError> {
+        let sent = AtomicBool::new(false);
+        let place = place(request.uri());
+        let exchange = async {
+            let (head, body) = self.begin(request, policy, &sent).await?.into_parts();
+            let read = Limited::new(body, LONGEST).collect().await;
+            let body = read.map_err(|error| {
+                NetworkError::BadAnswer(if error.is::<LengthLimitError>() {
+                    format!("{place} answers with more than 1 MiB")
+                } else {
+                    format!("the answer of {place} was cut off")
+                })
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes().to_vec()))
+        };
+        within(exchange, &place, &sent).await
     }
+
+    /// The same, but what follows the head of the answer is not waited for: it may be a stream without an end.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub(super) async fn head(
+        &self,
+        request: Request<Vec<u8>>,
+        policy: &Policy,
+    ) -> Result<Response<Vec<u8>>, NetworkError> {
+        let sent = AtomicBool::new(false);
+        let place = place(request.uri());
+        let exchange = async {
+            let answer = self.begin(request, policy, &sent).await?;
+            Ok(answer.map(|_| Vec::new()))
+        };
+        within(exchange, &place, &sent).await
+    }
+
+    async fn begin(
+        &self,
+        request: Request<Vec<u8>>,
+        policy: &Policy,
+        sent: &AtomicBool,
+    ) -> Result<Response<Incoming>, NetworkError> {
+        let url = request.uri().clone();
+        let allowed = Allowed::of(&url, policy);
+        allowed.url(&url).map_err(NetworkError::Refused)?;
+        let connector = Connector::new(&url, allowed, policy.ca.as_deref(), &self.proxy);
+        let connector = connector.map_err(|why| NetworkError::Unreachable { why, sent: false })?;
+        let connected = connector.connected();
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .retry_canceled_requests(false)
+            .build(connector);
+        let mut request = request.map(|body| Full::new(Bytes::from(body)));
+        let headers = request.headers_mut();
+        headers.entry(USER_AGENT).or_insert(AGENT);
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
+        // It follows from the URL, whatever a caller wrote there.
+        headers.remove(HOST);
+        let answer = client.request(request).await;
+        sent.store(connected.load(Ordering::Acquire), Ordering::Release);
+        answer.map_err(|error| {
+            let place = place(&url);
+            if let Some(NotAllowed(why)) = cause(&error) {
+                return NetworkError::Refused(why.clone());
+            }
+            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), said);
+            let why = format!("{place}: {why}");
+            if is_tls(&error) {
+                NetworkError::Tls(why)
+            } else {
+                let sent = connected.load(Ordering::Acquire);
+                NetworkError::Unreachable { why, sent }
+            }
+        })
+    }
+}
+
+async fn within<T>(
+    exchange: impl Future<Output = Result<T, NetworkError>>,
+    place: &str,
+    sent: &AtomicBool,
+) -> Result<T, NetworkError> {
+    let Ok(done) = tokio::time::timeout(WHOLE, exchange).await else {
+        return Err(NetworkError::Unreachable {
+            why: format!("{place} gave no answer within {} s", WHOLE.as_secs()),
+            sent: sent.load(Ordering::Acquire),
+        });
+    };
+    done
+}
+
+/// Where a request goes, without what may be secret in its URL.
+fn place(url: &Uri) -> String {
+    let authority = url.authority().map(ToString::to_string).unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((_, host)) => host.to_owned(),
+        None => authority,
+    }
+}
+
+fn cause<'e, T: std::error::Error + 'static>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An `io::Error` names the causes of what it wraps as its own, and so hides what it wraps.
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(wrapping) => wrapping.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
 }

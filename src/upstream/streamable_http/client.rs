@@ -12,8 +12,9 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::dial::{CannotConnect, Connector, said};
+use super::dial::{CannotConnect, Connector};
 use crate::credential::Credential;
+use crate::dial::said;
 use crate::model::{AccountId, HttpEndpoint, ProxySettings};
 use crate::upstream::Failure;
 

@@ -15,12 +15,11 @@ use ::http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::tls;
+use crate::dial::{said, through, tls};
 use crate::model::{HttpEndpoint, ProxySettings};
 
 /// Name, connection, tunnel and TLS together. A server that takes longer is not there; the kernel alone would try for
@@ -93,28 +92,6 @@ fn with_alpn<C>(config: rustls::ClientConfig, connector: C) -> HttpsConnector<C>
         .wrap_connector(connector)
 }
 
-/// The proxy that stands before `url`, if one does.
-fn through(url: &Uri, proxy: &ProxySettings) -> Result<Option<Intercept>, String> {
-    let Some(address) = proxy.https.as_ref().filter(|url| !url.expose().is_empty()) else {
-        return Ok(None);
-    };
-    let matcher = |no: &str| Matcher::builder().https(address.expose()).no(no).build();
-    // The matcher takes what it cannot read for no proxy at all, and the call would go around it.
-    let Some(usable) = matcher("").intercept(url) else {
-        return Err("`HTTPS_PROXY` is not the URL of a proxy".to_owned());
-    };
-    if usable.raw_auth().is_some() || !is_http(usable.uri()) {
-        return Err(
-            "`HTTPS_PROXY` names a SOCKS proxy; Janus speaks to `http` and `https` ones".to_owned(),
-        );
-    }
-    Ok(matcher(proxy.no_proxy.as_deref().unwrap_or_default()).intercept(url))
-}
-
-fn is_http(proxy: &Uri) -> bool {
-    [Some("http"), Some("https")].contains(&proxy.scheme_str())
-}
-
 impl Way {
     async fn dial(self, url: Uri) -> Result<Stream, Box<dyn StdError + Send + Sync>> {
         Ok(match self {
@@ -154,45 +131,4 @@ impl Service<Uri> for Connector {
             }
         })
     }
-}
-
-/// What an error and its causes say, each thing once. A certificate that was not accepted says how to mend it.
-pub(super) fn said(error: &(dyn StdError + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next.map(unwrapped) {
-        if let Some(why) = certificate(error) {
-            return why;
-        }
-        let text = error.to_string();
-        if !parts.last().is_some_and(|last| last.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    parts.join(": ")
-}
-
-fn certificate(error: &(dyn StdError + 'static)) -> Option<String> {
-    match error.downcast_ref()? {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Some(
-            "its certificate is not accepted: no known authority signed it (`tls.ca` names one of your own)"
-                .to_owned(),
-        ),
-        rustls::Error::InvalidCertificate(why) => {
-            Some(format!("its certificate is not accepted: {why}"))
-        }
-        other => Some(format!("TLS failed: {other}")),
-    }
-}
-
-/// An `io::Error` names the causes of what it wraps as its own, and so hides what it wraps.
-fn unwrapped<'e>(mut error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
-    while let Some(inner) = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-    {
-        error = inner;
-    }
-    error
 }

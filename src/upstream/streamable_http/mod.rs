@@ -26,7 +26,6 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod underway;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

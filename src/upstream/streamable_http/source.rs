@@ -27,7 +27,7 @@ pub(super) fn poll_frame(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Fram
     loop {
         let frame = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Frame::Broken(super::dial::said(&error))),
+            Some(Err(error)) => return Poll::Ready(Frame::Broken(crate::dial::said(&error))),
             None => return Poll::Ready(Frame::End),
         };
         if let Ok(data) = frame.into_data()

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
 
 /// A configuration of its own for each account, so that no TLS session is resumed by another one.
-pub(super) fn config(ca: Option<&Path>) -> Result<ClientConfig, String> {
+pub fn config(ca: Option<&Path>) -> Result<ClientConfig, String> {
     // The provider is passed and not installed: a process-wide default is for `main` to choose, and tests have none.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
