@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::error::NoCredential;
 use super::ground::Ground;
+use super::oauth::Grant;
 use super::outdated::Given;
 use super::proof::{self, Part};
 use super::refusal::Refusals;
@@ -26,6 +27,8 @@ pub struct Attached {
     /// What it is made of: known as long as a request is under way with it.
     #[expect(dead_code, reason = "held, and looked at by nobody")]
     pub(super) values: Vec<Arc<Secret>>,
+    /// The token of a grant among them, if there is one.
+    pub(super) granted: Option<Arc<Secret>>,
 }
 
 /// What a process gets.
@@ -148,6 +151,20 @@ impl Credential {
             self.refused(stamp, status);
         }
         newer
+    }
+
+    /// What an authorization server gave this account, or would give it after a login.
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.parts.iter().find_map(|part| part.origin.grant())
+    }
+
+    /// The server refused the token of its grant that went with a request. Whether another one may do: the grant alone
+    /// knows whether that one was the latest, and whether it is worth asking for a newer one.
+    pub async fn regranted(&self, attached: &Attached, status: u16) -> bool {
+        match (self.grant(), &attached.granted) {
+            (Some(grant), Some(used)) => grant.refused(used, status).await,
+            _ => false,
+        }
     }
 
     /// The server refused this, and there is nothing else to try. Where it knows nobody (401), calls are answered here

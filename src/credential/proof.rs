@@ -12,6 +12,7 @@ use super::attach::Attached;
 use super::error::NoCredential;
 use super::ground::Ground;
 use super::helper::Source;
+use super::oauth::Grant;
 use super::resolve::Resolver;
 use crate::model::{
     Account, Auth, Endpoint, Helper, Reference, Secret, SecretValue, is_secret_name, percent,
@@ -90,6 +91,12 @@ impl Origin {
 
     pub(super) fn is_in_the_vault(&self) -> bool {
         matches!(self, Self::Resolved(resolver) if matches!(resolver.reference(), Reference::Vault(_)))
+    }
+
+    /// What an authorization server gave, if that is where it comes from.
+    pub(super) fn grant(&self) -> Option<&Arc<Grant>> {
+        // The grants of OAuth are connected with the engine.
+        None
     }
 
     pub(super) fn is_literal(&self) -> bool {
@@ -291,6 +298,11 @@ pub(super) fn attached(
         headers,
         query,
         values: values.to_vec(),
+        granted: parts
+            .iter()
+            .zip(values)
+            .find(|(part, _)| part.origin.grant().is_some())
+            .map(|(_, value)| Arc::clone(value)),
     })
 }
 

@@ -4,7 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountId, AccountName, Authentication, Reference, SecretValue, ServerName, Written};
+use super::{
+    AccountId, AccountName, Auth, Authentication, GrantKind, Reference, SecretValue, ServerName,
+    Written,
+};
 
 /// Something Janus talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +156,19 @@ impl Account {
         let headers = headers.iter().map(|(_, value)| value);
         let others = env.chain(headers).filter_map(SecretValue::reference);
         self.auth.how.reference().into_iter().chain(others)
+    }
+
+    /// Whether a person logs in for it, or would if its server wanted that: nothing else is configured that would prove
+    /// it to a remote server.
+    pub fn logs_in(&self) -> bool {
+        match (&self.auth.how, &self.endpoint) {
+            (Auth::OAuth(oauth), _) => oauth.grant != GrantKind::ClientCredentials,
+            (Auth::Left, Endpoint::Http(http)) => {
+                let mut headers = http.headers.iter();
+                !headers.any(|(name, _)| name == http::header::AUTHORIZATION)
+            }
+            _ => false,
+        }
     }
 
     /// The account of a server that lists none.

@@ -16,11 +16,13 @@
 //! - rmcp finds metadata, makes the URL and checks PKCE; no token and no client secret gets into it (`seam`).
 
 mod address;
+mod challenge;
 mod connector;
 mod grant;
 mod granted;
 mod login;
 mod network;
+mod reason;
 
 pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};

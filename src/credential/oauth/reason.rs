@@ -1,0 +1,19 @@
+//! Why a person must log in, in one word for programs.
+
+use super::grant::LoginReason;
+
+impl LoginReason {
+    /// As `_meta["dev.janus/login"]` and `--json` have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Rejected => "rejected",
+            Self::Registration => "registration",
+            Self::Interaction => "interaction",
+            Self::Expired => "expired",
+            Self::Lost => "lost",
+            Self::Scope => "scope",
+            Self::LoggedOut => "logged_out",
+        }
+    }
+}
