@@ -38,7 +38,8 @@ impl Composed {
         about: About,
         (tasks, stopping): (&TaskTracker, &CancellationToken),
     ) -> Self {
-        let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets);
+        let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets)
+            .with_oauth(kept.grants, kept.registrations);
         let upstream = Upstream::new(
             &settings,
             &store,

@@ -41,7 +41,8 @@ pub async fn ask_vault(
 ) -> Result<Value, NoVault> {
     let directory = held(&settings.state_directory).await?;
     let (store, kept) = Store::open(&directory)?;
-    let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets);
+    let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets)
+        .with_oauth(kept.grants, kept.registrations);
     if matches!(path, "/vault" | "/secrets") {
         // It says how it stands, which nobody looked at yet.
         vault.open().await.ok();

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Result, params};
 
+use super::oauth;
 use super::record::{
     Change, EraRecord, Holder, KeyRecord, ListingRecord, SecretRecord, SessionRecord, VaultRecord,
 };
@@ -62,13 +63,43 @@ pub(super) fn apply(database: &Connection, change: &Change) -> Result<()> {
             let sql = "DELETE FROM secret WHERE name = ?1";
             run(database, sql, params![name.as_str()])
         }
-        Change::Rekeyed { vault, secrets } => {
+        Change::Rekeyed {
+            vault,
+            secrets,
+            registrations,
+            grants,
+        } => {
             run(database, "DELETE FROM vault_meta", params![])?;
             make_vault(database, vault)?;
             secrets
                 .iter()
-                .try_for_each(|one| save_secret(database, one))
+                .try_for_each(|one| save_secret(database, one))?;
+            registrations
+                .iter()
+                .try_for_each(|one| oauth::keep_registration(database, one))?;
+            grants
+                .iter()
+                .try_for_each(|one| oauth::change_grant(database, one.generation, one))
         }
+        Change::RegistrationKept(registration) => oauth::keep_registration(database, registration),
+        Change::RegistrationsGone(ids) => ids.iter().try_for_each(|id| {
+            let sql = "DELETE FROM oauth_registration WHERE id = ?1";
+            run(database, sql, params![id])
+        }),
+        Change::GrantBegun(grant) => {
+            forget(database, "refresh_intent", &grant.account)?;
+            oauth::begin_grant(database, grant)
+        }
+        Change::GrantChanged { was, grant } => {
+            forget(database, "refresh_intent", &grant.account)?;
+            oauth::change_grant(database, *was, grant)
+        }
+        Change::GrantEnded(account) => {
+            forget(database, "refresh_intent", account)?;
+            forget(database, "oauth_grant", account)
+        }
+        Change::RefreshIntended(intent) => oauth::intend(database, intent),
+        Change::RefreshOver(account) => forget(database, "refresh_intent", account),
     }
 }
 
@@ -187,17 +218,17 @@ fn forget(database: &Connection, table: &'static str, account: &AccountId) -> Re
     run(database, &sql, params![server, account])
 }
 
-fn names(account: &AccountId) -> (&str, &str) {
+pub(super) fn names(account: &AccountId) -> (&str, &str) {
     (account.server().as_str(), account.account().as_str())
 }
 
 /// How many rows it touched is nobody's business: what is gone already need not go again.
-fn run(database: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
+pub(super) fn run(database: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
     database.execute(sql, values).map(drop)
 }
 
 /// A time before 1970 or after 2262 is a clock set wrong: the nearest one that fits is as good.
-fn nanoseconds(time: SystemTime) -> i64 {
+pub(super) fn nanoseconds(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     })

@@ -29,6 +29,7 @@ mod apply;
 mod database;
 mod directory;
 mod key;
+mod oauth;
 pub mod private;
 mod read;
 mod record;
@@ -42,8 +43,8 @@ mod tests;
 pub use directory::{StateDirectory, Unusable};
 pub use key::InstallationKey;
 pub use record::{
-    Change, ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SecretRecord,
-    SessionRecord, StoredEra, VaultRecord,
+    Change, ChoiceRecord, EraRecord, GrantRecord, Holder, IntentRecord, Kept, KeyKind, KeyRecord,
+    ListingRecord, RegistrationRecord, SecretRecord, SessionRecord, StoredEra, VaultRecord,
 };
 pub use unsaved::NotSaved;
 pub use writer::Store;

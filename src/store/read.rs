@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Result, Row};
 
+use super::oauth;
 use super::record::{
     ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SecretRecord,
     SessionRecord, StoredEra, VaultRecord,
@@ -17,7 +18,7 @@ use crate::model::{
 
 /// Why a row is skipped.
 #[derive(Debug, thiserror::Error)]
-enum Odd {
+pub(super) enum Odd {
     #[error("{0}")]
     Name(#[from] BadName),
     #[error("a column holds something unexpected")]
@@ -72,6 +73,14 @@ pub(super) fn kept(database: &Connection) -> Result<Kept> {
             "SELECT name, generation, updated, value FROM secret ORDER BY name",
             secret,
         )?,
+        registrations: rows(
+            database,
+            "oauth_registration",
+            oauth::REGISTRATIONS,
+            oauth::registration,
+        )?,
+        grants: rows(database, "oauth_grant", oauth::GRANTS, oauth::grant)?,
+        intents: rows(database, "refresh_intent", oauth::INTENTS, oauth::intent)?,
     })
 }
 
@@ -166,7 +175,7 @@ fn secret(row: &Row<'_>) -> std::result::Result<SecretRecord, Odd> {
     })
 }
 
-fn account(row: &Row<'_>) -> std::result::Result<AccountId, Odd> {
+pub(super) fn account(row: &Row<'_>) -> std::result::Result<AccountId, Odd> {
     Ok(AccountId::new(
         ServerName::new(&text(row, 0)?)?,
         AccountName::new(&text(row, 1)?)?,
@@ -178,10 +187,10 @@ fn client(row: &Row<'_>, column: usize) -> std::result::Result<Option<ClientId>,
     Ok(name.as_deref().map(ClientId::new).transpose()?)
 }
 
-fn text(row: &Row<'_>, column: usize) -> Result<String> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String> {
     row.get(column)
 }
 
-fn time(nanoseconds: i64) -> SystemTime {
+pub(super) fn time(nanoseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }

@@ -129,6 +129,63 @@ pub struct SecretRecord {
     pub value: Vec<u8>,
 }
 
+/// An OAuth client that Janus registered at an authorization server. What is secret of it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationRecord {
+    /// Random.
+    pub id: Arc<str>,
+    /// The authorization server.
+    pub issuer: String,
+    /// For which server.
+    pub server: ServerName,
+    /// For which of its accounts; `None`: for all.
+    pub account: Option<AccountName>,
+    /// Sealed in.
+    pub generation: u64,
+    /// What else is known of it: JSON, and of who wrote it.
+    pub facts: String,
+    /// The sealed `client_id`.
+    pub client_id: Vec<u8>,
+    /// The sealed `client_secret`.
+    pub client_secret: Option<Vec<u8>>,
+    /// The sealed token to manage it with.
+    pub management_token: Option<Vec<u8>>,
+}
+
+/// What an authorization server gave one account. The tokens are sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRecord {
+    /// Whose.
+    pub account: AccountId,
+    /// The authorization server.
+    pub issuer: String,
+    /// The registered client it was given to; `None` where the configuration has it.
+    pub registration: Option<Arc<str>>,
+    /// Counts what was given. It is sealed in, and whoever changes the row names the one it read.
+    pub generation: u64,
+    /// What else is known of it: JSON, and of who wrote it.
+    pub facts: String,
+    /// The sealed access token.
+    pub access_token: Option<Vec<u8>>,
+    /// The sealed refresh token.
+    pub refresh_token: Option<Vec<u8>>,
+}
+
+/// A renewal that began, and did not say yet what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentRecord {
+    /// Whose.
+    pub account: AccountId,
+    /// What is renewed.
+    pub generation: u64,
+    /// How often that was tried in a row.
+    pub attempt: u32,
+    /// The digest of the refresh token that is sent.
+    pub token_hash: [u8; 32],
+    /// When it began.
+    pub began: SystemTime,
+}
+
 /// Everything that was there when the store was opened, in a fixed order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -146,6 +203,12 @@ pub struct Kept {
     pub vault: Option<VaultRecord>,
     /// By name.
     pub secrets: Vec<SecretRecord>,
+    /// By id.
+    pub registrations: Vec<RegistrationRecord>,
+    /// By account.
+    pub grants: Vec<GrantRecord>,
+    /// By account.
+    pub intents: Vec<IntentRecord>,
 }
 
 /// One change to what is kept. It happens whole or not at all.
@@ -225,7 +288,31 @@ pub enum Change {
         vault: VaultRecord,
         /// All secrets, sealed anew.
         secrets: Vec<SecretRecord>,
+        /// All registrations, sealed anew.
+        registrations: Vec<RegistrationRecord>,
+        /// All grants, sealed anew. One that changed meanwhile contradicts it.
+        grants: Vec<GrantRecord>,
     },
+    /// Janus is a client of an authorization server; what was kept under this id is replaced.
+    RegistrationKept(RegistrationRecord),
+    /// These registrations are forgotten.
+    RegistrationsGone(Vec<Arc<str>>),
+    /// A login: from now on this is the grant, whatever there was. No renewal of an earlier one is under way any more.
+    GrantBegun(GrantRecord),
+    /// What an account was granted was renewed or is known better. That there is nothing of generation `was` to be
+    /// changed contradicts it. The renewal that was under way is over.
+    GrantChanged {
+        /// The generation that this is the successor of.
+        was: u64,
+        /// All of it, instead of what was there.
+        grant: GrantRecord,
+    },
+    /// An account has no grant any more.
+    GrantEnded(AccountId),
+    /// A renewal begins.
+    RefreshIntended(IntentRecord),
+    /// A renewal is over, and the grant is what it was.
+    RefreshOver(AccountId),
 }
 
 impl KeyKind {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i32 = 0x4A41_4E55;
 
 /// How many migrations have run is the version.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE session (
@@ -77,6 +77,44 @@ CREATE TABLE secret (
     generation INTEGER NOT NULL,
     updated INTEGER NOT NULL,
     value BLOB NOT NULL
+) STRICT;
+";
+
+/// OAuth: the clients that Janus is at authorization servers, what accounts were granted, and the renewals that began.
+/// What is sealed is a `BLOB`; the `facts` are JSON, and of those who wrote them.
+const VERSION_3: &str = "
+CREATE TABLE oauth_registration (
+    id TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    server TEXT NOT NULL,
+    account TEXT,
+    generation INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    client_id BLOB NOT NULL,
+    client_secret BLOB,
+    management_token BLOB
+) STRICT;
+
+CREATE TABLE oauth_grant (
+    server TEXT NOT NULL,
+    account TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    registration TEXT,
+    generation INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    access_token BLOB,
+    refresh_token BLOB,
+    PRIMARY KEY (server, account)
+) STRICT;
+
+CREATE TABLE refresh_intent (
+    server TEXT NOT NULL,
+    account TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),
+    began INTEGER NOT NULL,
+    PRIMARY KEY (server, account)
 ) STRICT;
 ";
 

@@ -1,7 +1,7 @@
 //! Where secrets rest: sealed rows in the store, and a key that lies elsewhere.
 //!
 //! `source` finds the key (a systemd credential, the Secret Service, a file by explicit choice), `seal` uses it, `rows`
-//! says what a value is called and when it may be read, `watch` waits for a keyring that is locked or absent, `rekey`
+//! says what a value is called and when it may be read, `oauth` seals what grants and registrations have, `watch` waits for a keyring that is locked or absent, `rekey`
 //! and `export` carry everything over to another key.
 //!
 //! Invariants:
@@ -13,6 +13,7 @@
 mod error;
 mod export;
 mod key;
+mod oauth;
 mod open;
 mod rekey;
 mod rows;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use error::{NotThere, Refused, Sealed};
 pub use export::Imported;
+pub use oauth::{GrantSecrets, NotOpened, RegistrationSecrets};
 pub use open::{Status, Vault};
 pub use rows::Listed;
 pub use source::unlock;

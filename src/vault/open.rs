@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::error::{Refused, Sealed};
 use super::key::VaultKey;
+use super::oauth;
 use super::rows::Value;
 use super::seal::{Row, open, seal};
 use super::source::{self, Place};
@@ -31,6 +32,9 @@ pub(super) struct Inner {
     state: Mutex<State>,
     /// One write, or one attempt to open it, at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Held from sealing a row of OAuth until it is on the disk. Nobody who has it asks a keyring: a renewal that waited
+    /// for one could lose what it brought.
+    pub(super) sealing: tokio::sync::Mutex<()>,
     /// Counts what changed: it was opened, a secret was set or removed.
     pub(super) changed: watch::Sender<u64>,
     /// Counts attempts to open it.
@@ -45,6 +49,7 @@ pub(super) struct State {
     pub(super) record: Option<VaultRecord>,
     pub(super) rows: BTreeMap<SecretName, SecretRecord>,
     pub(super) values: BTreeMap<SecretName, Value>,
+    pub(super) oauth: oauth::Rows,
     pub(super) key: Option<Opened>,
     /// The disk did not say whether all is sealed with a new key by now.
     pub(super) unsettled: bool,
@@ -108,6 +113,7 @@ impl Vault {
             record,
             rows,
             values: BTreeMap::new(),
+            oauth: oauth::Rows::default(),
             key: None,
             unsettled: false,
             sealed: Sealed::NotAsked,
@@ -117,6 +123,7 @@ impl Vault {
             store: store.clone(),
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::default(),
+            sealing: tokio::sync::Mutex::default(),
             changed: watch::Sender::new(0),
             attempts: watch::Sender::new(0),
             wanted: Notify::new(),

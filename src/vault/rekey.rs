@@ -46,7 +46,8 @@ impl Vault {
             }
             place => place.keep(&id, &key).await?,
         }
-        let (vault, rows) = {
+        let sealing = self.0.sealing.lock().await;
+        let (vault, rows, (registrations, grants)) = {
             let mut state = self.state();
             let created = state
                 .record
@@ -55,6 +56,7 @@ impl Vault {
             (
                 record(&key, Arc::clone(&id), created)?,
                 state.sealed_with(&key)?,
+                state.oauth_sealed_with(&key)?,
             )
         };
         let secrets: Vec<SecretRecord> = rows.values().cloned().collect();
@@ -62,6 +64,8 @@ impl Vault {
         let change = Change::Rekeyed {
             vault: vault.clone(),
             secrets,
+            registrations: registrations.clone(),
+            grants: grants.clone(),
         };
         if let Err(not_saved) = self.0.store.write(change).await {
             // A commit whose sync failed may still turn out to have been one, so that the new key stays where it is.
@@ -79,8 +83,10 @@ impl Vault {
             state.record = Some(vault);
             state.rows = rows;
             state.values = BTreeMap::new();
+            state.replace_oauth(registrations, grants);
             state.key = Some(Opened::new(key, place.clone()));
         }
+        drop(sealing);
         if let Some(old) = old {
             place.forget(&old).await;
         }

@@ -16,7 +16,7 @@ use crate::telemetry::learn;
 /// A certificate chain with its key is shorter.
 const LONGEST: usize = 64 * 1024;
 /// A call waits this long for a keyring to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A value that was opened.
 #[derive(Debug)]

@@ -21,6 +21,23 @@ pub(super) struct Row<'a> {
     pub(super) generation: u64,
 }
 
+impl<'a> Row<'a> {
+    /// A column of a row.
+    pub(super) fn new(
+        table: &'static str,
+        id: &'a str,
+        column: &'static str,
+        generation: u64,
+    ) -> Self {
+        Self {
+            table,
+            id,
+            column,
+            generation,
+        }
+    }
+}
+
 impl Row<'_> {
     /// The value of a secret.
     pub(super) fn secret(name: &str, generation: u64) -> Row<'_> {

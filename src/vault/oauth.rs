@@ -1,0 +1,423 @@
+//! The sealed columns of OAuth: tokens of grants, and the clients that Janus is.
+//!
+//! The rows are kept here as they are on the disk, because another key means to seal them all anew.
+//!
+//! Invariants:
+//! - Between sealing a row and having it on the disk, the key does not change ([`Inner::sealing`]).
+//! - The key is in memory once it was found: nothing here asks a keyring but [`Vault::ensure`] and [`Vault::asked`].
+//!
+//! [`Inner::sealing`]: super::open::Inner
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::error::{Refused, Sealed};
+use super::key::VaultKey;
+use super::open::{State, Vault};
+use super::rows::PATIENCE;
+use super::seal::{Row, open, seal};
+use crate::model::{AccountId, Secret};
+use crate::store::{Change, GrantRecord, RegistrationRecord, Store};
+use crate::telemetry::learn;
+
+const GRANT: &str = "oauth_grant";
+const REGISTRATION: &str = "oauth_registration";
+const ACCESS: &str = "access_token";
+const REFRESH: &str = "refresh_token";
+const CLIENT: &str = "client_id";
+const SECRET: &str = "client_secret";
+const MANAGEMENT: &str = "management_token";
+
+/// What is sealed of a grant.
+#[derive(Debug, Clone, Default)]
+pub struct GrantSecrets {
+    /// The access token.
+    pub access: Option<Arc<Secret>>,
+    /// The refresh token.
+    pub refresh: Option<Arc<Secret>>,
+}
+
+/// What is sealed of a registration.
+#[derive(Debug, Clone)]
+pub struct RegistrationSecrets {
+    /// `client_id`
+    pub id: Arc<Secret>,
+    /// `client_secret`
+    pub secret: Option<Arc<Secret>>,
+    /// The token to manage it with.
+    pub management: Option<Arc<Secret>>,
+}
+
+/// Why a row is not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpened {
+    /// The vault is closed.
+    #[error("the vault is sealed: {0}")]
+    Sealed(Sealed),
+    /// The row is damaged, or was put there by somebody who has not the key.
+    #[error("its row is damaged or was changed from outside")]
+    Damaged,
+}
+
+/// The rows of OAuth, as they are on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    grants: BTreeMap<AccountId, GrantRecord>,
+    registrations: BTreeMap<Arc<str>, RegistrationRecord>,
+}
+
+impl Vault {
+    /// The vault with these rows of OAuth, as the store had them.
+    #[must_use]
+    pub fn with_oauth(
+        self,
+        grants: Vec<GrantRecord>,
+        registrations: Vec<RegistrationRecord>,
+    ) -> Self {
+        {
+            let mut state = self.state();
+            let account = |grant: GrantRecord| (grant.account.clone(), grant);
+            state.oauth.grants = grants.into_iter().map(account).collect();
+            let id = |one: RegistrationRecord| (Arc::clone(&one.id), one);
+            state.oauth.registrations = registrations.into_iter().map(id).collect();
+        }
+        self
+    }
+
+    /// Where its rows are kept.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Has a vault made if there is none, and opened if it is not: for what is about to be kept in it.
+    ///
+    /// # Errors
+    /// Why nothing can be kept.
+    pub async fn ensure(&self) -> Result<(), Refused> {
+        let _turn = self.0.turn.lock().await;
+        self.ready().await
+    }
+
+    /// Has the keyring asked once more where the vault is sealed, unless it just was.
+    ///
+    /// # Errors
+    /// It stays sealed.
+    pub async fn asked(&self) -> Result<(), Sealed> {
+        if self.sealed().is_some() && !self.was_just_asked() {
+            let mut attempts = self.0.attempts.subscribe();
+            self.0.wanted.notify_one();
+            // However that ends, what is there now counts.
+            timeout(PATIENCE, attempts.changed()).await.ok();
+        }
+        self.sealed().map_or(Ok(()), Err)
+    }
+
+    /// Whether it is closed, without asking anybody.
+    pub fn is_sealed(&self) -> Option<Sealed> {
+        self.sealed()
+    }
+
+    /// What is kept of an account's grant, sealed.
+    pub fn grant(&self, account: &AccountId) -> Option<GrantRecord> {
+        self.state().oauth.grants.get(account).cloned()
+    }
+
+    /// The accounts that have a grant.
+    pub fn granted(&self) -> Vec<AccountId> {
+        self.state().oauth.grants.keys().cloned().collect()
+    }
+
+    /// The registrations that are kept, sealed.
+    pub fn registrations(&self) -> Vec<RegistrationRecord> {
+        self.state().oauth.registrations.values().cloned().collect()
+    }
+
+    /// The tokens of a grant.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn open_grant(&self, grant: &GrantRecord) -> Result<GrantSecrets, NotOpened> {
+        self.with_key(|key| {
+            let id = grant.account.to_string();
+            let column = |column, value: &Option<Vec<u8>>| {
+                let row = Row::new(GRANT, &id, column, grant.generation);
+                opened(key, row, value.as_deref())
+            };
+            Ok(GrantSecrets {
+                access: column(ACCESS, &grant.access_token)?,
+                refresh: column(REFRESH, &grant.refresh_token)?,
+            })
+        })
+    }
+
+    /// What is secret of a registration.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn open_registration(
+        &self,
+        one: &RegistrationRecord,
+    ) -> Result<RegistrationSecrets, NotOpened> {
+        self.with_key(|key| {
+            let column = |column, value: Option<&[u8]>| {
+                opened(
+                    key,
+                    Row::new(REGISTRATION, &one.id, column, one.generation),
+                    value,
+                )
+            };
+            Ok(RegistrationSecrets {
+                id: column(CLIENT, Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
+                secret: column(SECRET, one.client_secret.as_deref())?,
+                management: column(MANAGEMENT, one.management_token.as_deref())?,
+            })
+        })
+    }
+
+    /// Seals the tokens of a grant into its record, for where it is kept beside the store.
+    ///
+    /// # Errors
+    /// The vault is closed.
+    pub fn seal_grant(
+        &self,
+        grant: GrantRecord,
+        secrets: &GrantSecrets,
+    ) -> Result<GrantRecord, Refused> {
+        let state = self.state();
+        let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
+        Ok(sealed_grant(key, grant, secrets)?)
+    }
+
+    /// A login: this is the grant from now on. Its tokens are sealed into the record.
+    ///
+    /// # Errors
+    /// The vault is closed, or the store did not take it. Nothing changed.
+    pub async fn begin_grant(
+        &self,
+        grant: GrantRecord,
+        secrets: &GrantSecrets,
+    ) -> Result<(), Refused> {
+        self.ensure().await?;
+        let _sealing = self.0.sealing.lock().await;
+        let grant = self.seal_grant(grant, secrets)?;
+        let change = Change::GrantBegun(grant.clone());
+        self.0.store.write(change).await?;
+        self.state()
+            .oauth
+            .grants
+            .insert(grant.account.clone(), grant);
+        Ok(())
+    }
+
+    /// Replaces the grant of generation `was`. Its tokens are sealed into the record.
+    ///
+    /// # Errors
+    /// The vault is closed, or the store did not take it; with [`NotSaved::Contradiction`] because the grant is another
+    /// one by now.
+    ///
+    /// [`NotSaved::Contradiction`]: crate::store::NotSaved::Contradiction
+    pub async fn change_grant(
+        &self,
+        was: u64,
+        grant: GrantRecord,
+        secrets: &GrantSecrets,
+    ) -> Result<(), Refused> {
+        let _sealing = self.0.sealing.lock().await;
+        let grant = self.seal_grant(grant, secrets)?;
+        let change = Change::GrantChanged {
+            was,
+            grant: grant.clone(),
+        };
+        self.0.store.write(change).await?;
+        self.state()
+            .oauth
+            .grants
+            .insert(grant.account.clone(), grant);
+        Ok(())
+    }
+
+    /// Forgets a grant. That needs no key.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn end_grant(&self, account: &AccountId) -> Result<(), Refused> {
+        let _sealing = self.0.sealing.lock().await;
+        // Whatever the disk says: it is not used any more.
+        self.state().oauth.grants.remove(account);
+        let change = Change::GrantEnded(account.clone());
+        Ok(self.0.store.write(change).await?)
+    }
+
+    /// Keeps a registration; what is secret of it is sealed into the record.
+    ///
+    /// # Errors
+    /// The vault is closed, or the store did not take it.
+    pub async fn keep_registration(
+        &self,
+        record: RegistrationRecord,
+        secrets: &RegistrationSecrets,
+    ) -> Result<(), Refused> {
+        self.ensure().await?;
+        let _sealing = self.0.sealing.lock().await;
+        let record = {
+            let state = self.state();
+            let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
+            sealed_registration(key, record, secrets)?
+        };
+        let change = Change::RegistrationKept(record.clone());
+        self.0.store.write(change).await?;
+        self.state()
+            .oauth
+            .registrations
+            .insert(Arc::clone(&record.id), record);
+        Ok(())
+    }
+
+    /// Forgets registrations. That needs no key.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn forget_registrations(&self, ids: Vec<Arc<str>>) -> Result<(), Refused> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let _sealing = self.0.sealing.lock().await;
+        let change = Change::RegistrationsGone(ids.clone());
+        self.0.store.write(change).await?;
+        let mut state = self.state();
+        for id in &ids {
+            state.oauth.registrations.remove(id);
+        }
+        Ok(())
+    }
+
+    fn with_key<T>(
+        &self,
+        read: impl FnOnce(&VaultKey) -> Result<T, NotOpened>,
+    ) -> Result<T, NotOpened> {
+        if let Some(why) = self.sealed() {
+            return Err(NotOpened::Sealed(why));
+        }
+        let state = self.state();
+        // Rows without a vault are none of its own.
+        let opened = state.key.as_ref().ok_or(NotOpened::Damaged)?;
+        read(&opened.key)
+    }
+}
+
+impl State {
+    /// All rows of OAuth, sealed with another key.
+    pub(super) fn oauth_sealed_with(
+        &self,
+        key: &VaultKey,
+    ) -> Result<(Vec<RegistrationRecord>, Vec<GrantRecord>), Refused> {
+        let Some(old) = self.key.as_ref().map(|opened| &opened.key) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let again = |table, id: &str, column, generation, value: Option<&[u8]>| {
+            let Some(value) = value else {
+                return Ok(None);
+            };
+            let row = Row::new(table, id, column, generation);
+            // A row that does not open is damaged, and stays as it is: it costs its own account a login.
+            match open(old, row, value) {
+                Some(text) => seal(key, row, &text).map(Some),
+                None => Ok(Some(value.to_vec())),
+            }
+        };
+        let mut registrations = Vec::new();
+        for one in self.oauth.registrations.values() {
+            let column =
+                |column, value| again(REGISTRATION, &one.id, column, one.generation, value);
+            registrations.push(RegistrationRecord {
+                client_id: column(CLIENT, Some(&one.client_id))?.unwrap_or_default(),
+                client_secret: column(SECRET, one.client_secret.as_deref())?,
+                management_token: column(MANAGEMENT, one.management_token.as_deref())?,
+                ..one.clone()
+            });
+        }
+        let mut grants = Vec::new();
+        for one in self.oauth.grants.values() {
+            let id = one.account.to_string();
+            let column = |column, value| again(GRANT, &id, column, one.generation, value);
+            grants.push(GrantRecord {
+                access_token: column(ACCESS, one.access_token.as_deref())?,
+                refresh_token: column(REFRESH, one.refresh_token.as_deref())?,
+                ..one.clone()
+            });
+        }
+        Ok((registrations, grants))
+    }
+
+    /// They are on the disk as these.
+    pub(super) fn replace_oauth(
+        &mut self,
+        registrations: Vec<RegistrationRecord>,
+        grants: Vec<GrantRecord>,
+    ) {
+        for one in registrations {
+            self.oauth.registrations.insert(Arc::clone(&one.id), one);
+        }
+        for one in grants {
+            self.oauth.grants.insert(one.account.clone(), one);
+        }
+    }
+}
+
+fn opened(
+    key: &VaultKey,
+    row: Row<'_>,
+    value: Option<&[u8]>,
+) -> Result<Option<Arc<Secret>>, NotOpened> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = open(key, row, value).ok_or(NotOpened::Damaged)?;
+    let text = std::str::from_utf8(&text).map_err(|_| NotOpened::Damaged)?;
+    let secret = Arc::new(Secret::new(text));
+    learn(&secret);
+    Ok(Some(secret))
+}
+
+fn sealed(
+    key: &VaultKey,
+    row: Row<'_>,
+    secret: Option<&Arc<Secret>>,
+) -> Result<Option<Vec<u8>>, getrandom::Error> {
+    let Some(secret) = secret else {
+        return Ok(None);
+    };
+    let text = Zeroizing::new(secret.expose().as_bytes().to_vec());
+    seal(key, row, &text).map(Some)
+}
+
+fn sealed_grant(
+    key: &VaultKey,
+    grant: GrantRecord,
+    secrets: &GrantSecrets,
+) -> Result<GrantRecord, getrandom::Error> {
+    let id = grant.account.to_string();
+    let row = |column| Row::new(GRANT, &id, column, grant.generation);
+    Ok(GrantRecord {
+        access_token: sealed(key, row(ACCESS), secrets.access.as_ref())?,
+        refresh_token: sealed(key, row(REFRESH), secrets.refresh.as_ref())?,
+        ..grant
+    })
+}
+
+fn sealed_registration(
+    key: &VaultKey,
+    one: RegistrationRecord,
+    secrets: &RegistrationSecrets,
+) -> Result<RegistrationRecord, getrandom::Error> {
+    let row = |column| Row::new(REGISTRATION, &one.id, column, one.generation);
+    Ok(RegistrationRecord {
+        client_id: sealed(key, row(CLIENT), Some(&secrets.id))?.unwrap_or_default(),
+        client_secret: sealed(key, row(SECRET), secrets.secret.as_ref())?,
+        management_token: sealed(key, row(MANAGEMENT), secrets.management.as_ref())?,
+        ..one
+    })
+}
