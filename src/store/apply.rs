@@ -6,7 +6,8 @@ use rusqlite::{Connection, Result, params};
 
 use super::oauth;
 use super::record::{
-    Change, EraRecord, Holder, KeyRecord, ListingRecord, SecretRecord, SessionRecord, VaultRecord,
+    CALLBACK_PORT, Change, EraRecord, Holder, KeyRecord, ListingRecord, SecretRecord,
+    SessionRecord, VaultRecord,
 };
 use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
 
@@ -100,7 +101,14 @@ pub(super) fn apply(database: &Connection, change: &Change) -> Result<()> {
         }
         Change::RefreshIntended(intent) => oauth::intend(database, intent),
         Change::RefreshOver(account) => forget(database, "refresh_intent", account),
+        Change::CallbackPort(port) => choose_once(database, CALLBACK_PORT, &port.to_string()),
     }
+}
+
+fn choose_once(database: &Connection, name: &str, value: &str) -> Result<()> {
+    let sql = "INSERT INTO chosen (name, value) VALUES (?1, ?2)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    run(database, sql, params![name, value])
 }
 
 /// A second vault contradicts the first.

@@ -9,8 +9,8 @@ use rusqlite::{Connection, Result, Row};
 
 use super::oauth;
 use super::record::{
-    ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord, SecretRecord,
-    SessionRecord, StoredEra, VaultRecord,
+    CALLBACK_PORT, ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord,
+    SecretRecord, SessionRecord, StoredEra, VaultRecord,
 };
 use crate::model::{
     AccountId, AccountName, BadName, ClientId, ProfileName, SecretName, ServerName,
@@ -81,7 +81,15 @@ pub(super) fn kept(database: &Connection) -> Result<Kept> {
         )?,
         grants: rows(database, "oauth_grant", oauth::GRANTS, oauth::grant)?,
         intents: rows(database, "refresh_intent", oauth::INTENTS, oauth::intent)?,
+        callback_port: rows(database, "chosen", "SELECT name, value FROM chosen", chosen)?
+            .into_iter()
+            .find(|(name, _)| name == CALLBACK_PORT)
+            .and_then(|(_, value)| value.parse().ok()),
     })
+}
+
+fn chosen(row: &Row<'_>) -> std::result::Result<(String, String), Odd> {
+    Ok((text(row, 0)?, text(row, 1)?))
 }
 
 fn rows<T>(

@@ -5,6 +5,9 @@ use std::time::SystemTime;
 
 use crate::model::{AccountId, AccountName, ClientId, ProfileName, SecretName, ServerName};
 
+/// What the port of callbacks is called among what was chosen once.
+pub(super) const CALLBACK_PORT: &str = "callback_port";
+
 /// A session of a legacy client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
@@ -209,6 +212,8 @@ pub struct Kept {
     pub grants: Vec<GrantRecord>,
     /// By account.
     pub intents: Vec<IntentRecord>,
+    /// The port to which browsers come back after a login, once it was chosen.
+    pub callback_port: Option<u16>,
 }
 
 /// One change to what is kept. It happens whole or not at all.
@@ -313,6 +318,8 @@ pub enum Change {
     RefreshIntended(IntentRecord),
     /// A renewal is over, and the grant is what it was.
     RefreshOver(AccountId),
+    /// The port to which browsers come back was chosen, instead of the one before.
+    CallbackPort(u16),
 }
 
 impl KeyKind {

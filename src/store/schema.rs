@@ -80,7 +80,8 @@ CREATE TABLE secret (
 ) STRICT;
 ";
 
-/// OAuth: the clients that Janus is at authorization servers, what accounts were granted, and the renewals that began.
+/// OAuth: the clients that Janus is at authorization servers, what accounts were granted, the renewals that began,
+/// and what was chosen once: the port to which browsers come back.
 /// What is sealed is a `BLOB`; the `facts` are JSON, and of those who wrote them.
 const VERSION_3: &str = "
 CREATE TABLE oauth_registration (
@@ -115,6 +116,11 @@ CREATE TABLE refresh_intent (
     token_hash BLOB NOT NULL CHECK (length(token_hash) = 32),
     began INTEGER NOT NULL,
     PRIMARY KEY (server, account)
+) STRICT;
+
+CREATE TABLE chosen (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
 ) STRICT;
 ";
 

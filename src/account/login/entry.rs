@@ -1,0 +1,310 @@
+//! One login: what everybody who has to do with it knows of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::{Initiator, LoggedIn, NotLoggedIn, Pending, Wanted, id};
+use crate::credential::oauth::{Callback, Options};
+use crate::model::AccountId;
+
+/// How a login stands.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// The provider is looked for.
+    Preparing,
+    /// A person must act.
+    Waiting,
+    /// A person did: the tokens come, and who that is.
+    Finishing,
+    /// Somebody is logged in.
+    LoggedIn(LoggedIn),
+    /// Nobody is.
+    NotLoggedIn(Arc<NotLoggedIn>),
+}
+
+/// One login.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: String,
+    pub(super) account: AccountId,
+    pub(super) by: Initiator,
+    /// What the form of its page proves itself with.
+    pub(super) token: String,
+    wanted: Mutex<Wanted>,
+    link: OnceLock<Link>,
+    /// Who brings the answer takes it: a state is good once.
+    answer: Mutex<Option<oneshot::Sender<Callback>>>,
+    /// Taken by whoever runs it.
+    answered: Mutex<Option<oneshot::Receiver<Callback>>>,
+    /// Why it shall end before it has an answer.
+    given_up: watch::Sender<Option<NotLoggedIn>>,
+    progress: watch::Sender<Progress>,
+}
+
+/// What a person needs to log in.
+#[derive(Debug)]
+struct Link {
+    pending: Pending,
+    /// Which answer is its own; `None`: a device flow has none.
+    state: Option<String>,
+    ends: Instant,
+}
+
+impl Progress {
+    /// Whether nothing changes any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::LoggedIn(_) | Self::NotLoggedIn(_))
+    }
+}
+
+impl Entry {
+    /// One that is under way; `None` where the system has no randomness. `taken` tells which ids are others'.
+    pub(super) fn new(
+        account: AccountId,
+        wanted: Wanted,
+        by: Initiator,
+        taken: impl Fn(&str) -> bool,
+    ) -> Option<Self> {
+        let id = loop {
+            let id = id::short()?;
+            if !taken(&id) {
+                break id;
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        Some(Self {
+            id,
+            account,
+            by,
+            token: id::token()?,
+            wanted: Mutex::new(wanted),
+            link: OnceLock::new(),
+            answer: Mutex::new(Some(answer)),
+            answered: Mutex::new(Some(answered)),
+            given_up: watch::Sender::new(None),
+            progress: watch::Sender::new(Progress::Preparing),
+        })
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        !self.progress.borrow().is_over()
+    }
+
+    pub(super) fn waits_for(&self, account: &AccountId) -> bool {
+        self.account == *account && self.is_open()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// What is wanted by now.
+    pub(super) fn wanted(&self) -> Wanted {
+        self.wishes().clone()
+    }
+
+    /// Somebody else wants a login of the same account. Whether this one will do.
+    pub(super) fn join(&self, wanted: &Wanted, by: Initiator) -> bool {
+        if by == Initiator::Client {
+            return true;
+        }
+        let mut wishes = self.wishes();
+        // The link is made for these; one that was answered already is not thrown away for another.
+        let needs_another = wanted.options != Options::default()
+            && wanted.options != wishes.options
+            && !matches!(&*self.progress.borrow(), Progress::Finishing);
+        if needs_another {
+            return false;
+        }
+        if wanted.expect.is_some() {
+            wishes.expect.clone_from(&wanted.expect);
+        }
+        wishes.replace |= wanted.replace;
+        wishes.same_identity |= wanted.same_identity;
+        true
+    }
+
+    /// The link is there: a person can act.
+    pub(super) fn show(&self, pending: Pending, state: Option<String>, ends: Instant) {
+        let link = Link {
+            pending,
+            state,
+            ends,
+        };
+        if self.link.set(link).is_ok() {
+            self.go_on(Progress::Waiting);
+        }
+    }
+
+    /// What a person needs, with the time that is left.
+    pub(super) fn shown(&self) -> Option<Pending> {
+        let link = self.link.get()?;
+        let expected = self.wishes().expect.clone();
+        Some(Pending {
+            expected: expected.or_else(|| link.pending.expected.clone()),
+            left: link.ends.saturating_duration_since(Instant::now()),
+            ..link.pending.clone()
+        })
+    }
+
+    /// The same, as soon as it is there.
+    pub(super) async fn pending(&self) -> Result<Pending, NotLoggedIn> {
+        let mut progress = self.progress.subscribe();
+        let begun = progress
+            .wait_for(|progress| !matches!(progress, Progress::Preparing))
+            .await
+            .map(|progress| progress.clone());
+        match (self.shown(), begun) {
+            (_, Ok(Progress::NotLoggedIn(why))) => Err(NotLoggedIn::clone(&why)),
+            (Some(pending), _) => Ok(pending),
+            (None, _) => Err(NotLoggedIn::Stopping),
+        }
+    }
+
+    /// How it stands when it has ended, or after this long.
+    pub(super) async fn ended(&self, within: Duration) -> Progress {
+        let mut progress = self.progress.subscribe();
+        let over = progress.wait_for(Progress::is_over);
+        match timeout(within, over).await {
+            Ok(Ok(over)) => over.clone(),
+            _ => self.progress(),
+        }
+    }
+
+    pub(super) fn comes_back_to(&self, address: &str) -> bool {
+        let link = self.link.get();
+        let uri = link.and_then(|link| link.pending.redirect_uri.as_deref());
+        uri == Some(address)
+    }
+
+    pub(super) fn has_state(&self, state: &str) -> bool {
+        let own = self.link.get().and_then(|link| link.state.as_deref());
+        own.is_some_and(|own| own == state) && self.is_open()
+    }
+
+    /// Brings the answer. Whether it is the first.
+    pub(super) fn answer(&self, callback: Callback) -> bool {
+        let answer = lock(&self.answer).take();
+        answer.is_some_and(|answer| answer.send(callback).is_ok())
+    }
+
+    /// What the one who runs it waits for.
+    pub(super) fn take_answered(&self) -> Option<oneshot::Receiver<Callback>> {
+        lock(&self.answered).take()
+    }
+
+    /// Ends it if it has no answer yet. Whether it had not ended.
+    pub(super) fn give_up(&self, why: NotLoggedIn) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        self.given_up.send_replace(Some(why));
+        true
+    }
+
+    /// Resolves when it shall end.
+    pub(super) async fn given_up(&self) -> NotLoggedIn {
+        let mut given_up = self.given_up.subscribe();
+        let why = given_up.wait_for(Option::is_some).await;
+        why.ok()
+            .and_then(|why| why.clone())
+            .unwrap_or(NotLoggedIn::Stopping)
+    }
+
+    pub(super) fn go_on(&self, progress: Progress) {
+        self.progress.send_replace(progress);
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, Wanted> {
+        lock(&self.wanted)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AccountName, OpenBrowser, ServerName};
+
+    fn entry(by: Initiator) -> Entry {
+        let account = AccountId::new(
+            ServerName::new("linear").unwrap(),
+            AccountName::new("default").unwrap(),
+        );
+        Entry::new(account, Wanted::default(), by, |_| false).unwrap()
+    }
+
+    fn shown(entry: &Entry, life: Duration) {
+        let pending = Pending {
+            id: entry.id.clone(),
+            account: entry.account.clone(),
+            url: "https://as.example/authorize".to_owned(),
+            page: "http://127.0.0.1:7332/login/abc234".to_owned(),
+            host: "as.example".to_owned(),
+            foreign: false,
+            expected: None,
+            scopes: Vec::new(),
+            new_scopes: Vec::new(),
+            again: false,
+            redirect_uri: Some("http://127.0.0.1:7334/callback".to_owned()),
+            device: None,
+            open_browser: OpenBrowser::Auto,
+            browser_command: None,
+            left: life,
+        };
+        entry.show(pending, Some("s".to_owned()), Instant::now() + life);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_joins_waits_for_the_same_link_and_sees_what_is_left() {
+        let entry = entry(Initiator::Client);
+        let (first, ()) = tokio::join!(entry.pending(), async {
+            shown(&entry, Duration::from_secs(600));
+        });
+        assert_eq!(first.unwrap().left, Duration::from_secs(600));
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(entry.pending().await.unwrap().left, Duration::from_secs(510));
+        assert!(entry.comes_back_to("http://127.0.0.1:7334/callback"));
+        assert!(!entry.comes_back_to("http://localhost:7334/callback"));
+        assert!(entry.has_state("s"));
+        assert!(!entry.has_state("S"));
+        assert!(matches!(
+            entry.ended(Duration::from_secs(5)).await,
+            Progress::Waiting
+        ));
+        entry.go_on(Progress::NotLoggedIn(Arc::new(NotLoggedIn::Cancelled)));
+        assert!(!entry.has_state("s"), "a login that ended has no state");
+        entry.pending().await.unwrap_err();
+    }
+
+    #[test]
+    fn a_persons_wishes_are_heard_and_another_link_is_another_login() {
+        let entry = entry(Initiator::Client);
+        let wanted = Wanted {
+            expect: Some("ana".to_owned()),
+            replace: true,
+            ..Wanted::default()
+        };
+        assert!(entry.join(&wanted, Initiator::Client));
+        assert_eq!(entry.wanted(), Wanted::default(), "a client has none");
+        assert!(entry.join(&wanted, Initiator::Person));
+        assert_eq!(entry.wanted(), wanted);
+        let device = Wanted {
+            options: Options {
+                device: true,
+                ..Options::default()
+            },
+            ..Wanted::default()
+        };
+        assert!(!entry.join(&device, Initiator::Person));
+        assert!(entry.join(&device, Initiator::Client));
+        assert_eq!(entry.wanted(), wanted);
+    }
+}

@@ -1,0 +1,160 @@
+//! Why nobody is logged in, by who must act: the person, who writes the configuration, the provider, or nobody but time.
+
+use crate::credential::oauth::LoginFailed;
+use crate::model::AccountId;
+use crate::vault::Refused;
+
+/// A login that did not happen. No message holds a code, a state or a token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotLoggedIn {
+    /// The provider, its metadata or the person there.
+    #[error(transparent)]
+    Flow(#[from] LoginFailed),
+    /// There is no such account.
+    #[error("there is no account {0} any more")]
+    Gone(AccountId),
+    /// Nothing to log in with.
+    #[error("{account} does not log in: {why}")]
+    NoLogin {
+        /// The account.
+        account: AccountId,
+        /// What proves it instead.
+        why: &'static str,
+    },
+    /// Somebody else logged in than was meant.
+    #[error("you logged in as {was}, {account} is {is}")]
+    WrongIdentity {
+        /// The account.
+        account: AccountId,
+        /// Who came.
+        was: String,
+        /// Who should have come.
+        is: String,
+    },
+    /// The same person has another account of this server already.
+    #[error("you logged in as {was}, who is {other} already; {account} would be the same")]
+    SameIdentity {
+        /// The account.
+        account: AccountId,
+        /// Who came.
+        was: String,
+        /// The account that is this person.
+        other: AccountId,
+    },
+    /// Nobody came back in time.
+    #[error("nobody logged in within {minutes} min")]
+    Expired {
+        /// How long it was good for.
+        minutes: u64,
+    },
+    /// A person took it back.
+    #[error("the login was cancelled")]
+    Cancelled,
+    /// Another one began in its place.
+    #[error("another login of the account took the place of this one")]
+    Replaced,
+    /// Too many wait.
+    #[error("{0} logins are under way already")]
+    TooMany(usize),
+    /// The port that the provider sends browsers back to.
+    #[error("port {port} is taken by another program, and the provider sends browsers back to it")]
+    PortTaken {
+        /// The port.
+        port: u16,
+    },
+    /// Not one port to listen on.
+    #[error("none of the ports {first} to {last} is free")]
+    NoPort {
+        /// The first that was tried.
+        first: u16,
+        /// The last.
+        last: u16,
+    },
+    /// The system does not let us listen.
+    #[error("nothing can listen for the browser: {0}")]
+    NoListener(String),
+    /// There is no login of this id, or not any more.
+    #[error("there is no login `{0}`")]
+    Unknown(String),
+    /// What was pasted belongs elsewhere. The login goes on.
+    #[error("this address belongs to another login, or to none")]
+    ForeignState,
+    /// It was answered already.
+    #[error("this login was answered already")]
+    Answered,
+    /// What was granted could not be kept.
+    #[error("the login succeeded and cannot be kept: {0}")]
+    NotKept(String),
+    /// The vault is closed: what was granted could not be kept.
+    #[error("the vault is sealed: {0}")]
+    Sealed(String),
+    /// Janus stops.
+    #[error("Janus is stopping")]
+    Stopping,
+}
+
+impl NotLoggedIn {
+    /// The word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Flow(failed) => failed.code(),
+            Self::Gone(_) => "unknown_account",
+            Self::NoLogin { .. } => "no_login",
+            Self::WrongIdentity { .. } | Self::SameIdentity { .. } => "wrong_identity",
+            Self::Expired { .. } => "needs_login",
+            Self::Cancelled | Self::Replaced => "declined",
+            Self::TooMany(_)
+            | Self::PortTaken { .. }
+            | Self::NoPort { .. }
+            | Self::NoListener(_)
+            | Self::NotKept(_)
+            | Self::Stopping => "unavailable",
+            Self::Unknown(_) => "login_unknown",
+            Self::ForeignState | Self::Answered => "foreign_state",
+            Self::Sealed(_) => "sealed",
+        }
+    }
+
+    /// The commands that mend it, at most three.
+    pub fn help(&self, account: &AccountId) -> Vec<String> {
+        let one = |help: String| vec![help];
+        match self {
+            Self::Flow(failed) => failed.help(account),
+            Self::Gone(_) => one("janus account list".to_owned()),
+            Self::NoLogin { .. } => one(format!("janus account verify {account}")),
+            Self::WrongIdentity { .. } => vec![
+                format!("open the link in a private window, or in another browser profile:  janus login {account} --no-browser"),
+                format!("if somebody else is meant from now on:  janus login {account} --replace"),
+            ],
+            Self::SameIdentity { .. } => vec![
+                format!("open the link in a private window, or in another browser profile:  janus login {account} --no-browser"),
+                format!("if the same person is meant:  janus login {account} --same-identity"),
+            ],
+            Self::Expired { .. } | Self::Cancelled | Self::Replaced => {
+                one(format!("janus login {account}"))
+            }
+            Self::TooMany(_) => one("janus status        # which wait".to_owned()),
+            Self::PortTaken { .. } => vec![
+                "end the program that has it, then log in again".to_owned(),
+                "or name another that the provider knows:  auth.oauth.callback_port".to_owned(),
+            ],
+            Self::NoPort { .. } => one("auth.oauth.callback_port names another".to_owned()),
+            Self::Unknown(_) => one("janus status        # which wait".to_owned()),
+            Self::ForeignState => {
+                one("paste the address on which the browser of this very login ended".to_owned())
+            }
+            Self::Sealed(_) => one("janus vault status".to_owned()),
+            Self::NotKept(_) => one("janus vault status".to_owned()),
+            Self::NoListener(_) | Self::Answered | Self::Stopping => Vec::new(),
+        }
+    }
+}
+
+impl From<Refused> for NotLoggedIn {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Sealed(why) => Self::Sealed(why.to_string()),
+            other => Self::NotKept(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Whether whoever logged in is who was meant.
+//!
+//! An identity is a pair (who, in which workspace), as far as it can be learnt. What is not known of one of two counts
+//! as equal: it says nothing.
+
+use serde_json::Value;
+
+use super::{NotLoggedIn, Wanted};
+use crate::credential::oauth::Identity;
+use crate::model::{AccountId, Whoami};
+use crate::telemetry::redact;
+
+/// Longer names are no names.
+const LONGEST: usize = 200;
+
+/// What somebody is held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) account: &'a AccountId,
+    /// `expect` of the configuration.
+    pub(super) expect: Option<&'a str>,
+    /// Who logged in the last time.
+    pub(super) earlier: Option<&'a Identity>,
+    /// Who the other accounts of the server are.
+    pub(super) siblings: &'a [(AccountId, Identity)],
+}
+
+/// Whether this login may be used. Somebody unknown may: it is shown wherever the account is.
+pub(super) fn judge(
+    came: Option<&Identity>,
+    known: Known<'_>,
+    wanted: &Wanted,
+) -> Result<(), NotLoggedIn> {
+    let Some(came) = came else { return Ok(()) };
+    let account = known.account;
+    let wrong = |is: String| NotLoggedIn::WrongIdentity {
+        account: account.clone(),
+        was: came.to_string(),
+        is,
+    };
+    // What a person says now, and what the configuration says, both hold; `--replace` takes back neither.
+    for expect in [wanted.expect.as_deref(), known.expect]
+        .into_iter()
+        .flatten()
+    {
+        if !is_named(came, expect) {
+            return Err(wrong(expect.to_owned()));
+        }
+    }
+    if let Some(earlier) = known.earlier
+        && !wanted.replace
+        && !is_same(came, earlier)
+    {
+        return Err(wrong(earlier.to_string()));
+    }
+    let sibling = known.siblings.iter().find(|(_, who)| is_same(came, who));
+    match sibling {
+        Some((other, _)) if !wanted.same_identity => Err(NotLoggedIn::SameIdentity {
+            account: account.clone(),
+            was: came.to_string(),
+            other: other.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether these are the same person in the same workspace, as far as both are known.
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    let same_workspace = match (&one.workspace, &other.workspace) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    is_same_subject(&one.subject, &other.subject) && same_workspace
+}
+
+/// Addresses do not differ by case; other names may.
+fn is_same_subject(one: &str, other: &str) -> bool {
+    if one.contains('@') && other.contains('@') {
+        one.eq_ignore_ascii_case(other)
+    } else {
+        one == other
+    }
+}
+
+/// Whether a person means this one by `expected`: the subject, or all of it as it is shown.
+fn is_named(who: &Identity, expected: &str) -> bool {
+    is_same_subject(&who.subject, expected) || who.to_string() == expected
+}
+
+/// Who that is, by what a tool answered: its structured content, or its text as JSON.
+pub(super) fn of_answer(result: &Value, whoami: &Whoami) -> Option<Identity> {
+    let structured = result.get("structuredContent").cloned();
+    let texts = result.get("content").and_then(Value::as_array);
+    let texts = texts.into_iter().flatten();
+    let texts = texts.filter_map(|one| serde_json::from_str(one.get("text")?.as_str()?).ok());
+    let mut documents = structured.into_iter().chain(texts);
+    documents.find_map(|document: Value| {
+        Some(Identity {
+            subject: name_at(&document, &whoami.subject)?,
+            workspace: whoami
+                .workspace
+                .as_deref()
+                .and_then(|pointer| name_at(&document, pointer)),
+        })
+    })
+}
+
+/// A text or a number, without what would steer a terminal.
+fn name_at(document: &Value, pointer: &str) -> Option<String> {
+    let name = match document.pointer(pointer)? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    let name = redact(name.trim()).into_owned();
+    (!name.is_empty() && name.len() <= LONGEST).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{AccountName, Ask, ServerName};
+
+    fn id(account: &str) -> AccountId {
+        AccountId::new(
+            ServerName::new("github").unwrap(),
+            AccountName::new(account).unwrap(),
+        )
+    }
+
+    fn who(subject: &str, workspace: Option<&str>) -> Identity {
+        Identity {
+            subject: subject.to_owned(),
+            workspace: workspace.map(str::to_owned),
+        }
+    }
+
+    fn judged(
+        came: &Identity,
+        expect: Option<&str>,
+        earlier: Option<&Identity>,
+        siblings: &[(AccountId, Identity)],
+        wanted: &Wanted,
+    ) -> Result<(), String> {
+        let account = id("client_a");
+        let known = Known {
+            account: &account,
+            expect,
+            earlier,
+            siblings,
+        };
+        judge(Some(came), known, wanted).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn somebody_else_is_refused_and_both_are_named() {
+        let (ana, bob) = (who("ana@example.org", None), who("bob@example.org", None));
+        let plain = Wanted::default();
+        assert_eq!(judged(&ana, None, None, &[], &plain), Ok(()));
+        assert_eq!(judged(&ana, None, Some(&ana), &[], &plain), Ok(()));
+        assert_eq!(judged(&ana, Some("Ana@Example.org"), None, &[], &plain), Ok(()));
+        assert_eq!(
+            judged(&bob, None, Some(&ana), &[], &plain).unwrap_err(),
+            "you logged in as bob@example.org, github/client_a is ana@example.org"
+        );
+        assert_eq!(
+            judged(&bob, Some("ana@example.org"), None, &[], &plain).unwrap_err(),
+            "you logged in as bob@example.org, github/client_a is ana@example.org"
+        );
+        let replace = Wanted {
+            replace: true,
+            ..Wanted::default()
+        };
+        assert_eq!(judged(&bob, None, Some(&ana), &[], &replace), Ok(()));
+        // What the configuration requires, no flag takes back.
+        judged(&bob, Some("ana@example.org"), Some(&ana), &[], &replace).unwrap_err();
+        let expecting = Wanted {
+            expect: Some("carol".to_owned()),
+            ..replace
+        };
+        judged(&bob, None, None, &[], &expecting).unwrap_err();
+    }
+
+    #[test]
+    fn the_workspace_counts_where_both_are_known() {
+        let (a, b) = (who("ana", Some("A")), who("ana", Some("B")));
+        let plain = Wanted::default();
+        judged(&a, None, Some(&b), &[], &plain).unwrap_err();
+        assert_eq!(judged(&a, None, Some(&who("ana", None)), &[], &plain), Ok(()));
+        assert_eq!(judged(&a, Some("ana, workspace A"), None, &[], &plain), Ok(()));
+        assert_eq!(
+            judged(&a, None, None, &[(id("client_b"), b)], &plain),
+            Ok(()),
+            "another workspace is another identity"
+        );
+    }
+
+    #[test]
+    fn the_same_person_at_two_accounts_must_be_meant() {
+        let ana = who("ana", None);
+        let siblings = [(id("personal"), ana.clone())];
+        assert_eq!(
+            judged(&ana, None, None, &siblings, &Wanted::default()).unwrap_err(),
+            "you logged in as ana, who is github/personal already; github/client_a would be the same"
+        );
+        let meant = Wanted {
+            same_identity: true,
+            ..Wanted::default()
+        };
+        assert_eq!(judged(&ana, None, None, &siblings, &meant), Ok(()));
+    }
+
+    #[test]
+    fn a_tool_says_who_in_its_structure_or_in_its_text() {
+        let whoami = Whoami {
+            ask: Ask::Tool("get_me".to_owned()),
+            subject: "/user/login".to_owned(),
+            workspace: Some("/team".to_owned()),
+        };
+        let document = json!({"user": {"login": "ana\u{7}"}, "team": 7});
+        let expected = Some(who("ana", Some("7")));
+        let structured = json!({"structuredContent": document, "content": []});
+        assert_eq!(of_answer(&structured, &whoami), expected);
+        let text = json!({"content": [{"type": "text", "text": document.to_string()}]});
+        assert_eq!(of_answer(&text, &whoami), expected);
+        for nothing in [
+            json!({"content": [{"type": "text", "text": "I am ana"}]}),
+            json!({"structuredContent": {"user": {"login": ""}}}),
+            json!({"structuredContent": {"user": {"login": ["ana"]}}}),
+            json!({}),
+        ] {
+            assert_eq!(of_answer(&nothing, &whoami), None, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The end of a grant: here always, at the provider as far as it lets itself be told.
+
+use crate::credential::oauth::{Grant, Granted, Registration, Source, Tokens, revoke};
+use crate::model::AccountId;
+
+use super::{Logins, NotLoggedIn};
+
+/// What a logout did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// Whose grant ended.
+    pub account: AccountId,
+    /// Whether there was one.
+    pub had: bool,
+    /// Whether the provider ended it too; `None`: it was not asked.
+    pub revoked: Option<bool>,
+}
+
+impl Logins {
+    /// Ends the grant of an account, and a login of it that waits. `local`: the provider is not told. It happens whole,
+    /// also where the caller goes away.
+    ///
+    /// # Errors
+    /// There is no such grant, or the store did not take it: after a restart it would be there again.
+    pub async fn logout(&self, account: &AccountId, local: bool) -> Result<LoggedOut, NotLoggedIn> {
+        let grant = self.grant(account)?;
+        let waiting = {
+            let known = self.known();
+            known.iter().find(|entry| entry.waits_for(account)).cloned()
+        };
+        if let Some(entry) = waiting {
+            entry.give_up(NotLoggedIn::Cancelled);
+        }
+        let (logins, account) = (self.clone(), account.clone());
+        let ending = self.0.tasks.spawn(async move {
+            let ended = grant.end().await?;
+            tracing::info!(event = "logged_out", %account, "logged out: {account}");
+            let had = ended.is_some();
+            let revoked = match ended {
+                Some((registration, source, tokens)) if !local => {
+                    let revoked = logins.revoked(&grant, &registration, &source, &tokens);
+                    Some(revoked.await)
+                }
+                _ => None,
+            };
+            Ok(LoggedOut {
+                account,
+                had,
+                revoked,
+            })
+        });
+        ending.await.unwrap_or(Err(NotLoggedIn::Stopping))
+    }
+
+    /// Tells the provider that nobody will use these.
+    pub(super) async fn give_back(&self, grant: &Grant, granted: &Granted) {
+        let given = self.revoked(grant, &granted.registration, &granted.source, &granted.tokens);
+        if !given.await {
+            let account = grant.account();
+            tracing::info!(%account, "the provider did not take back what was granted; it ends by itself");
+        }
+    }
+
+    async fn revoked(
+        &self,
+        grant: &Grant,
+        registration: &Registration,
+        source: &Source,
+        tokens: &Tokens,
+    ) -> bool {
+        let network = self.0.grants.network();
+        revoke(network, &grant.policy(), registration, source, tokens).await
+    }
+}

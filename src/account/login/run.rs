@@ -1,0 +1,196 @@
+//! The life of one login, in a task of its own: a door, a link, an answer, a grant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::door::Ajar;
+use super::entry::{Entry, Progress};
+use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
+use crate::credential::oauth::{Flow, Grant, Options};
+use crate::model::{AccountId, GrantKind, OpenBrowser};
+use crate::telemetry::redact;
+
+/// For a login that has its answer when Janus stops: shorter than Janus waits for its tasks.
+const LAST_WORDS: Duration = Duration::from_secs(8);
+
+impl Logins {
+    /// Runs a login to its end and says what came of it.
+    pub(super) async fn run(&self, entry: &Arc<Entry>) {
+        let stopping = async {
+            self.0.stopping.cancelled().await;
+            // A code that was sent is good once: what comes of it is not thrown away.
+            if matches!(entry.progress(), Progress::Finishing) {
+                sleep(LAST_WORDS).await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = Box::pin(self.attempt(entry)) => outcome,
+            () = stopping => Err(NotLoggedIn::Stopping),
+        };
+        let (account, login) = (&entry.account, entry.id.as_str());
+        let progress = match outcome {
+            Ok(logged_in) => {
+                let who = logged_in.verified_as.as_ref();
+                let who = who.map_or_else(|| "somebody unverified".to_owned(), ToString::to_string);
+                tracing::info!(event = "logged_in", %account, login, "logged in: {account} as {who}");
+                // Nobody may listen.
+                self.0.events.send(Event::LoggedIn(logged_in.clone())).ok();
+                Progress::LoggedIn(logged_in)
+            }
+            Err(why) => {
+                let event = match why {
+                    NotLoggedIn::WrongIdentity { .. } | NotLoggedIn::SameIdentity { .. } => {
+                        "wrong_identity"
+                    }
+                    _ => "login_failed",
+                };
+                let said = why.to_string();
+                tracing::warn!(event, %account, login, "the login of {account} failed: {}", redact(&said));
+                Progress::NotLoggedIn(Arc::new(why))
+            }
+        };
+        entry.go_on(progress);
+    }
+
+    async fn attempt(&self, entry: &Arc<Entry>) -> Result<LoggedIn, NotLoggedIn> {
+        let grant = self.grant(&entry.account)?;
+        let prepared = tokio::select! {
+            biased;
+            why = entry.given_up() => return Err(why),
+            prepared = Box::pin(self.prepare(entry, &grant)) => prepared,
+        };
+        let (flow, door) = prepared?;
+        let life = flow.device().map_or(LIFE, |(_, _, life)| life);
+        let ends = Instant::now() + life;
+        let uri = door.as_ref().map(|(_, uri)| uri.clone());
+        self.show(entry, &grant, &flow, uri, ends);
+        let expired = async {
+            sleep_until(ends).await;
+            NotLoggedIn::Expired {
+                minutes: life.as_secs() / 60,
+            }
+        };
+        let granted = if flow.device().is_some() {
+            tokio::select! {
+                biased;
+                granted = flow.poll() => granted?,
+                why = entry.given_up() => return Err(why),
+                why = expired => return Err(why),
+            }
+        } else {
+            let answered = entry.take_answered().ok_or(NotLoggedIn::Answered)?;
+            let callback = tokio::select! {
+                biased;
+                // What is there counts, also in the last moment.
+                callback = answered => callback.map_err(|_| NotLoggedIn::Stopping)?,
+                why = entry.given_up() => return Err(why),
+                why = expired => return Err(why),
+            };
+            entry.go_on(Progress::Finishing);
+            flow.finish(callback).await?
+        };
+        // Nobody else comes back for this one.
+        drop(door);
+        entry.go_on(Progress::Finishing);
+        self.settle(entry, &grant, granted).await
+    }
+
+    /// The grant of an account that a person logs in to.
+    pub(super) fn grant(&self, account: &AccountId) -> Result<Arc<Grant>, NotLoggedIn> {
+        let no = |why| NotLoggedIn::NoLogin {
+            account: account.clone(),
+            why,
+        };
+        let Some(grant) = self.0.grants.find(account) else {
+            return Err(match self.0.upstream.credential(account) {
+                Some(_) => no("its configuration has another credential, or none"),
+                None => NotLoggedIn::Gone(account.clone()),
+            });
+        };
+        if grant.settings().grant == GrantKind::ClientCredentials {
+            return Err(no("it is a machine account, which needs no person"));
+        }
+        Ok(grant)
+    }
+
+    /// The door and the flow.
+    async fn prepare(
+        &self,
+        entry: &Entry,
+        grant: &Grant,
+    ) -> Result<(Flow, Option<(Ajar, String)>), NotLoggedIn> {
+        let settings = grant.settings();
+        let mut options: Options = entry.wanted().options;
+        options.device |= settings.grant == GrantKind::DeviceCode;
+        let network = self.0.grants.network();
+        if options.device {
+            return Ok((Flow::begin(grant, network, "", &options).await?, None));
+        }
+        let (ajar, uri) = self.0.doors.open(&settings).await?;
+        let flow = Flow::begin(grant, network, &uri, &options).await?;
+        Ok((flow, Some((ajar, uri))))
+    }
+
+    /// Tells whoever waits, and the journal, that a person must act.
+    fn show(
+        &self,
+        entry: &Arc<Entry>,
+        grant: &Grant,
+        flow: &Flow,
+        redirect_uri: Option<String>,
+        ends: Instant,
+    ) {
+        let (settings, wanted, status) = (grant.settings(), entry.wanted(), grant.status());
+        let device = flow.device();
+        let device = device.map(|(code, place, _)| (code.to_owned(), place.to_owned()));
+        let url = flow.url().to_owned();
+        let page = self.0.pages.as_ref();
+        let page = page.map_or_else(|| url.clone(), |pages| format!("{pages}/login/{}", entry.id));
+        let earlier = status.verified_as.as_ref().map(ToString::to_string);
+        let pending = Pending {
+            id: entry.id.clone(),
+            account: entry.account.clone(),
+            url,
+            page,
+            host: flow.host().to_owned(),
+            foreign: flow.is_foreign(),
+            expected: wanted
+                .expect
+                .or_else(|| settings.expect.clone())
+                .or(earlier)
+                .or_else(|| settings.login_hint.clone()),
+            scopes: flow.scopes().to_vec(),
+            new_scopes: flow.new_scopes().to_vec(),
+            again: grant.source().is_some(),
+            redirect_uri,
+            device,
+            open_browser: settings.browser.open,
+            browser_command: settings.browser.command.clone(),
+            left: LIFE,
+        };
+        let state = pending.device.is_none().then(|| flow.state().to_owned());
+        let local = settings.browser.local_journal;
+        let shown = if local && settings.browser.open == OpenBrowser::Never {
+            &pending.page
+        } else {
+            pending.link()
+        };
+        let account = &entry.account;
+        let who = pending.expected.as_ref();
+        let who = who.map_or_else(String::new, |who| format!(" ({who})"));
+        tracing::info!(
+            event = "login_needed",
+            %account,
+            login = entry.id.as_str(),
+            "login needed: {account}{who}: {shown} or: janus login {account}"
+        );
+        let waits = Event::Waits {
+            pending: Arc::new(pending.clone()),
+            by: entry.by,
+        };
+        entry.show(pending, state, ends);
+        self.0.events.send(waits).ok();
+    }
+}

@@ -1,0 +1,107 @@
+//! From tokens to a grant: who that is, whether it is who was meant, and then everybody may use it.
+//!
+//! Invariant: until the identity is judged nobody but the check itself uses the tokens, and tokens of somebody else are
+//! given back to the provider.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::entry::Entry;
+use super::identity::{self, Known};
+use super::{LIFE, LoggedIn, Logins, NotLoggedIn};
+use crate::credential::oauth::{Grant, Granted, Identity};
+use crate::model::{AccountId, Ask, Whoami};
+use crate::telemetry::{learn, redact};
+
+/// Between two questions to a server that does not answer: doubled each time, up to the second.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+impl Logins {
+    /// Makes the grant of what a login brought, if it may.
+    pub(super) async fn settle(
+        &self,
+        entry: &Arc<Entry>,
+        grant: &Grant,
+        mut granted: Granted,
+    ) -> Result<LoggedIn, NotLoggedIn> {
+        let account = &entry.account;
+        learn(&granted.tokens.access);
+        let settings = grant.settings();
+        if granted.verified_as.is_none()
+            && let Some(whoami) = &settings.whoami
+            && let Ask::Tool(tool) = &whoami.ask
+        {
+            granted.verified_as = self.told_by(account, whoami, tool, &granted).await;
+        }
+        let _one_at_a_time = self.0.settling.lock().await;
+        let earlier = grant.status().verified_as;
+        let known = Known {
+            account,
+            expect: settings.expect.as_deref(),
+            earlier: earlier.as_ref(),
+            siblings: &self.siblings(account),
+        };
+        let judged = identity::judge(granted.verified_as.as_ref(), known, &entry.wanted());
+        if let Err(why) = judged {
+            self.give_back(grant, &granted).await;
+            return Err(why);
+        }
+        let logged_in = LoggedIn {
+            account: account.clone(),
+            verified_as: granted.verified_as.clone(),
+            scopes: granted.scopes.clone(),
+        };
+        let unused = granted.clone();
+        if let Err(why) = grant.begin(granted).await {
+            // What is not kept is lost with this process, and would live on at the provider.
+            self.give_back(grant, &unused).await;
+            return Err(why.into());
+        }
+        self.0.upstream.look_again(account);
+        Ok(logged_in)
+    }
+
+    /// Whom the server's own tool takes the new token for. One that does not answer is asked again for a while; one that
+    /// answers something else cannot say.
+    async fn told_by(
+        &self,
+        account: &AccountId,
+        whoami: &Whoami,
+        tool: &str,
+        granted: &Granted,
+    ) -> Option<Identity> {
+        let (end, mut pause) = (Instant::now() + LIFE, PAUSE);
+        loop {
+            let asked = self.0.upstream.asked_with(account, &granted.tokens.access, tool);
+            let why = match Box::pin(asked).await {
+                Ok(result) => return identity::of_answer(&result, whoami),
+                Err(failure) if failure.is_final() => {
+                    tracing::info!(%account, "the server does not say who that is: {}", redact(&failure.to_string()));
+                    return None;
+                }
+                Err(failure) => failure.to_string(),
+            };
+            if Instant::now() + pause >= end {
+                tracing::warn!(%account, "who logged in is not known: {}", redact(&why));
+                return None;
+            }
+            tracing::debug!(%account, "who that is cannot be asked now: {}", redact(&why));
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Who the other accounts of the same server are.
+    fn siblings(&self, account: &AccountId) -> Vec<(AccountId, Identity)> {
+        let ids = self.0.upstream.accounts_of(account.server());
+        let others = ids.into_iter().filter(|id| id != account);
+        let known = others.filter_map(|id| {
+            let grant = self.0.grants.find(&id)?;
+            Some((id, grant.status().verified_as?))
+        });
+        known.collect()
+    }
+}
