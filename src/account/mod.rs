@@ -11,4 +11,4 @@ pub mod login;
 mod report;
 
 pub use choices::{Choices, Holders, Switch, Switched};
-pub use report::{Labels, State, listed, state, who};
+pub use report::{Labels, State, listed, state, verified_as, who};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::binding::{Chosen, Reachable, Scope, View};
+use crate::credential::NoCredential;
 use crate::model::{AccountId, ClientId, Server, ServerName, Switching};
 use crate::upstream::Upstream;
 
@@ -24,8 +25,9 @@ pub fn state(state: &State) -> &'static str {
         State::Ready { .. } => "ready",
         State::Backoff { .. } => "backoff",
         State::Failed { .. } => "failed",
-        State::NeedsLogin { .. } => "needs_login",
         State::Rejected { .. } => "rejected",
+        // It comes back by itself.
+        State::NoCredential(NoCredential::NoToken { .. }) => "backoff",
         State::NoCredential(why) => why.code(),
     }
 }
@@ -50,7 +52,7 @@ pub fn listed(
                 "label": label(labels, id),
                 "active": active.as_ref().is_some_and(|active| active.account() == id),
                 "state": state(&upstream.state(id).borrow()),
-                "verified_as": Value::Null,
+                "verified_as": verified_as(upstream, id),
             }));
         }
     }
@@ -85,7 +87,7 @@ pub fn who(
             "label": account.and_then(|id| label(labels, id)),
             "state": account.map(|id| state(&upstream.state(id).borrow())),
             "resolved_from": from,
-            "verified_as": Value::Null,
+            "verified_as": account.and_then(|id| verified_as(upstream, id)),
         });
         let others = visible(scope, reachable)
             .iter()
@@ -119,6 +121,11 @@ fn visible<'a>(scope: &'a Scope, reachable: &'a Reachable) -> &'a [AccountId] {
         (Switching::Off, Some((fixed, ..))) => std::slice::from_ref(fixed),
         _ => reachable.accounts(),
     }
+}
+
+/// Who logged in for an account, as far as that is known.
+pub fn verified_as(upstream: &Upstream, id: &AccountId) -> Option<String> {
+    upstream.verified_as(id).map(|who| who.to_string())
 }
 
 fn label<'a>(labels: &'a Labels, id: &AccountId) -> Option<&'a str> {

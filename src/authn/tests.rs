@@ -23,6 +23,7 @@ fn clients(clients: &[(&str, Option<SystemTime>)]) -> Identity {
         id: id(name),
         profiles: Vec::new(),
         expires: *expires,
+        url_elicitation: false,
         written: Written::nowhere(),
     };
     Identity {

@@ -81,6 +81,7 @@ fn world() -> Binding {
         id: ClientId::new(id).unwrap(),
         profiles: profiles.iter().map(|name| profile_name(name)).collect(),
         expires: None,
+        url_elicitation: false,
         written: at(40),
     };
     let bound = |directory: Option<&str>, client: Option<&str>, profile: &str, line| BindingRule {
@@ -607,6 +608,7 @@ fn any_identity() -> impl Strategy<Value = (Identity, Vec<Arc<Server>>)> {
                             id: client(n),
                             profiles: tied.into_iter().map(profile_of).collect(),
                             expires: None,
+                            url_elicitation: false,
                             written: at(1),
                         });
                         tied.collect()

@@ -247,6 +247,9 @@ section! {
         profiles: List<ProfileName>,
         /// Its keys are refused from here on: the beginning of a day (UTC), or a time in UTC.
         expires: Date,
+        /// It can show a link to a person, though it does not say so: a login that is needed is asked for there.
+        #[schemars(extend("default" = false))]
+        url_elicitation: Switch,
     }
 }
 

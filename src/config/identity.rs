@@ -133,6 +133,10 @@ fn clients(
                 id: id.value,
                 profiles: tied(keys.profile, keys.profiles, profiles, problems),
                 expires,
+                url_elicitation: keys
+                    .url_elicitation
+                    .into_value()
+                    .is_some_and(|switch| switch.0),
                 written,
             }
         })

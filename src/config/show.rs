@@ -319,6 +319,9 @@ fn client(client: &Client) -> Value {
     if let Some(expires) = client.expires {
         put(&mut keys, "expires", spelled_moment(expires));
     }
+    if client.url_elicitation {
+        put(&mut keys, "url_elicitation", true);
+    }
     keys.into()
 }
 

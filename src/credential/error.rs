@@ -102,6 +102,14 @@ impl NoCredential {
         }
     }
 
+    /// In how many seconds Janus asks again by itself for what is missing.
+    pub fn retry_in(&self) -> Option<u64> {
+        match self {
+            Self::NoToken { retry_in, .. } => Some((*retry_in).max(1)),
+            _ => None,
+        }
+    }
+
     /// Whether it may be different in a moment without anybody telling: a command works again, a file is there.
     pub fn may_pass(&self) -> bool {
         match self {

@@ -55,8 +55,7 @@ impl Composed {
         );
         tasks.spawn(vault.clone().watch(stopping.clone()));
         let gateway = Arc::new(Gateway::new(
-            &settings.servers,
-            settings.listen.question_timeout,
+            &settings,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
             key.expose(),
@@ -101,8 +100,7 @@ impl Composed {
         }
         self.vault.configure(&settings.vault);
         notes.extend(self.upstream.configure(&settings));
-        self.gateway
-            .configure(&settings.servers, settings.listen.question_timeout);
+        self.gateway.configure(&settings);
         let idle = settings.listen.session_idle;
         self.authn.configure(&settings.identity, idle);
         let binding = Binding::new(&settings.identity, &settings.servers);

@@ -226,6 +226,7 @@ fn word(failure: &Failure) -> &'static str {
         | Failure::SessionUnknown { .. }
         | Failure::Stopping { .. } => "unavailable",
         Failure::Rejected { .. } => "rejected",
+        Failure::NeedsScope { .. } => "needs_login",
         Failure::NoCredential { why, .. } => why.code(),
         Failure::Interrupted { .. } => "outcome_unknown",
         Failure::TimedOut { .. } => "timed_out",
@@ -236,6 +237,7 @@ fn word(failure: &Failure) -> &'static str {
 pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
     let help = match failure {
         Failure::NoCredential { why, account } => vec![why.help(account)],
+        Failure::NeedsScope { account, .. } => vec![format!("janus login {account}")],
         Failure::Rejected { .. } => vec![
             "janus secret list        # which secret it uses, and how old that is".to_owned(),
             "janus secret set NAME    # a newer one".to_owned(),
@@ -259,6 +261,7 @@ fn told(method: &str, text: &str, data: &Value) -> Outcome {
 fn explained(failure: &Failure) -> Value {
     let retry_after = match failure {
         Failure::Unreachable { retry_in, .. } => retry_in.map(|wait| wait.as_secs().max(1)),
+        Failure::NoCredential { why, .. } => why.retry_in(),
         _ => None,
     };
     let mut data = json!({"code": word(failure), "account": failure.account().to_string(), "sent": failure.sent()});
@@ -286,6 +289,12 @@ fn sentence(failure: &Failure) -> String {
         Failure::Rejected { account, .. } => format!(
             "Nothing ran. A person checks its credential with: janus account verify {account}"
         ),
+        Failure::NeedsScope { account, .. } => {
+            format!("Nothing ran. A person grants it with: janus login {account}")
+        }
+        Failure::NoCredential { why, .. } if why.retry_in().is_some() => {
+            "Nothing was sent. No other account was used instead.".to_owned()
+        }
         Failure::NoCredential { account, why } => {
             format!(
                 "Nothing was sent. A person mends it with: {}",

@@ -1,16 +1,18 @@
 //! Whose identity answered, as every routed result says it in its `_meta`, and who asks, as a question's text does.
 //!
-//! Invariant: under one configuration the text depends on the profile, the account and how it was chosen alone, so it is
-//! composed once for each of these and shared by all calls.
+//! Invariant: until somebody logs in or out, and under one configuration, the text depends on the profile, the account and
+//! how it was chosen alone, so it is composed once for each of these and shared by all calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
+use crate::account;
 use crate::binding::{ResolvedFrom, Route, Scope};
 use crate::model::{AccountId, ProfileName, Subject};
 use crate::protocol::Json;
+use crate::upstream::Upstream;
 
 use super::Known;
 
@@ -22,6 +24,8 @@ pub(super) struct Cache(Mutex<BTreeMap<AccountId, Vec<Composed>>>);
 struct Composed {
     profile: ProfileName,
     from: ResolvedFrom,
+    /// Counts the logins it knows of.
+    known: u64,
     voice: Voice,
 }
 
@@ -37,7 +41,7 @@ pub(super) struct Voice {
 impl Known {
     /// Who answers what goes this way. `None` for a log level: the answer to it is an empty object and nothing else, which
     /// the conformance suite insists on.
-    pub(super) fn voice(&self, scope: &Scope, route: &Route) -> Option<Voice> {
+    pub(super) fn voice(&self, scope: &Scope, route: &Route, upstream: &Upstream) -> Option<Voice> {
         if matches!(route.subject(), Subject::Method(method) if method == "logging/setLevel") {
             return None;
         }
@@ -47,23 +51,36 @@ impl Known {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let now = upstream.identities();
         let known = cache.get(account).and_then(|texts| {
             let mut texts = texts.iter();
-            texts.find(|known| known.from == from && known.profile == *scope.profile())
+            texts.find(|text| {
+                text.from == from && text.known == now && text.profile == *scope.profile()
+            })
         });
         if let Some(known) = known {
             return Some(known.voice.clone());
         }
-        let voice = self.composed(scope.profile(), account, from);
-        cache.entry(account.clone()).or_default().push(Composed {
+        let who = account::verified_as(upstream, account);
+        let voice = self.composed(scope.profile(), account, from, who.as_deref());
+        let texts = cache.entry(account.clone()).or_default();
+        texts.retain(|text| text.known == now);
+        texts.push(Composed {
             profile: scope.profile().clone(),
             from,
+            known: now,
             voice: voice.clone(),
         });
         Some(voice)
     }
 
-    fn composed(&self, profile: &ProfileName, account: &AccountId, from: ResolvedFrom) -> Voice {
+    fn composed(
+        &self,
+        profile: &ProfileName,
+        account: &AccountId,
+        from: ResolvedFrom,
+        who: Option<&str>,
+    ) -> Voice {
         let server = self.servers.get(account.server());
         let configured = server.and_then(|server| server.account(account.account()));
         let label = configured.and_then(|account| account.label.as_deref());
@@ -72,7 +89,7 @@ impl Known {
             "server": account.server().as_str(),
             "account": account.account().as_str(),
             "label": label,
-            "verified_as": null,
+            "verified_as": who,
             "resolved_from": from.word(),
         }));
         let speaker = label.map_or_else(

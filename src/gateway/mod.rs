@@ -24,6 +24,7 @@ mod tools;
 mod transparent;
 mod view;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{Choices, Labels};
 use crate::binding::{Scope, View};
-use crate::model::Server;
+use crate::model::{ClientId, Server, Settings};
 use crate::policy::Policy;
 use crate::protocol::{
     ClientFacts, Envelope, EventQueue, Events, Json, ListKind, Outcome, Request, Revision, Sealer,
@@ -68,25 +69,28 @@ struct Known {
     policy: Policy,
     servers: Labels,
     identities: identity::Cache,
+    /// The clients that can show links though they do not say so.
+    links: BTreeSet<ClientId>,
 }
 
 impl Known {
-    fn of(servers: &[Arc<Server>]) -> Arc<Self> {
+    fn of(settings: &Settings) -> Arc<Self> {
         let named = |server: &Arc<Server>| (server.name.clone(), Arc::clone(server));
+        let clients = settings.identity.clients.iter().flatten();
+        let links = clients.filter(|client| client.url_elicitation);
         Arc::new(Self {
-            policy: Policy::new(servers.iter().map(AsRef::as_ref)),
-            servers: servers.iter().map(named).collect(),
+            policy: Policy::new(settings.servers.iter().map(AsRef::as_ref)),
+            servers: settings.servers.iter().map(named).collect(),
             identities: identity::Cache::default(),
+            links: links.map(|client| client.id.clone()).collect(),
         })
     }
 }
 
 impl Gateway {
-    /// A gateway to these servers, whose questions end after `question_timeout`. The installation key seals what
-    /// clients hold for it.
+    /// A gateway to the servers of the settings. The installation key seals what clients hold for it.
     pub fn new(
-        servers: &[Arc<Server>],
-        question_timeout: Duration,
+        settings: &Settings,
         upstream: Upstream,
         choices: Arc<Choices>,
         installation_key: &[u8; 32],
@@ -94,8 +98,8 @@ impl Gateway {
     ) -> Self {
         Self {
             upstream,
-            known: RwLock::new(Known::of(servers)),
-            question_timeout: AtomicU64::new(millis(question_timeout)),
+            known: RwLock::new(Known::of(settings)),
+            question_timeout: AtomicU64::new(millis(settings.listen.question_timeout)),
             choices,
             views: view::Cache::default(),
             levels: logging::Levels::default(),
@@ -109,10 +113,10 @@ impl Gateway {
 
     /// Goes on with another configuration. Calls that were sent end as they began; streams of changes end, so that their
     /// clients ask again.
-    pub fn configure(&self, servers: &[Arc<Server>], question_timeout: Duration) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(servers);
+    pub fn configure(&self, settings: &Settings) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known::of(settings);
         self.question_timeout
-            .store(millis(question_timeout), Ordering::Relaxed);
+            .store(millis(settings.listen.question_timeout), Ordering::Relaxed);
         self.views.clear();
     }
 

@@ -38,7 +38,7 @@ impl Gateway {
         let route = chosen.route(subject);
         let (account, subject) = (route.account().clone(), route.subject().clone());
         let known = self.known();
-        let voice = known.voice(scope, &route);
+        let voice = known.voice(scope, &route, &self.upstream);
         let permitted = match known.policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
             Err(denied) => return error::denied(request.method(), &denied),

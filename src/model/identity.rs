@@ -84,6 +84,8 @@ pub struct Client {
     pub profiles: Vec<ProfileName>,
     /// From when on its keys are refused.
     pub expires: Option<SystemTime>,
+    /// It can show links to a person though it does not say so.
+    pub url_elicitation: bool,
     /// Where it is written.
     pub written: Written,
 }

@@ -60,16 +60,11 @@ pub enum State {
         /// What went wrong.
         reason: String,
     },
-    /// The server wants a credential, and none is configured. Janus tries again when it is called.
-    NeedsLogin {
-        /// 401 or 403.
-        status: u16,
-    },
     /// The server refuses the credential. Janus tries again when it is called.
     Rejected {
         /// 401 or 403.
         status: u16,
     },
-    /// There is no credential. Janus tries again when it is called, or when the vault has one.
+    /// There is no credential. Janus tries again when it is called, and when the vault has one or somebody logged in.
     NoCredential(NoCredential),
 }

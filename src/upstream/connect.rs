@@ -19,6 +19,7 @@ use super::dial::Dialled;
 use super::held::Held;
 use super::key::Key;
 use super::{Failure, keeper, listen};
+use crate::credential::oauth::LoginReason;
 use crate::credential::{Given, NoCredential};
 
 /// A caller does not try again what was tried this short a time ago: a server that crashes at once would be started as
@@ -305,7 +306,9 @@ impl Account {
         };
         let by_itself = slot.key == Key::Shared
             && match &failure {
-                Failure::Rejected { .. } | Failure::Stopping { .. } => false,
+                Failure::Rejected { .. }
+                | Failure::NeedsScope { .. }
+                | Failure::Stopping { .. } => false,
                 // A command may work the next time; what a person must set is told of by the vault.
                 Failure::NoCredential { why, .. } => why.may_pass(),
                 _ => true,
@@ -324,7 +327,10 @@ impl Account {
     /// Says how things stand and arranges the next attempt.
     fn after(self: &Arc<Self>, slot: &Arc<Slot>, down: &Down) {
         self.show(slot, || match &down.failure {
-            Failure::Rejected { status, .. } => self.rejected(*status),
+            Failure::Rejected { status, .. } => State::Rejected { status: *status },
+            Failure::NeedsScope { .. } => State::NoCredential(NoCredential::NeedsLogin {
+                reason: LoginReason::Scope,
+            }),
             Failure::NoCredential { why, .. } => State::NoCredential(NoCredential::clone(why)),
             Failure::Stopping { .. } => State::Idle,
             failure if down.failures >= MANY => State::Failed {
@@ -349,6 +355,11 @@ impl Account {
         let (account, slot) = (Arc::clone(self), Arc::clone(slot));
         let (began, failures) = (down.began, down.failures);
         let seen = self.dial.credential.seen();
+        let for_login = matches!(
+            &down.failure,
+            Failure::NoCredential { why, .. }
+                if matches!(**why, NoCredential::NeedsLogin { .. } | NoCredential::Sealed(_))
+        );
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
             let is_this = |now: &Status| {
@@ -365,6 +376,7 @@ impl Account {
                 () = shutdown.cancelled() => return,
                 () = due => {}
                 () = account.dial.credential.vault_changed(seen) => {}
+                () = account.granted_at_last(), if for_login => {}
                 // A caller tried meanwhile: that has a pause of its own.
                 _ = status.wait_for(|now| !is_this(now)) => return,
             }
@@ -373,15 +385,6 @@ impl Account {
                 account.begin(&slot);
             }
         });
-    }
-
-    /// The state of an account that the server does not let in.
-    pub(super) fn rejected(&self, status: u16) -> State {
-        if self.dial.proves_nothing() {
-            State::NeedsLogin { status }
-        } else {
-            State::Rejected { status }
-        }
     }
 
     /// The state of an account is that of its shared connection.
@@ -408,9 +411,10 @@ impl Down {
     /// What a caller is told: nothing was sent, and when Janus tries again.
     fn failure(&self) -> Failure {
         match &self.failure {
-            Failure::Rejected { .. } | Failure::NoCredential { .. } | Failure::Stopping { .. } => {
-                self.failure.clone()
-            }
+            Failure::Rejected { .. }
+            | Failure::NeedsScope { .. }
+            | Failure::NoCredential { .. }
+            | Failure::Stopping { .. } => self.failure.clone(),
             Failure::Unreachable {
                 account, reason, ..
             } => Failure::Unreachable {

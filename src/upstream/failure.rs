@@ -26,6 +26,14 @@ pub enum Failure {
         /// 401 or 403.
         status: u16,
     },
+    /// The server does this only with more than was granted, and said so before anything ran.
+    #[error("{account} wants a permission that was not granted{}", named(scope))]
+    NeedsScope {
+        /// The account.
+        account: AccountId,
+        /// What must be granted; empty where the server does not say.
+        scope: String,
+    },
     /// There is nothing to prove the account with. Nothing was sent.
     #[error("{account} has no credential: {why}")]
     NoCredential {
@@ -78,6 +86,7 @@ impl Failure {
         match self {
             Self::Unreachable { .. }
             | Self::Rejected { .. }
+            | Self::NeedsScope { .. }
             | Self::NoCredential { .. }
             | Self::SessionUnknown { .. }
             | Self::Stopping { .. } => false,
@@ -90,6 +99,7 @@ impl Failure {
         match self {
             Self::Unreachable { account, .. }
             | Self::Rejected { account, .. }
+            | Self::NeedsScope { account, .. }
             | Self::NoCredential { account, .. }
             | Self::SessionUnknown { account }
             | Self::Interrupted { account, .. }
@@ -106,6 +116,9 @@ impl Failure {
             | Self::Interrupted { reason, .. }
             | Self::BadAnswer { reason, .. } => reason.clone(),
             Self::Rejected { status, .. } => format!("it refused the credential (HTTP {status})"),
+            Self::NeedsScope { scope, .. } => {
+                format!("it wants a permission that was not granted{}", named(scope))
+            }
             Self::NoCredential { why, .. } => why.to_string(),
             Self::SessionUnknown { .. } => "it has forgotten the session".to_owned(),
             Self::TimedOut { waited, .. } => {
@@ -113,5 +126,14 @@ impl Failure {
             }
             Self::Stopping { .. } => "Janus is stopping".to_owned(),
         }
+    }
+}
+
+/// The scopes after a colon, where they are known.
+fn named(scope: &str) -> String {
+    if scope.is_empty() {
+        String::new()
+    } else {
+        format!(": {scope}")
     }
 }

@@ -164,7 +164,7 @@ impl Account {
     fn refused(&self, slot: &Slot, status: u16) {
         // 403 may concern this one call; 401 concerns the credential.
         if slot.key == Key::Shared && status == 401 {
-            self.state.send_replace(self.rejected(status));
+            self.state.send_replace(State::Rejected { status });
         }
     }
 
@@ -172,10 +172,7 @@ impl Account {
         let revision = used.facts.revision;
         self.state.send_if_modified(|state| {
             let mended = slot.key == Key::Shared
-                && matches!(
-                    state,
-                    State::NeedsLogin { .. } | State::Rejected { .. } | State::NoCredential(_)
-                );
+                && matches!(state, State::Rejected { .. } | State::NoCredential(_));
             if mended {
                 *state = State::Ready {
                     era: revision.era(),

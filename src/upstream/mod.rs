@@ -30,6 +30,7 @@ mod duplex;
 mod failure;
 mod fingerprint;
 mod forward;
+mod granted;
 mod handshake;
 mod held;
 mod http_sse;
@@ -50,6 +51,7 @@ mod tests;
 mod verify;
 mod wire;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ pub use self::change::{Change, State};
 pub use self::failure::Failure;
 pub use self::verify::{Verified, Who};
 use crate::binding::Route;
+use crate::credential::oauth::Identity;
 use crate::credential::{self, Credential};
 use crate::model::{AccountId, Settings};
 use crate::policy::Permitted;
@@ -88,6 +91,8 @@ struct Inner {
     ground: Ground,
     /// What is told of an account that does not exist.
     nothing: watch::Sender<State>,
+    /// Counts how often it changed who an account is.
+    identities: Arc<AtomicU64>,
 }
 
 impl Upstream {
@@ -115,6 +120,7 @@ impl Upstream {
             accounts: RwLock::new(Arc::new(accounts)),
             ground,
             nothing: watch::Sender::new(State::Idle),
+            identities: Arc::default(),
         }))
     }
 
@@ -133,6 +139,7 @@ impl Upstream {
             .accounts
             .write()
             .unwrap_or_else(PoisonError::into_inner) = accounts;
+        self.0.identities.fetch_add(1, Ordering::Relaxed);
         for account in change.ended {
             self.0.ground.tasks.spawn(account.retired());
         }
@@ -145,6 +152,10 @@ impl Upstream {
         let tasks = &self.0.ground.tasks;
         for account in accounts {
             tasks.spawn(Arc::clone(account).refresh());
+            if account.dial.credential.grant().is_some() {
+                let identities = Arc::clone(&self.0.identities);
+                tasks.spawn(Arc::clone(account).follow_grant(identities));
+            }
             let (account, at_once) = (Arc::clone(account), Arc::clone(&at_once));
             tasks.spawn(async move {
                 let shutdown = account.shutdown.clone();
@@ -259,6 +270,18 @@ impl Upstream {
         accounts
             .get(account)
             .map(|known| Arc::clone(&known.dial.credential))
+    }
+
+    /// Who logged in for an account, as far as that is known.
+    pub fn verified_as(&self, account: &AccountId) -> Option<Identity> {
+        let credential = self.credential(account)?;
+        credential.grant()?.status().verified_as
+    }
+
+    /// Another number whenever it changed who an account is: what was made of [`Self::verified_as`] before does not hold
+    /// any more.
+    pub fn identities(&self) -> u64 {
+        self.0.identities.load(Ordering::Relaxed)
     }
 
     /// What changes from now on.

@@ -108,9 +108,6 @@ impl Downstream {
         let state = state.borrow();
         let detail = match &*state {
             State::Backoff { reason, .. } | State::Failed { reason } => Some(reason.clone()),
-            State::NeedsLogin { status } => Some(format!(
-                "the server wants a credential (HTTP {status}), and none is configured"
-            )),
             State::Rejected { status } => {
                 Some(format!("the server refused the credential (HTTP {status})"))
             }

@@ -22,7 +22,7 @@ use super::wire::Outgoing;
 use super::{Failure, streamable_http};
 use crate::credential::{Credential, Given};
 use crate::model::{
-    self, AccountId, Auth, Authentication, Endpoint, EraChoice, ProxySettings, Server, Settings,
+    self, AccountId, Authentication, Endpoint, EraChoice, ProxySettings, Server, Settings,
     Transport,
 };
 use crate::protocol::{Body, Envelope, Era, Relayed, Revision, ServerFacts};
@@ -97,11 +97,6 @@ impl Dial {
             && ours.era == server.era
             && ours.transport == server.transport
             && self.proxy == settings.proxy
-    }
-
-    /// Whether nothing is configured that would prove the account: then a refusal asks for a login.
-    pub(super) fn proves_nothing(&self) -> bool {
-        self.auth.how == Auth::Left && self.credential.proves_nothing()
     }
 
     /// Whether it is a process.

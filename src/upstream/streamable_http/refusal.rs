@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ::http::header::RETRY_AFTER;
-use ::http::{HeaderMap, StatusCode};
+use ::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Inner;
+use crate::credential::oauth::Challenge;
 use crate::protocol::Envelope;
 use crate::upstream::Failure;
 
@@ -65,6 +66,12 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .parse()
         .ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// What a server says of the credential that it refused.
+pub(super) fn challenge(status: StatusCode, headers: &HeaderMap) -> Challenge {
+    let said = headers.get_all(WWW_AUTHENTICATE).iter();
+    Challenge::new(status.as_u16(), said.map(HeaderValue::as_bytes))
 }
 
 /// The JSON-RPC message of a body that may be anything.

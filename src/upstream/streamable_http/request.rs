@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::client::Broke;
-use super::{Agreed, FAREWELL, Inner, redirect, source};
+use super::{Agreed, FAREWELL, Inner, redirect, refusal, source};
 use crate::credential::Attached;
 use crate::model::Secret;
 use crate::protocol::{Era, Json, Revision, header};
@@ -141,7 +141,7 @@ impl Inner {
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
         let credential = self.client.credential();
-        let attached = self.attach().await?;
+        let mut attached = self.attach().await?;
         let sending = self.send_with(url.clone(), method, &headers, body.clone(), &attached);
         let response = sending.await?;
         let status = response.status();
@@ -152,18 +152,78 @@ impl Inner {
             return Ok(response);
         }
         // Boxed: hardly ever needed, and as large as a request.
-        let renewed = Box::pin(credential.renewed(attached.stamp, status.as_u16()));
-        if !renewed.await {
-            return Ok(response);
+        match Box::pin(self.another(&attached, &response)).await? {
+            Some(another) => attached = another,
+            None => return Ok(response),
         }
         source::drain(&self.tasks, response.into_body());
-        let attached = self.attach().await?;
         tracing::debug!(account = %self.account, %status, "refused, and sent again with a newer credential");
         let response = Box::pin(self.send_with(url, method, &headers, body, &attached)).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            credential.refused(attached.stamp, response.status().as_u16());
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if credential.grant().is_some() => {
+                Box::pin(self.refused_again(&attached, &response)).await?;
+            }
+            StatusCode::UNAUTHORIZED => credential.refused(attached.stamp, 401),
+            _ => {}
         }
         Ok(response)
+    }
+
+    /// What may do where the server refused this; `None` where nothing else is at hand.
+    async fn another(
+        &self,
+        refused: &Attached,
+        response: &Response<Incoming>,
+    ) -> Result<Option<Arc<Attached>>, Failure> {
+        let credential = self.client.credential();
+        if credential.grant().is_none() {
+            let renewed = credential.renewed(refused.stamp, response.status().as_u16());
+            return if renewed.await {
+                self.attach().await.map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        if !self.challenged(response)? {
+            return Ok(None);
+        }
+        let renewed = credential.regranted(refused, 401).await;
+        // Where a person must act, that is what the caller is told; and somebody may have acted meanwhile.
+        let now = self.attach().await?;
+        Ok((renewed || now.stamp != refused.stamp).then_some(now))
+    }
+
+    /// The second token was refused, too: it is not sent a third time, but whoever asks next must know.
+    async fn refused_again(
+        &self,
+        refused: &Attached,
+        response: &Response<Incoming>,
+    ) -> Result<(), Failure> {
+        if self.challenged(response)? {
+            self.client.credential().regranted(refused, 401).await;
+            self.attach().await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what the server said for a login. Whether it refused the token, and not only what was asked for with it.
+    //= https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#scope-challenge-handling
+    fn challenged(&self, response: &Response<Incoming>) -> Result<bool, Failure> {
+        let challenge = refusal::challenge(response.status(), response.headers());
+        let (refuses, scope) = (challenge.refuses_token(), challenge.wants_scope());
+        // Any other 403 is about this one request, and no login is wanted.
+        if (refuses || scope.is_some())
+            && let Some(grant) = self.client.credential().grant()
+        {
+            grant.challenged(challenge);
+        }
+        match scope {
+            None => Ok(refuses),
+            Some(scope) => Err(Failure::NeedsScope {
+                account: self.account.clone(),
+                scope,
+            }),
+        }
     }
 
     async fn attach(&self) -> Result<Arc<Attached>, Failure> {

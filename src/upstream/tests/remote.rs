@@ -107,7 +107,7 @@ async fn a_refused_credential_is_a_state_and_no_era() {
         matches!(called, Err(Failure::Rejected { status: 401, .. })),
         "{called:?}"
     );
-    rig.state(|state| *state == State::NeedsLogin { status: 401 })
+    rig.state(|state| *state == State::Rejected { status: 401 })
         .await;
     assert!(scripted.is_quiet());
 }

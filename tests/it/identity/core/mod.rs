@@ -118,8 +118,7 @@ impl Core {
             stopping.clone(),
         );
         let gateway = Gateway::new(
-            &settings.servers,
-            settings.listen.question_timeout,
+            &settings,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
             key.expose(),
