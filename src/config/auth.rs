@@ -9,8 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::container::{At, Field};
 use super::file::Auth;
 use super::node::{Node, Value};
+use super::oauth::{self, Login, OAuth};
 use super::problem::{Mistake, Path, Place, Problems};
-use super::read::{Form, Read, Reader};
+use super::read::{Form, Read, Reader, Section};
 use super::settings::texts;
 use super::value::Text;
 use super::warning::Warning;
@@ -26,7 +27,8 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_mins(10);
 
 /// Each kind with the keys that belong to it; `into` belongs to all.
-const KINDS: [(&str, &[&str]); 5] = [
+const KINDS: [(&str, &[&str]); 6] = [
+    ("oauth", &[]),
     ("bearer", &[]),
     ("basic", &["password"]),
     ("header", &["value", "prefix"]),
@@ -50,26 +52,38 @@ const KINDS: [(&str, &[&str]); 5] = [
 pub(super) enum Proof {
     /// `none`
     None,
+    /// `oauth`
+    OAuth,
     /// A map.
     Of(Box<Auth>),
+}
+
+/// What `auth` of a server or an account says.
+pub(super) enum Said {
+    /// All there is to say.
+    Plain(Authentication),
+    /// A login, whose keys an account and its server share.
+    Login(Box<Login>),
 }
 
 impl Read for Proof {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar { text, .. } if text == "none" => Some(Self::None),
+            Value::Scalar { text, .. } if text == "oauth" => Some(Self::OAuth),
             Value::Map(_) => Auth::read(node, path, reader).map(|auth| Self::Of(Box::new(auth))),
             Value::Scalar { .. } if node.found() == "text" => {
                 // Whatever stands there may be a secret.
                 let help = "write `auth: { bearer: vault:NAME }`, then:  janus secret set NAME";
                 let place = path.at(node.at);
-                let mistake =
-                    Mistake::bad_value("`none`, or a map such as `{ bearer: vault:NAME }`");
+                let mistake = Mistake::bad_value(
+                    "`none`, `oauth`, or a map such as `{ bearer: vault:NAME }`",
+                );
                 reader.problems.add_with_help(&place, mistake, help);
                 None
             }
             _ => {
-                reader.wrong_type(node, path, Form::of("`none` or a map"));
+                reader.wrong_type(node, path, Form::of("`none`, `oauth` or a map"));
                 None
             }
         }
@@ -87,7 +101,7 @@ impl JsonSchema for Proof {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let map = generator.subschema_for::<Auth>();
-        json_schema!({ "anyOf": [{ "const": "none" }, map] })
+        json_schema!({ "anyOf": [{ "enum": ["none", "oauth"] }, map] })
     }
 }
 
@@ -120,18 +134,29 @@ fn needed(kind: &str) -> Option<&'static str> {
 }
 
 /// What `auth` of a server or an account says; `None` where it is absent, or wrong, which was noted.
-pub(super) fn read(auth: Field<Proof>, problems: &mut Problems) -> Option<Authentication> {
+pub(super) fn read(auth: Field<Proof>, problems: &mut Problems) -> Option<Said> {
     let At { place, value } = auth.value?;
     let auth = match value {
         Proof::None => {
-            return Some(Authentication {
+            return Some(Said::Plain(Authentication {
                 how: model::Auth::None,
                 into: None,
-            });
+            }));
         }
+        Proof::OAuth => return Some(login(OAuth::default(), None, place)),
         Proof::Of(auth) => *auth,
     };
     let kind = kind(&auth, &place, problems)?;
+    if kind == "oauth" {
+        let keys = auth.oauth.into_value()?;
+        let grant = keys.grant.value.as_ref().map(|at| at.value);
+        oauth::within(&keys, grant.unwrap_or_default(), problems);
+        let into = auth.into.value.map(|at| At {
+            place: at.place,
+            value: at.value.0,
+        });
+        return Some(login(keys, into, place));
+    }
     let into = auth.into.value.as_ref().map(|at| at.value.0.clone());
     let how = match kind {
         "bearer" => model::Auth::Bearer(auth.bearer.into_value()?.0),
@@ -167,7 +192,11 @@ pub(super) fn read(auth: Field<Proof>, problems: &mut Problems) -> Option<Authen
         }
         _ => helper(auth, problems)?,
     };
-    Some(Authentication { how, into })
+    Some(Said::Plain(Authentication { how, into }))
+}
+
+fn login(keys: OAuth, into: Option<At<String>>, place: Place) -> Said {
+    Said::Login(Box::new(Login { place, keys, into }))
 }
 
 /// The one key that says the kind, with no key of another one beside it.
@@ -180,7 +209,7 @@ fn kind(auth: &Auth, place: &Place, problems: &mut Problems) -> Option<&'static 
             .map(|(_, place)| place)
     };
     // `header` is also where a command's token goes.
-    let kind = ["command", "bearer", "basic", "query", "header"]
+    let kind = ["oauth", "command", "bearer", "basic", "query", "header"]
         .into_iter()
         .find(|kind| at(kind).is_some());
     let Some((kind, own)) = kind.and_then(|kind| KINDS.into_iter().find(|(name, _)| *name == kind))
@@ -325,6 +354,8 @@ fn pointer(field: Field<Text>, problems: &mut Problems) -> Option<String> {
 
 /// Holds a kind against what it is for: a process gets a variable, a remote server a part of the request, and a secret
 /// never goes over the network in the clear.
+///
+/// A login is held against that where the keys of account and server are put together.
 pub(super) fn check_fit(auth: &Field<Proof>, url: Option<&http::Uri>, problems: &mut Problems) {
     let Some(At {
         place,
@@ -333,6 +364,9 @@ pub(super) fn check_fit(auth: &Field<Proof>, url: Option<&http::Uri>, problems: 
     else {
         return;
     };
+    if map.oauth.key.is_some() {
+        return;
+    }
     match url {
         None if map.into.key.is_none() => {
             let what = "`into`: the variable of the process that gets the value".to_owned();

@@ -5,10 +5,14 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::node::Node;
+use super::oauth::Journal;
 use super::problem::{Mistake, Path};
 use super::read::{Read, Reader};
 use super::value::inline_schema;
-use crate::model::{Colour, EraChoice, Format, KeySource, Sharing, Switching, Transport};
+use crate::model::{
+    ClientAuthentication, Colour, EraChoice, Format, GrantKind, KeySource, RedirectHost,
+    RegistrationScope, Sharing, SigningAlgorithm, Switching, Transport,
+};
 
 /// A type of the model that is one of a few words: its reader, its schema, and the word for a value.
 macro_rules! choices {
@@ -69,6 +73,36 @@ choices! {
         "credential" => Credential,
         "secret-service" => SecretService,
         "file" => File,
+    }
+    GrantKind {
+        "authorization_code" => AuthorizationCode,
+        "client_credentials" => ClientCredentials,
+        "device_code" => DeviceCode,
+    }
+    SigningAlgorithm {
+        "RS256" => Rs256,
+        "RS384" => Rs384,
+        "RS512" => Rs512,
+        "ES256" => Es256,
+        "ES384" => Es384,
+    }
+    ClientAuthentication {
+        "none" => None,
+        "client_secret_basic" => SecretBasic,
+        "client_secret_post" => SecretPost,
+        "private_key_jwt" => PrivateKeyJwt,
+    }
+    RegistrationScope {
+        "account" => Account,
+        "server" => Server,
+    }
+    RedirectHost {
+        "127.0.0.1" => Address,
+        "localhost" => Localhost,
+    }
+    Journal {
+        "full" => Full,
+        "local" => Local,
     }
     Colour {
         "red" => Red,

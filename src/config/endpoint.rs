@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::auth::{self, Proof, in_the_clear};
+use super::auth::{self, Proof, Said, in_the_clear};
 use super::container::{Field, List, Map};
 use super::file;
 use super::name::{HeaderName, VariableName};
+use super::oauth::{self, Login, Where};
 use super::problem::{Mistake, Problems};
 use super::reference::{Supplied, refuse_in_arguments};
 use super::settings::texts;
@@ -28,13 +29,13 @@ pub(super) enum Base {
         words: Vec<String>,
         args: Vec<String>,
         env: Variables,
-        auth: Authentication,
+        auth: Option<Said>,
     },
     Remote {
         url: http::Uri,
         headers: Headers,
         ca: Option<PathBuf>,
-        auth: Authentication,
+        auth: Option<Said>,
     },
 }
 
@@ -50,7 +51,7 @@ impl Base {
             server.url.value.as_ref().map(|url| &url.value.0),
             problems,
         );
-        let auth = own.auth.clone().unwrap_or_default();
+        let auth = own.auth;
         let tls = std::mem::take(&mut server.tls).or(file::Tls::default());
         if server.command.value.is_some() {
             let (program, words) = program(std::mem::take(&mut server.command), problems)?;
@@ -78,7 +79,7 @@ pub(super) struct Own {
     args: Option<Vec<String>>,
     env: Variables,
     headers: Headers,
-    auth: Option<Authentication>,
+    auth: Option<Said>,
 }
 
 impl Own {
@@ -106,11 +107,16 @@ impl Own {
     }
 
     /// The endpoint of an account: `args` instead of the server's, variables and headers beside the server's.
-    pub(super) fn over(self, base: &Base) -> (Endpoint, Authentication) {
-        let own = self.auth.clone();
+    pub(super) fn over(
+        mut self,
+        base: &Base,
+        problems: &mut Problems,
+    ) -> (Endpoint, Authentication) {
+        let own = self.auth.take();
         let endpoint = self.endpoint_over(base);
         let (Base::Process { auth, .. } | Base::Remote { auth, .. }) = base;
-        let auth = asked_of(own.unwrap_or_else(|| auth.clone()), &endpoint);
+        let auth = proof(own.as_ref(), auth.as_ref(), &endpoint, problems);
+        let auth = asked_of(auth, &endpoint);
         (endpoint, auth)
     }
 
@@ -138,6 +144,31 @@ impl Own {
                 ca: ca.clone(),
             }),
         }
+    }
+}
+
+/// What proves an account: what it says itself, else what its server says; of a login both, key by key.
+fn proof(
+    own: Option<&Said>,
+    base: Option<&Said>,
+    endpoint: &Endpoint,
+    problems: &mut Problems,
+) -> Authentication {
+    let at = match endpoint {
+        Endpoint::Process(_) => Where::Process,
+        Endpoint::Http(http) => Where::Remote(&http.url),
+    };
+    match (own, base) {
+        (Some(Said::Plain(plain)), _) | (None, Some(Said::Plain(plain))) => plain.clone(),
+        (None, None) => Authentication::default(),
+        (own, base) => oauth::settled(login(own), login(base), None, at, problems),
+    }
+}
+
+fn login(said: Option<&Said>) -> Option<&Login> {
+    match said {
+        Some(Said::Login(login)) => Some(login),
+        _ => None,
     }
 }
 

@@ -10,7 +10,8 @@ use super::name::{
     Accounts, HeaderName, HeaderText, PassedVariable, ReachedServer, VariableName, VariableText,
 };
 use super::node::Node;
-use super::problem::{Path, Place};
+use super::oauth::OAuth;
+use super::problem::Path;
 use super::read::{Form, Read, Reader, section};
 use super::reference::{Referred, Supplied};
 use super::schema::{bound, one_kind, tied};
@@ -27,8 +28,7 @@ section! {
     /// The configuration of Janus.
     #[schemars(title = "Janus configuration")]
     Document {
-        /// The version of this format.
-        #[expect(dead_code, reason = "reading it is the check: there is one version")]
+        /// The version of this format; there is one.
         version: Version,
         /// What Janus talks to. A name is the head of its tools' names: `SERVER__TOOL`.
         servers: Map<ServerName, Server>,
@@ -63,7 +63,7 @@ section! {
         env: Map<VariableName, Supplied>,
         /// Fixed headers, sent to this server only.
         headers: Map<HeaderName, Supplied>,
-        /// How its accounts prove who they are: `none`, or a map with one of the kinds.
+        /// How its accounts prove who they are: `none`, `oauth`, or a map with one of the kinds.
         auth: Proof,
         /// Identities at this server. What stands at an account wins over the same key at its server.
         accounts: Map<AccountName, Account>,
@@ -105,7 +105,7 @@ section! {
         env: Map<VariableName, Supplied>,
         /// Fixed headers, beside the server's; these win.
         headers: Map<HeaderName, Supplied>,
-        /// How it proves who it is, instead of the server's `auth`.
+        /// How it proves who it is, instead of the server's `auth`; of `oauth`, key by key.
         auth: Proof,
         /// What people call it.
         label: Text,
@@ -149,35 +149,10 @@ section! {
         timeout: Wait,
         /// Variables that the command gets beside PATH, HOME, the locale, XDG_* and the session bus.
         pass_env: List<PassedVariable>,
+        /// A login by OAuth 2.1. An account's keys win one by one over those of its server, and both over a template's.
+        oauth: OAuth,
         /// The variable of a local process that gets the value.
         into: VariableText,
-    }
-}
-
-impl Auth {
-    /// The keys that are there.
-    pub(super) fn keys(&self) -> Vec<(&'static str, Place)> {
-        let all = [
-            ("bearer", &self.bearer.key),
-            ("basic", &self.basic.key),
-            ("password", &self.password.key),
-            ("header", &self.header.key),
-            ("query", &self.query.key),
-            ("value", &self.value.key),
-            ("prefix", &self.prefix.key),
-            ("command", &self.command.key),
-            ("ttl", &self.ttl.key),
-            ("format", &self.format.key),
-            ("pointer", &self.pointer.key),
-            ("expiry_pointer", &self.expiry_pointer.key),
-            ("timeout", &self.timeout.key),
-            ("pass_env", &self.pass_env.key),
-            ("into", &self.into.key),
-        ];
-        let there = all
-            .into_iter()
-            .filter_map(|(name, key)| Some((name, key.clone()?)));
-        there.collect()
     }
 }
 

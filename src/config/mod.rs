@@ -25,6 +25,7 @@ mod locate;
 mod name;
 mod names;
 mod node;
+mod oauth;
 mod problem;
 mod profile;
 mod read;

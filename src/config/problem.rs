@@ -294,8 +294,18 @@ impl Problems {
     /// The error that these problems are, if there are any.
     pub(super) fn into_error(self, file: &std::path::Path) -> Option<ConfigError> {
         let mut problems = self.list;
-        let count = problems.len();
         problems.sort_by_key(|problem| problem.place.position);
+        let mut told: Vec<Problem> = Vec::with_capacity(problems.len());
+        for problem in problems {
+            let here = told.iter().rev();
+            let mut here = here.take_while(|one| one.place.position == problem.place.position);
+            // What accounts have of their server is wrong once.
+            if !here.any(|one| *one == problem) {
+                told.push(problem);
+            }
+        }
+        let mut problems = told;
+        let count = problems.len();
         problems.truncate(MOST);
         (count > 0).then(|| ConfigError::Wrong {
             file: file.to_owned(),

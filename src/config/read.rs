@@ -10,13 +10,19 @@ use super::container::{At, Field};
 use super::expand::expand;
 use super::file::Document;
 use super::node::{Key, Node, Value};
-use super::problem::{Mistake, Path, Problems, shown};
+use super::problem::{Mistake, Path, Place, Problems, shown};
 use super::tree;
 use super::words::{list, nearest, one_of};
 
 /// A type of the file. `None` means that a mistake was noted.
 pub(super) trait Read: Sized {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// A map with fixed keys.
+pub(super) trait Section {
+    /// The keys that are there, in the order of their definition.
+    fn keys(&self) -> Vec<(&'static str, Place)>;
 }
 
 /// How a value is written, for messages.
@@ -233,8 +239,16 @@ macro_rules! section {
         #[derive(Default, schemars::JsonSchema)]
         $(#[$meta])*
         #[schemars(deny_unknown_fields, transform = $crate::config::schema::or_nothing)]
-        pub(super) struct $name {
-            $($(#[$about])* #[schemars(default)] pub(super) $key: $crate::config::container::Field<$type>,)*
+        pub(in $crate::config) struct $name {
+            $($(#[$about])* #[schemars(default)] pub(in $crate::config) $key: $crate::config::container::Field<$type>,)*
+        }
+
+        impl $crate::config::read::Section for $name {
+            fn keys(&self) -> Vec<(&'static str, $crate::config::problem::Place)> {
+                let all = [$((stringify!($key), &self.$key.key)),*];
+                let there = all.into_iter().filter_map(|(name, key)| Some((name, key.clone()?)));
+                there.collect()
+            }
         }
 
         impl Read for $name {

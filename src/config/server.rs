@@ -131,23 +131,21 @@ fn known(
             url.as_ref(),
             problems,
         );
-        accounts.extend(
-            base.as_ref()
-                .map(|base| own.over(base))
-                .map(|(endpoint, auth)| Account {
-                    name: name.value,
-                    endpoint,
-                    auth,
-                    label: keys.label.into_value().map(|text| text.0),
-                    color: keys.color.into_value(),
-                    written,
-                }),
-        );
+        accounts.extend(base.as_ref().map(|base| own.over(base, problems)).map(
+            |(endpoint, auth)| Account {
+                name: name.value,
+                endpoint,
+                auth,
+                label: keys.label.into_value().map(|text| text.0),
+                color: keys.color.into_value(),
+                written,
+            },
+        ));
     }
     if known.accounts.is_empty() && known.complete {
         known.accounts.push(AccountName::default_account());
         accounts.extend(base.map(|base| {
-            let (endpoint, auth) = Own::default().over(&base);
+            let (endpoint, auth) = Own::default().over(&base, problems);
             Account {
                 written: of_server,
                 auth,

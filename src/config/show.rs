@@ -77,7 +77,10 @@ fn auth(auth: &Authentication) -> Option<Value> {
             put(&mut keys, "value", value.to_string());
             put(&mut keys, "prefix", prefix.as_str());
         }
-        Auth::OAuth(_) => return Some("oauth".into()),
+        Auth::OAuth(oauth) => match super::oauth::shown(oauth) {
+            keys if keys.is_empty() && auth.into.is_none() => return Some("oauth".into()),
+            shown => put(&mut keys, "oauth", shown),
+        },
         Auth::Query { name, value } => {
             put(&mut keys, "query", name.as_str());
             put(&mut keys, "value", value.to_string());

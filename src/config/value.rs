@@ -212,7 +212,6 @@ pub(super) struct Url(pub(super) http::Uri);
 
 impl Read for Url {
     fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-        const EXPECTED: &str = "an absolute URL such as `https://mcp.example.com/mcp`";
         if matches!(&node.value, Value::Scalar { text, .. } if within(text)) {
             let place = path.at(node.at);
             let why = "a reference within a URL would be sent as it is written";
@@ -222,35 +221,39 @@ impl Read for Url {
                 .add_with_help(&place, Mistake::does_not_fit(why), help);
             return None;
         }
-        reader.scalar(node, path, Form::of(EXPECTED), |text| {
-            let (_, after_scheme) = text.split_once("://").ok_or(EXPECTED)?;
-            let authority = after_scheme
-                .split(['/', '?', '#'])
-                .next()
-                .unwrap_or_default();
-            if authority.contains('@') {
-                return Err(
-                    "a URL without a user name or password; send them in `headers`".to_owned(),
-                );
-            }
-            // The parser below would drop it silently.
-            if text.contains('#') {
-                return Err("a URL without a fragment (`#…`)".to_owned());
-            }
-            let url: http::Uri = text.parse().map_err(|_| EXPECTED)?;
-            let web = matches!(url.scheme_str(), Some("http" | "https"));
-            let host = url.host().is_some_and(|host| !host.is_empty());
-            if web && host {
-                Ok(Self(url))
-            } else {
-                Err(EXPECTED.to_owned())
-            }
-        })
+        reader.scalar(node, path, Form::of(URL), |text| url(text).map(Self))
     }
 }
 inline_schema!(Url, "URL", {
     "type": "string", "pattern": or_variable("[Hh][Tt][Tt][Pp][Ss]?://[^@#/?]+([/?][^#]*)?")
 });
+
+/// What a URL is, in messages.
+const URL: &str = "an absolute URL such as `https://mcp.example.com/mcp`";
+
+/// What an absolute URL of a server is; else what it should be.
+pub(super) fn url(text: &str) -> Result<http::Uri, String> {
+    let (_, after_scheme) = text.split_once("://").ok_or(URL)?;
+    let authority = after_scheme
+        .split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default();
+    if authority.contains('@') {
+        return Err("a URL without a user name or password; send them in `headers`".to_owned());
+    }
+    // The parser below would drop it silently.
+    if text.contains('#') {
+        return Err("a URL without a fragment (`#…`)".to_owned());
+    }
+    let url: http::Uri = text.parse().map_err(|_| URL)?;
+    let web = matches!(url.scheme_str(), Some("http" | "https"));
+    let host = url.host().is_some_and(|host| !host.is_empty());
+    if web && host {
+        Ok(url)
+    } else {
+        Err(URL.to_owned())
+    }
+}
 
 /// An absolute path; `~/` is the home directory.
 pub(super) struct FilePath(pub(super) PathBuf);

@@ -132,7 +132,8 @@ impl Auth {
             }
             | Self::Header { value, .. }
             | Self::Query { value, .. } => Some(value),
-            Self::Left | Self::None | Self::Helper { .. } | Self::OAuth(_) => None,
+            Self::OAuth(oauth) => oauth.client.as_ref()?.reference(),
+            Self::Left | Self::None | Self::Helper { .. } => None,
         }
     }
 }

@@ -279,6 +279,14 @@ impl Default for OAuth {
     }
 }
 
+impl PreRegistered {
+    /// Where its secret or its key is.
+    pub fn reference(&self) -> Option<&Reference> {
+        let key = self.key.as_ref().map(|key| &key.key);
+        self.secret.as_ref().or(key)
+    }
+}
+
 impl Default for Redirect {
     fn default() -> Self {
         Self {

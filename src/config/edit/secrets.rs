@@ -14,6 +14,9 @@ use crate::model::{Secret, SecretName, points};
 /// The keys of `auth` that hold a secret.
 const OF_AUTH: [&str; 3] = ["bearer", "password", "value"];
 
+/// Those of `auth.oauth`.
+const OF_OAUTH: [&str; 2] = ["client_secret", "private_key"];
+
 /// A secret that is written out. No `Debug` of its value.
 #[derive(Debug)]
 pub struct Literal {
@@ -64,24 +67,11 @@ pub fn literals(text: &str) -> Result<Vec<Literal>, NotEdited> {
 }
 
 fn of_holder(node: &Node, path: &Path, holder: &str, found: &mut Vec<Literal>) {
-    let auth = child(node, "auth").and_then(members).unwrap_or_default();
-    for (key, node) in auth
-        .iter()
-        .filter(|(key, _)| OF_AUTH.contains(&key.text.as_str()))
-    {
-        if let Value::Scalar { text, .. } = &node.value
-            && !points(text)
-            && misspelt(text).is_none()
-            && !text.is_empty()
-        {
-            found.push(literal(
-                node.at,
-                text,
-                &path.key("auth").key(&key.text),
-                holder,
-            ));
-        }
-    }
+    let auth = child(node, "auth");
+    let oauth = auth.and_then(|auth| child(auth, "oauth"));
+    let path_of_auth = path.key("auth");
+    of_auth(auth, &OF_AUTH, &path_of_auth, holder, found);
+    of_auth(oauth, &OF_OAUTH, &path_of_auth.key("oauth"), holder, found);
     for section in ["env", "headers"] {
         let values = child(node, section).and_then(members).unwrap_or_default();
         for (key, node) in values {
@@ -96,6 +86,29 @@ fn of_holder(node: &Node, path: &Path, holder: &str, found: &mut Vec<Literal>) {
                     &name,
                 ));
             }
+        }
+    }
+}
+
+/// What must be a reference there.
+fn of_auth(
+    node: Option<&Node>,
+    keys: &[&str],
+    path: &Path,
+    holder: &str,
+    found: &mut Vec<Literal>,
+) {
+    let entries = node.and_then(members).unwrap_or_default();
+    for (key, node) in entries
+        .iter()
+        .filter(|(key, _)| keys.contains(&key.text.as_str()))
+    {
+        if let Value::Scalar { text, .. } = &node.value
+            && !points(text)
+            && misspelt(text).is_none()
+            && !text.is_empty()
+        {
+            found.push(literal(node.at, text, &path.key(&key.text), holder));
         }
     }
 }

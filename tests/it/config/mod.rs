@@ -3,6 +3,7 @@
 mod example;
 mod identity;
 mod names;
+mod oauth;
 mod schema;
 mod warnings;
 
