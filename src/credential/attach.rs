@@ -91,6 +91,19 @@ impl Credential {
         }
     }
 
+    /// That of a token which the account does not have yet, with the account's fixed headers.
+    pub fn with_token(account: &Account, token: &Arc<Secret>, ground: &Ground) -> Self {
+        let parts = proof::parts_with(account, token, ground);
+        Self {
+            kind: "bearer",
+            constant: false,
+            parts,
+            vault: ground.vault.changes(),
+            held: Mutex::default(),
+            refusals: Refusals::default(),
+        }
+    }
+
     /// What goes with a request now.
     ///
     /// # Errors

@@ -184,8 +184,28 @@ impl Origin {
     }
 }
 
+/// The same with a token that proves it instead.
+pub(super) fn parts_with(account: &Account, token: &Arc<Secret>, ground: &Ground) -> Vec<Part> {
+    let mut parts = fixed(account, ground);
+    parts.push(Part {
+        origin: Origin::Literal(Arc::clone(token)),
+        goal: Goal::Header {
+            name: http::header::AUTHORIZATION,
+            prefix: "Bearer ".to_owned(),
+        },
+    });
+    parts
+}
+
 /// The parts of an account, in the order in which they are attached: what proves it comes last and prevails.
 pub(super) fn parts(account: &Account, ground: &Ground) -> Vec<Part> {
+    let mut parts = fixed(account, ground);
+    parts.extend(proof(account, ground));
+    parts
+}
+
+/// What it has beside its proof.
+fn fixed(account: &Account, ground: &Ground) -> Vec<Part> {
     let mut parts = Vec::new();
     match &account.endpoint {
         Endpoint::Process(command) => {
@@ -208,7 +228,6 @@ pub(super) fn parts(account: &Account, ground: &Ground) -> Vec<Part> {
             }
         }
     }
-    parts.extend(proof(account, ground));
     parts
 }
 

@@ -457,7 +457,7 @@ async fn a_damaged_newer_or_foreign_database_is_named_and_left_alone() {
     let error = Store::open(&state).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("`{shown}` was written by a later Janus (format 99; this one knows 2)")
+        format!("`{shown}` was written by a later Janus (format 99; this one knows 3)")
     );
     change("PRAGMA user_version = 1; PRAGMA application_id = 7");
     let error = Store::open(&state).unwrap_err();

@@ -56,6 +56,16 @@ impl KnownEra {
         }
     }
 
+    /// The same verdict for a conversation beside.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            account: self.account.clone(),
+            endpoint: self.endpoint.clone(),
+            store: self.store.clone(),
+            memory: Mutex::new(*self.memory()),
+        }
+    }
+
     /// The verdict, while it counts.
     pub(super) fn recall(&self) -> Option<Era> {
         let memory = (*self.memory())?;

@@ -68,7 +68,7 @@ pub use self::verify::{Verified, Who};
 use crate::binding::Route;
 use crate::credential::oauth::Identity;
 use crate::credential::{self, Credential};
-use crate::model::{AccountId, Settings};
+use crate::model::{AccountId, Secret, ServerName, Settings};
 use crate::policy::Permitted;
 use crate::protocol::{ClientFacts, Envelope, Events, Json, Listing, Relayed, Request};
 use crate::store::{EraRecord, ListingRecord, Store};
@@ -252,6 +252,28 @@ impl Upstream {
     pub async fn verify(&self, id: &AccountId) -> Result<Verified, Failure> {
         let account = self.account(id)?;
         Box::pin(account.verify()).await
+    }
+
+    /// Calls a tool that says who is asking, with a token that nobody else has yet, in a conversation of its own.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn asked_with(
+        &self,
+        id: &AccountId,
+        token: &Arc<Secret>,
+        tool: &str,
+    ) -> Result<serde_json::Value, Failure> {
+        let account = self.account(id)?;
+        let ground = &self.0.ground;
+        Box::pin(account.asked_with(token, tool, &ground.credentials)).await
+    }
+
+    /// The accounts of a server.
+    pub fn accounts_of(&self, server: &ServerName) -> Vec<AccountId> {
+        let accounts = self.accounts();
+        let of_server = accounts.keys().filter(|id| id.server() == server);
+        of_server.cloned().collect()
     }
 
     /// Connects an account now if it had no credential: it may have one.

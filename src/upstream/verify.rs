@@ -11,7 +11,10 @@ use tokio::time::timeout;
 use super::Failure;
 use super::account::Account;
 use super::connection::Use;
+use super::key::Key;
 use super::wire::Outgoing;
+use crate::credential;
+use crate::model::Secret;
 use crate::protocol::{Body, Envelope, Era, Events, Json, ListKind, Listing};
 use crate::telemetry::redact;
 
@@ -85,6 +88,38 @@ impl Account {
             tools: listing.of(ListKind::Tools).len(),
             who,
         })
+    }
+
+    /// Calls a tool with a token that this account does not have yet. Nothing else of the account is used or changed.
+    pub(super) async fn asked_with(
+        &self,
+        token: &Arc<Secret>,
+        tool: &str,
+        ground: &credential::Ground,
+    ) -> Result<serde_json::Value, Failure> {
+        let dial = self.dial.with_token(token, ground)?;
+        let (dialled, _) = Box::pin(dial.connect(&Key::Shared)).await?;
+        let params = Json::of(&json!({"name": tool, "arguments": {}}));
+        let revision = dialled.facts.revision;
+        let id = dialled.leg.next_id();
+        let mut outgoing = Outgoing::own("tools/call", Some(&params), id, revision);
+        outgoing.name = Some(tool.to_owned());
+        let (events, _nobody) = Events::channel();
+        let relayed = dialled
+            .leg
+            .exchange(&outgoing, None, revision.era(), &events);
+        let answer = relayed.await;
+        dialled.leg.end().await;
+        let bad = |reason: &str| Failure::BadAnswer {
+            account: self.id().clone(),
+            reason: reason.to_owned(),
+        };
+        let Body::Whole(json) = answer?.body else {
+            return Err(bad("it is too long"));
+        };
+        let envelope = Envelope::of(&json).map_err(|refused| bad(&refused.error.message))?;
+        let result = envelope.result().ok_or_else(|| bad("it is an error"))?;
+        serde_json::from_str(result.as_str()).map_err(|_| bad("it is no JSON"))
     }
 
     /// Calls the tool that tells.

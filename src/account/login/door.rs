@@ -112,7 +112,11 @@ impl Doors {
             match self.listen(port, redirect.host).await {
                 Ok(ajar) => {
                     if let Some(before) = *kept {
-                        tracing::warn!(before, port, "the port to which browsers come back was taken by another program; there is a new one");
+                        tracing::warn!(
+                            before,
+                            port,
+                            "the port to which browsers come back was taken by another program; there is a new one"
+                        );
                     }
                     *kept = Some(port);
                     // Without it the next life would choose again, and register again.
@@ -151,7 +155,7 @@ impl Doors {
     /// One try. What is open already is used by one more.
     async fn listen(&self, port: u16, host: RedirectHost) -> Result<Ajar, Shut> {
         let (have, until) = {
-            let open = self.open();
+            let open = self.ports();
             open.get(&port).map_or_else(
                 || (Vec::new(), CancellationToken::new()),
                 |open| (open.addresses.clone(), open.until.clone()),
@@ -179,7 +183,7 @@ impl Doors {
             self.serving.send(door).await.map_err(|_| Shut::Stopping)?;
             listening.push(address);
         }
-        let mut open = self.open();
+        let mut open = self.ports();
         let users = open.get(&port).map_or(0, |open| open.users);
         // The last user may have gone meanwhile, and closed it.
         if until.is_cancelled() {
@@ -198,7 +202,7 @@ impl Doors {
         })
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u16, Open>> {
+    fn ports(&self) -> MutexGuard<'_, BTreeMap<u16, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -270,7 +270,10 @@ mod tests {
         });
         assert_eq!(first.unwrap().left, Duration::from_secs(600));
         tokio::time::advance(Duration::from_secs(90)).await;
-        assert_eq!(entry.pending().await.unwrap().left, Duration::from_secs(510));
+        assert_eq!(
+            entry.pending().await.unwrap().left,
+            Duration::from_secs(510)
+        );
         assert!(entry.comes_back_to("http://127.0.0.1:7334/callback"));
         assert!(!entry.comes_back_to("http://localhost:7334/callback"));
         assert!(entry.has_state("s"));

@@ -123,11 +123,15 @@ impl NotLoggedIn {
             Self::Gone(_) => one("janus account list".to_owned()),
             Self::NoLogin { .. } => one(format!("janus account verify {account}")),
             Self::WrongIdentity { .. } => vec![
-                format!("open the link in a private window, or in another browser profile:  janus login {account} --no-browser"),
+                format!(
+                    "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
+                ),
                 format!("if somebody else is meant from now on:  janus login {account} --replace"),
             ],
             Self::SameIdentity { .. } => vec![
-                format!("open the link in a private window, or in another browser profile:  janus login {account} --no-browser"),
+                format!(
+                    "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
+                ),
                 format!("if the same person is meant:  janus login {account} --same-identity"),
             ],
             Self::Expired { .. } | Self::Cancelled | Self::Replaced => {

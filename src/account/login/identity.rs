@@ -161,7 +161,10 @@ mod tests {
         let plain = Wanted::default();
         assert_eq!(judged(&ana, None, None, &[], &plain), Ok(()));
         assert_eq!(judged(&ana, None, Some(&ana), &[], &plain), Ok(()));
-        assert_eq!(judged(&ana, Some("Ana@Example.org"), None, &[], &plain), Ok(()));
+        assert_eq!(
+            judged(&ana, Some("Ana@Example.org"), None, &[], &plain),
+            Ok(())
+        );
         assert_eq!(
             judged(&bob, None, Some(&ana), &[], &plain).unwrap_err(),
             "you logged in as bob@example.org, github/client_a is ana@example.org"
@@ -189,8 +192,14 @@ mod tests {
         let (a, b) = (who("ana", Some("A")), who("ana", Some("B")));
         let plain = Wanted::default();
         judged(&a, None, Some(&b), &[], &plain).unwrap_err();
-        assert_eq!(judged(&a, None, Some(&who("ana", None)), &[], &plain), Ok(()));
-        assert_eq!(judged(&a, Some("ana, workspace A"), None, &[], &plain), Ok(()));
+        assert_eq!(
+            judged(&a, None, Some(&who("ana", None)), &[], &plain),
+            Ok(())
+        );
+        assert_eq!(
+            judged(&a, Some("ana, workspace A"), None, &[], &plain),
+            Ok(())
+        );
         assert_eq!(
             judged(&a, None, None, &[(id("client_b"), b)], &plain),
             Ok(()),

@@ -54,7 +54,12 @@ impl Logins {
 
     /// Tells the provider that nobody will use these.
     pub(super) async fn give_back(&self, grant: &Grant, granted: &Granted) {
-        let given = self.revoked(grant, &granted.registration, &granted.source, &granted.tokens);
+        let given = self.revoked(
+            grant,
+            &granted.registration,
+            &granted.source,
+            &granted.tokens,
+        );
         if !given.await {
             let account = grant.account();
             tracing::info!(%account, "the provider did not take back what was granted; it ends by itself");

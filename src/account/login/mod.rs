@@ -301,7 +301,10 @@ impl Logins {
         let waiting: Vec<Arc<Entry>> = {
             let known = self.known();
             let waiting = known.iter().filter(|entry| entry.is_open());
-            waiting.filter(|entry| entry.comes_back_to(&there)).cloned().collect()
+            waiting
+                .filter(|entry| entry.comes_back_to(&there))
+                .cloned()
+                .collect()
         };
         if waiting.is_empty() {
             return Arrived::Nowhere;
@@ -309,7 +312,9 @@ impl Logins {
         let Ok(callback) = Callback::read(query) else {
             return Arrived::Stranger;
         };
-        let meant = waiting.iter().find(|entry| entry.has_state(&callback.state));
+        let meant = waiting
+            .iter()
+            .find(|entry| entry.has_state(&callback.state));
         let Some(entry) = meant.filter(|entry| entry.answer(callback)) else {
             return Arrived::Stranger;
         };
@@ -322,7 +327,8 @@ impl Logins {
 
     /// Ends a login without an answer. Whether there was one that waited.
     pub fn cancel(&self, id: &str) -> bool {
-        self.find(id).is_some_and(|entry| entry.give_up(NotLoggedIn::Cancelled))
+        self.find(id)
+            .is_some_and(|entry| entry.give_up(NotLoggedIn::Cancelled))
     }
 
     /// What happens from now on.
@@ -372,7 +378,9 @@ impl Logins {
         known.push_back(Arc::clone(&entry));
         drop(known);
         let (logins, running) = (self.clone(), Arc::clone(&entry));
-        self.0.tasks.spawn(async move { logins.run(&running).await });
+        self.0
+            .tasks
+            .spawn(async move { logins.run(&running).await });
         Ok(entry)
     }
 

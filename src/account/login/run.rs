@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
-use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
+use super::{Event, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
 use crate::credential::oauth::{Flow, Grant, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
@@ -147,7 +147,10 @@ impl Logins {
         let device = device.map(|(code, place, _)| (code.to_owned(), place.to_owned()));
         let url = flow.url().to_owned();
         let page = self.0.pages.as_ref();
-        let page = page.map_or_else(|| url.clone(), |pages| format!("{pages}/login/{}", entry.id));
+        let page = page.map_or_else(
+            || url.clone(),
+            |pages| format!("{pages}/login/{}", entry.id),
+        );
         let earlier = status.verified_as.as_ref().map(ToString::to_string);
         let pending = Pending {
             id: entry.id.clone(),

@@ -14,10 +14,19 @@ use super::{LIFE, LoggedIn, Logins, NotLoggedIn};
 use crate::credential::oauth::{Grant, Granted, Identity};
 use crate::model::{AccountId, Ask, Whoami};
 use crate::telemetry::{learn, redact};
+use crate::upstream::Failure;
 
 /// Between two questions to a server that does not answer: doubled each time, up to the second.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// Whether the same question may have an answer in a moment.
+fn may_pass(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Unreachable { .. } | Failure::TimedOut { .. } | Failure::Interrupted { .. }
+    )
+}
 
 impl Logins {
     /// Makes the grant of what a login brought, if it may.
@@ -75,10 +84,13 @@ impl Logins {
     ) -> Option<Identity> {
         let (end, mut pause) = (Instant::now() + LIFE, PAUSE);
         loop {
-            let asked = self.0.upstream.asked_with(account, &granted.tokens.access, tool);
+            let asked = self
+                .0
+                .upstream
+                .asked_with(account, &granted.tokens.access, tool);
             let why = match Box::pin(asked).await {
                 Ok(result) => return identity::of_answer(&result, whoami),
-                Err(failure) if failure.is_final() => {
+                Err(failure) if !may_pass(&failure) => {
                     tracing::info!(%account, "the server does not say who that is: {}", redact(&failure.to_string()));
                     return None;
                 }

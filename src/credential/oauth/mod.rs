@@ -23,8 +23,10 @@ mod granted;
 mod login;
 mod network;
 mod reason;
+mod revocation;
 
 pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
+pub use revocation::revoke;

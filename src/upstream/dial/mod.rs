@@ -20,9 +20,9 @@ use super::leg::Leg;
 use super::probe::Verdict;
 use super::wire::Outgoing;
 use super::{Failure, streamable_http};
-use crate::credential::{Credential, Given};
+use crate::credential::{self, Credential, Given};
 use crate::model::{
-    self, AccountId, Authentication, Endpoint, EraChoice, ProxySettings, Server, Settings,
+    self, AccountId, Authentication, Endpoint, EraChoice, ProxySettings, Secret, Server, Settings,
     Transport,
 };
 use crate::protocol::{Body, Envelope, Era, Relayed, Revision, ServerFacts};
@@ -79,6 +79,37 @@ impl Dial {
             old: AtomicBool::new(false),
             tasks,
         }
+    }
+
+    /// The same server with a token that the account does not have yet.
+    ///
+    /// # Errors
+    /// It is a process: it would be started for that alone.
+    pub(super) fn with_token(
+        &self,
+        token: &Arc<Secret>,
+        ground: &credential::Ground,
+    ) -> Result<Self, Failure> {
+        let configured = self.server.account(self.account.account());
+        let (Endpoint::Http(_), Some(configured)) = (&self.endpoint, configured) else {
+            return Err(unreachable(
+                &self.account,
+                "only a remote server is asked before a token is kept".to_owned(),
+            ));
+        };
+        Ok(Self {
+            account: self.account.clone(),
+            server: Arc::clone(&self.server),
+            endpoint: self.endpoint.clone(),
+            auth: self.auth.clone(),
+            credential: Arc::new(Credential::with_token(configured, token, ground)),
+            environment: Arc::clone(&self.environment),
+            proxy: self.proxy.clone(),
+            client: Mutex::default(),
+            known: self.known.again(),
+            old: AtomicBool::new(self.is_old()),
+            tasks: self.tasks.clone(),
+        })
     }
 
     /// Whether this is how the configuration has the account now.
