@@ -11,9 +11,9 @@ use super::error::NoCredential;
 use super::ground::Ground;
 use super::oauth::Grant;
 use super::outdated::Given;
-use super::proof::{self, Part};
+use super::proof::{self, Origin, Part};
 use super::refusal::Refusals;
-use crate::model::{Account, Auth, Secret};
+use crate::model::{Account, AccountId, Auth, Secret};
 
 /// What goes with a request.
 #[derive(Debug)]
@@ -76,16 +76,17 @@ struct Held {
 
 impl Credential {
     /// The credential of an account. Nothing is resolved yet.
-    pub fn new(account: &Account, ground: &Ground) -> Self {
-        let parts = proof::parts(account, ground);
+    pub fn new(id: &AccountId, account: &Account, ground: &Ground) -> Self {
+        let parts = proof::parts(id, account, ground);
+        let fixed = parts.iter().any(|part| part.origin.grant().is_none());
         Self {
-            kind: match (&account.auth.how, parts.is_empty()) {
-                (Auth::Left, false) => "fixed",
+            kind: match (&account.auth.how, fixed) {
+                (Auth::Left, true) => "fixed",
                 (how, _) => how.word(),
             },
             constant: parts.iter().all(|part| part.origin.is_literal()),
             parts,
-            vault: ground.vault.changes(),
+            vault: ground.means.vault.changes(),
             held: Mutex::default(),
             refusals: Refusals::default(),
         }
@@ -98,7 +99,7 @@ impl Credential {
             kind: "bearer",
             constant: false,
             parts,
-            vault: ground.vault.changes(),
+            vault: ground.means.vault.changes(),
             held: Mutex::default(),
             refusals: Refusals::default(),
         }
@@ -110,7 +111,7 @@ impl Credential {
     /// Why there is nothing. The request is not sent then.
     pub async fn attach(&self) -> Result<Arc<Attached>, NoCredential> {
         // A command that prints something new each time is not run to be refused each time.
-        let by_account = self.parts.iter().any(|part| part.origin.ends());
+        let by_account = self.parts.iter().any(|part| part.origin.is_printed());
         if self.refusals.any() && by_account {
             self.refusals.check(None)?;
         }
@@ -191,6 +192,9 @@ impl Credential {
     /// What was refused counts no more: the server took it, or a person wants it to be tried.
     pub fn forget_refusal(&self) {
         self.refusals.forget();
+        if let Some(grant) = self.grant() {
+            grant.forget_refusal();
+        }
     }
 
     /// The values that were resolved last.
@@ -221,15 +225,10 @@ impl Credential {
         let origins = || self.parts.iter().map(|part| &part.origin);
         Report {
             kind: self.kind,
-            from: origins().filter_map(proof::Origin::name).collect(),
-            left: origins().filter_map(proof::Origin::left).min(),
+            from: origins().filter_map(Origin::name).collect(),
+            left: origins().filter_map(Origin::left).min(),
             problem: held.problem.clone().or(refused),
         }
-    }
-
-    /// Whether nothing is sent that would prove the account.
-    pub fn proves_nothing(&self) -> bool {
-        self.parts.is_empty()
     }
 
     /// Whether all of it is written out, and nothing can change.
@@ -242,7 +241,8 @@ impl Credential {
     }
 
     pub(super) fn is_in_the_vault(&self) -> bool {
-        self.parts.iter().any(|part| part.origin.is_in_the_vault())
+        let mut origins = self.parts.iter().map(|part| &part.origin);
+        origins.any(|origin| origin.is_in_the_vault() || origin.grant().is_some())
     }
 
     pub(super) fn parts(&self) -> &[Part] {
@@ -259,7 +259,13 @@ impl Credential {
         let held = self.held();
         let attached = held.attached.as_ref()?;
         let is_fresh = |(part, used): (&Part, &Arc<Secret>)| part.origin.is_fresh(used);
+        // Where nobody logged in and nothing else can change, the vault is not looked at.
+        let as_good = |part: &Part| match &part.origin {
+            Origin::Granted(grant) => grant.is_dormant(),
+            origin => origin.is_literal(),
+        };
         let fresh = self.constant
+            || self.parts.iter().all(as_good) && self.parts.iter().zip(&held.values).all(is_fresh)
             || held.vault == *self.vault.borrow()
                 && self.parts.iter().zip(&held.values).all(is_fresh);
         fresh.then(|| Arc::clone(attached))

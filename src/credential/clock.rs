@@ -1,15 +1,38 @@
 //! Time that goes on while the machine sleeps: a token that ends in an hour has ended after a night's suspend.
+//!
+//! There are two clocks. The one since the machine was started cannot be set, so that it decides; the one on the wall is
+//! what outlives a start. Timers see neither a suspend nor a set clock: they only wake, and who wakes looks again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
 
-/// The system's clocks, or those of a test, which may go ahead.
+/// Timers do not see a suspend, so that nobody sleeps longer than this.
+pub(super) const NAP: Duration = Duration::from_secs(30);
+
+/// The system's clocks, or those of a test, which may go ahead or be set.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    ahead: Option<Arc<AtomicU64>>,
+    hands: Option<Arc<Hands>>,
+}
+
+/// What a test moves.
+#[derive(Debug)]
+struct Hands {
+    set: Mutex<Set>,
+    moved: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Set {
+    /// How much later it is since the start than the system says.
+    boot: Duration,
+    /// How far the wall clock is from the system's, in milliseconds.
+    wall: i64,
+    /// Which start of the machine it is; `None`: the system's.
+    start: Option<Arc<str>>,
 }
 
 /// A time since the machine was started, with the time it slept.
@@ -20,35 +43,116 @@ impl Clock {
     /// A clock that a test moves.
     pub fn movable() -> Self {
         Self {
-            ahead: Some(Arc::default()),
+            hands: Some(Arc::new(Hands {
+                set: Mutex::default(),
+                moved: watch::Sender::new(0),
+            })),
         }
     }
 
-    /// Moves it forward. The system's own does not move.
+    /// Time goes by on both clocks, and who sleeps until then wakes. The system's own clocks do not move.
     pub fn advance(&self, by: Duration) {
-        if let Some(ahead) = &self.ahead {
-            let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-            ahead.fetch_add(by, Ordering::SeqCst);
+        self.suspend(by);
+        self.tell();
+    }
+
+    /// Time goes by on both clocks, and nobody wakes: the machine slept.
+    pub fn suspend(&self, by: Duration) {
+        if let Some(mut set) = self.set() {
+            set.boot += by;
+            set.wall = set.wall.saturating_add(milliseconds(by));
         }
     }
 
-    fn ahead(&self) -> Duration {
-        let ahead = self.ahead.as_ref();
-        ahead.map_or(Duration::ZERO, |ahead| {
-            Duration::from_millis(ahead.load(Ordering::SeqCst))
-        })
+    /// Somebody sets the clock on the wall.
+    pub fn set_forward(&self, by: Duration) {
+        if let Some(mut set) = self.set() {
+            set.wall = set.wall.saturating_add(milliseconds(by));
+        }
+        self.tell();
+    }
+
+    /// Somebody sets the clock on the wall back.
+    pub fn set_back(&self, by: Duration) {
+        if let Some(mut set) = self.set() {
+            set.wall = set.wall.saturating_sub(milliseconds(by));
+        }
+        self.tell();
+    }
+
+    /// The machine is started anew: what was counted since its start before says nothing any more.
+    pub fn restart_machine(&self, start: &str) {
+        if let Some(mut set) = self.set() {
+            set.start = Some(start.into());
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Some(hands) = &self.hands {
+            hands.moved.send_modify(|moves| *moves += 1);
+        }
+    }
+
+    fn set(&self) -> Option<MutexGuard<'_, Set>> {
+        let hands = self.hands.as_ref()?;
+        Some(hands.set.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn now(&self) -> Moment {
         let now = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
         let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or_default();
-        Moment(Duration::new(seconds, nanoseconds) + self.ahead())
+        let ahead = self.set().map_or(Duration::ZERO, |set| set.boot);
+        Moment(Duration::new(seconds, nanoseconds) + ahead)
     }
 
     pub(super) fn wall(&self) -> SystemTime {
-        SystemTime::now() + self.ahead()
+        let away = self.set().map_or(0, |set| set.wall);
+        let now = SystemTime::now();
+        let by = Duration::from_millis(away.unsigned_abs());
+        let there = if away < 0 {
+            now.checked_sub(by)
+        } else {
+            now.checked_add(by)
+        };
+        there.unwrap_or(SystemTime::UNIX_EPOCH)
     }
+
+    /// Which start of the machine this is; `None` where the system does not say.
+    pub(super) fn start(&self) -> Option<Arc<str>> {
+        if let Some(start) = self.set().and_then(|set| set.start.clone()) {
+            return Some(start);
+        }
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().into())
+    }
+
+    /// Waits until then, a test's moves and the machine's sleep included. It may be late by a nap after a suspend.
+    pub(super) async fn sleep_until(&self, then: Moment) {
+        let mut moved = self.hands.as_ref().map(|hands| hands.moved.subscribe());
+        loop {
+            let left = then.from(self.now());
+            if left.is_zero() {
+                return;
+            }
+            let nap = tokio::time::sleep(left.min(NAP));
+            match &mut moved {
+                None => nap.await,
+                Some(moved) => {
+                    tokio::select! {
+                        () = nap => {}
+                        // The clock has the sender.
+                        moved = moved.changed() => drop(moved),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Moment {
@@ -60,5 +164,49 @@ impl Moment {
     /// How long it is until then.
     pub(super) fn from(self, now: Self) -> Duration {
         self.0.saturating_sub(now.0)
+    }
+
+    /// Since the machine was started.
+    pub(super) fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// So long after the machine was started.
+    pub(super) fn of_start(since: Duration) -> Self {
+        Self(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_sleeps_wakes_when_a_test_moves_the_clock_and_not_by_a_suspend() {
+        let clock = Clock::movable();
+        let then = clock.now().after(Duration::from_hours(1));
+        let mut sleeper = Box::pin(clock.sleep_until(then));
+        assert!(futures_util::poll!(&mut sleeper).is_pending());
+        clock.suspend(Duration::from_mins(59));
+        assert!(futures_util::poll!(&mut sleeper).is_pending());
+        clock.advance(Duration::from_mins(2));
+        sleeper.await;
+    }
+
+    #[test]
+    fn the_clock_on_the_wall_is_set_alone() {
+        let clock = Clock::movable();
+        let (now, wall) = (clock.now(), clock.wall());
+        clock.set_back(Duration::from_hours(720));
+        assert!(clock.wall() < wall);
+        assert!(clock.now().from(now) < Duration::from_secs(60));
+        clock.set_forward(Duration::from_hours(721));
+        assert!(clock.wall() > wall + Duration::from_mins(59));
+        clock.advance(Duration::from_hours(1));
+        assert!(clock.wall() > wall + Duration::from_mins(119));
+        assert!(clock.now().from(now) >= Duration::from_hours(1));
+        assert!(clock.start().is_some());
+        clock.restart_machine("another");
+        assert_eq!(clock.start().as_deref(), Some("another"));
     }
 }

@@ -25,5 +25,5 @@ mod resolve;
 pub use attach::{Attached, Credential, Report, Variables};
 pub use clock::Clock;
 pub use error::NoCredential;
-pub use ground::Ground;
+pub use ground::{Ground, Means};
 pub use outdated::Given;

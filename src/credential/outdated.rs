@@ -7,12 +7,11 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::attach::Credential;
+use super::clock::NAP;
 use super::error::NoCredential;
 use super::proof::Part;
 use crate::model::Secret;
 
-/// Timers do not see a suspend, so that nobody sleeps longer than this.
-const NAP: Duration = Duration::from_secs(30);
 /// Between two looks at what is due and cannot be had.
 const MOMENT: Duration = Duration::from_millis(100);
 

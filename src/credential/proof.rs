@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::attach::Attached;
 use super::error::NoCredential;
-use super::ground::Ground;
+use super::ground::{Ground, Means};
 use super::helper::Source;
-use super::oauth::Grant;
+use super::oauth::{Grant, Policy};
 use super::resolve::Resolver;
 use crate::model::{
-    Account, Auth, Endpoint, Helper, Reference, Secret, SecretValue, is_secret_name, percent,
-    text_looks_secret,
+    Account, AccountId, Auth, Endpoint, Helper, OAuth, Reference, Secret, SecretValue,
+    is_secret_name, percent, text_looks_secret,
 };
 use crate::telemetry::learn;
 
@@ -31,6 +31,8 @@ pub(super) enum Origin {
     Resolved(Resolver),
     /// By a command, which people know by this name.
     Printed(Source, String),
+    /// By an authorization server.
+    Granted(Arc<Grant>),
 }
 
 /// Where one value goes.
@@ -50,7 +52,7 @@ pub(super) struct Part {
 }
 
 impl Origin {
-    fn of(name: &str, value: &SecretValue, ground: &Ground) -> Self {
+    fn of(name: &str, value: &SecretValue, means: &Means) -> Self {
         match value {
             SecretValue::Literal(secret) => {
                 if is_secret_name(name) || text_looks_secret(secret.expose()) {
@@ -58,17 +60,17 @@ impl Origin {
                 }
                 Self::Literal(Arc::clone(secret))
             }
-            SecretValue::Reference(reference) => Self::referred(reference, ground),
+            SecretValue::Reference(reference) => Self::referred(reference, means),
         }
     }
 
-    fn referred(reference: &Reference, ground: &Ground) -> Self {
+    pub(super) fn referred(reference: &Reference, means: &Means) -> Self {
         match reference {
             Reference::Command(argv) => {
                 let helper = Helper::plain(argv.clone(), COMMAND_TTL, COMMAND_TIMEOUT);
-                Self::Printed(ground.source(Arc::new(helper)), reference.to_string())
+                Self::Printed(means.source(Arc::new(helper)), reference.to_string())
             }
-            _ => Self::Resolved(Resolver::new(reference, &ground.vault)),
+            _ => Self::Resolved(Resolver::new(reference, &means.vault)),
         }
     }
 
@@ -77,6 +79,10 @@ impl Origin {
             Self::Literal(secret) => Ok(Arc::clone(secret)),
             Self::Resolved(resolver) => resolver.value().await,
             Self::Printed(source, _) => Ok(source.token().await?.secret),
+            Self::Granted(grant) => {
+                let token = grant.token().await?;
+                Ok(token.unwrap_or_else(|| Arc::clone(grant.nothing())))
+            }
         }
     }
 
@@ -86,6 +92,7 @@ impl Origin {
             Self::Literal(_) => true,
             Self::Resolved(resolver) => resolver.is_fresh(used),
             Self::Printed(source, _) => source.is_fresh(used),
+            Self::Granted(grant) => grant.is_fresh(used),
         }
     }
 
@@ -95,8 +102,16 @@ impl Origin {
 
     /// What an authorization server gave, if that is where it comes from.
     pub(super) fn grant(&self) -> Option<&Arc<Grant>> {
-        // The grants of OAuth are connected with the engine.
-        None
+        match self {
+            Self::Granted(grant) => Some(grant),
+            Self::Literal(_) | Self::Resolved(_) | Self::Printed(..) => None,
+        }
+    }
+
+    /// Whether this value stands for none: nobody has logged in, and nobody need have.
+    fn is_nothing(&self, value: &Arc<Secret>) -> bool {
+        self.grant()
+            .is_some_and(|grant| Arc::ptr_eq(grant.nothing(), value))
     }
 
     pub(super) fn is_literal(&self) -> bool {
@@ -115,6 +130,10 @@ impl Origin {
                     source.renewed(token.generation, status).await;
                 }
             }
+            Self::Granted(grant) => {
+                // What came of it is seen when the value is asked for.
+                grant.refused(used, status).await;
+            }
         }
     }
 
@@ -127,6 +146,7 @@ impl Origin {
                 resolver.value().await.map(drop)
             }
             Self::Printed(source, _) => source.renew().await.map(drop),
+            Self::Granted(grant) => grant.token().await.map(drop),
         }
     }
 
@@ -138,9 +158,14 @@ impl Origin {
         }
     }
 
+    /// Whether a command prints it.
+    pub(super) fn is_printed(&self) -> bool {
+        matches!(self, Self::Printed(..))
+    }
+
     /// Whether it is a token that ends by itself.
     pub(super) fn ends(&self) -> bool {
-        matches!(self, Self::Printed(..))
+        matches!(self, Self::Printed(..) | Self::Granted(_))
     }
 
     /// Whether it is printed anew for each use.
@@ -154,6 +179,7 @@ impl Origin {
             Self::Literal(_) => None,
             Self::Resolved(resolver) => resolver.due(),
             Self::Printed(source, _) => source.due(),
+            Self::Granted(grant) => grant.due(),
         }
     }
 
@@ -161,6 +187,7 @@ impl Origin {
         match self {
             Self::Literal(_) | Self::Resolved(_) => None,
             Self::Printed(source, _) => source.left(),
+            Self::Granted(grant) => grant.left(),
         }
     }
 
@@ -169,6 +196,7 @@ impl Origin {
         match self {
             Self::Resolved(resolver) => resolver.bad(why),
             Self::Printed(source, _) => NoCredential::helper(source.program(), why),
+            Self::Granted(_) => NoCredential::helper("the authorization server", why),
             // The configuration was checked for this.
             Self::Literal(_) => NoCredential::helper("a fixed value", why),
         }
@@ -177,7 +205,7 @@ impl Origin {
     /// As people know it; nothing for what is written out.
     pub(super) fn name(&self) -> Option<String> {
         match self {
-            Self::Literal(_) => None,
+            Self::Literal(_) | Self::Granted(_) => None,
             Self::Resolved(resolver) => Some(resolver.reference().to_string()),
             Self::Printed(_, name) => Some(name.clone()),
         }
@@ -186,7 +214,7 @@ impl Origin {
 
 /// The same with a token that proves it instead.
 pub(super) fn parts_with(account: &Account, token: &Arc<Secret>, ground: &Ground) -> Vec<Part> {
-    let mut parts = fixed(account, ground);
+    let mut parts = fixed(account, &ground.means);
     parts.push(Part {
         origin: Origin::Literal(Arc::clone(token)),
         goal: Goal::Header {
@@ -198,19 +226,19 @@ pub(super) fn parts_with(account: &Account, token: &Arc<Secret>, ground: &Ground
 }
 
 /// The parts of an account, in the order in which they are attached: what proves it comes last and prevails.
-pub(super) fn parts(account: &Account, ground: &Ground) -> Vec<Part> {
-    let mut parts = fixed(account, ground);
-    parts.extend(proof(account, ground));
+pub(super) fn parts(id: &AccountId, account: &Account, ground: &Ground) -> Vec<Part> {
+    let mut parts = fixed(account, &ground.means);
+    parts.extend(proof(id, account, ground));
     parts
 }
 
 /// What it has beside its proof.
-fn fixed(account: &Account, ground: &Ground) -> Vec<Part> {
+fn fixed(account: &Account, means: &Means) -> Vec<Part> {
     let mut parts = Vec::new();
     match &account.endpoint {
         Endpoint::Process(command) => {
             for (name, value) in &command.env {
-                let origin = Origin::of(name, value, ground);
+                let origin = Origin::of(name, value, means);
                 parts.push(Part {
                     origin,
                     goal: Goal::Variable(name.clone()),
@@ -219,7 +247,7 @@ fn fixed(account: &Account, ground: &Ground) -> Vec<Part> {
         }
         Endpoint::Http(http) => {
             for (name, value) in &http.headers {
-                let origin = Origin::of(name.as_str(), value, ground);
+                let origin = Origin::of(name.as_str(), value, means);
                 let goal = Goal::Header {
                     name: name.clone(),
                     prefix: String::new(),
@@ -231,12 +259,14 @@ fn fixed(account: &Account, ground: &Ground) -> Vec<Part> {
     parts
 }
 
-fn proof(account: &Account, ground: &Ground) -> Option<Part> {
-    let resolved = |reference| Origin::referred(reference, ground);
+fn proof(id: &AccountId, account: &Account, ground: &Ground) -> Option<Part> {
+    let resolved = |reference| Origin::referred(reference, &ground.means);
     let authorization = || http::header::AUTHORIZATION;
     let (origin, goal) = match &account.auth.how {
-        // The grants of OAuth are connected with the engine.
-        Auth::Left | Auth::None | Auth::OAuth(_) => return None,
+        // A server may want a login, which is found when it does.
+        Auth::Left if account.logs_in() => granted(id, account, &Arc::default(), ground),
+        Auth::OAuth(settings) => granted(id, account, settings, ground),
+        Auth::Left | Auth::None => return None,
         Auth::Bearer(value) => (
             resolved(value),
             Goal::Header {
@@ -263,7 +293,10 @@ fn proof(account: &Account, ground: &Ground) -> Option<Part> {
             prefix,
         } => {
             let program = helper.argv.first().map_or("", String::as_str);
-            let origin = Origin::Printed(ground.source(Arc::clone(helper)), format!("`{program}`"));
+            let origin = Origin::Printed(
+                ground.means.source(Arc::clone(helper)),
+                format!("`{program}`"),
+            );
             (
                 origin,
                 Goal::Header {
@@ -277,6 +310,40 @@ fn proof(account: &Account, ground: &Ground) -> Option<Part> {
     Some(Part { origin, goal })
 }
 
+fn granted(
+    id: &AccountId,
+    account: &Account,
+    settings: &Arc<OAuth>,
+    ground: &Ground,
+) -> (Origin, Goal) {
+    let optional = account.auth.how == Auth::Left;
+    let policy = policy(account, settings);
+    let grant = ground.grants.of(id, settings, &policy, optional);
+    let goal = Goal::Header {
+        name: http::header::AUTHORIZATION,
+        prefix: "Bearer ".to_owned(),
+    };
+    (Origin::Granted(grant), goal)
+}
+
+/// Where requests for tokens may go. What gets them is a process where there is no server: then it is the authorization
+/// server itself that says whether it is on this machine.
+fn policy(account: &Account, settings: &OAuth) -> Policy {
+    let (server, ca) = match &account.endpoint {
+        Endpoint::Http(http) => (Some(http.url.clone()), http.ca.clone()),
+        Endpoint::Process(_) => {
+            let known = [&settings.issuer, &settings.endpoints.token];
+            let url = known.into_iter().flatten().next();
+            (url.and_then(|url| url.parse().ok()), None)
+        }
+    };
+    Policy {
+        server: server.unwrap_or_default(),
+        private: settings.risks.private_addresses,
+        ca,
+    }
+}
+
 /// The values as a request carries them.
 pub(super) fn attached(
     parts: &[Part],
@@ -286,6 +353,9 @@ pub(super) fn attached(
     let mut headers = HeaderMap::with_capacity(parts.len());
     let mut query = None;
     for (part, value) in parts.iter().zip(values) {
+        if part.origin.is_nothing(value) {
+            continue;
+        }
         let text = value.expose();
         let (name, text) = match &part.goal {
             Goal::Header { name, prefix } => (name, Zeroizing::new(format!("{prefix}{text}"))),
@@ -331,7 +401,9 @@ pub(super) fn variables(parts: &[Part], values: &[Arc<Secret>]) -> Vec<(String, 
         .iter()
         .zip(values)
         .filter_map(|(part, value)| match &part.goal {
-            Goal::Variable(name) => Some((name.clone(), Arc::clone(value))),
+            Goal::Variable(name) if !part.origin.is_nothing(value) => {
+                Some((name.clone(), Arc::clone(value)))
+            }
             _ => None,
         });
     pairs.collect()

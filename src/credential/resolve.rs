@@ -59,6 +59,11 @@ impl Resolver {
         self.clean(secret)
     }
 
+    /// The same with all its lines: a key in PEM.
+    pub(super) async fn text(&self) -> Result<Arc<Secret>, NoCredential> {
+        self.found().await
+    }
+
     async fn found(&self) -> Result<Arc<Secret>, NoCredential> {
         match &self.reference {
             Reference::Vault(name) => {

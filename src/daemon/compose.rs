@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::model::Settings;
 use crate::store::{InstallationKey, Kept, Store};
 use crate::upstream::Upstream;
-use crate::vault::Vault;
+use crate::vault::{OAuthRows, Vault};
 
 /// The parts that live as long as the process.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ impl Composed {
     pub(super) fn new(
         settings: Settings,
         key: &InstallationKey,
-        (store, kept): (Store, Kept),
+        (store, mut kept): (Store, Kept),
         about: About,
         (tasks, stopping): (&TaskTracker, &CancellationToken),
     ) -> Self {
-        let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets)
-            .with_oauth(kept.grants, kept.registrations);
+        let oauth = OAuthRows::of(&mut kept);
+        let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets).with_oauth(oauth);
         let upstream = Upstream::new(
             &settings,
             &store,

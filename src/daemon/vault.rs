@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::downstream::control::{Secrets, without_a_daemon};
 use crate::model::{Secret, SecretName, Settings};
 use crate::store::{Kept, StateDirectory, Store, Unusable};
-use crate::vault::{NotThere, Sealed, Vault, unlock};
+use crate::vault::{NotThere, OAuthRows, Sealed, Vault, unlock};
 
 /// Another command holds the state for moments.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,9 +40,9 @@ pub async fn ask_vault(
     text: &[u8],
 ) -> Result<Value, NoVault> {
     let directory = held(&settings.state_directory).await?;
-    let (store, kept) = Store::open(&directory)?;
-    let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets)
-        .with_oauth(kept.grants, kept.registrations);
+    let (store, mut kept) = Store::open(&directory)?;
+    let oauth = OAuthRows::of(&mut kept);
+    let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets).with_oauth(oauth);
     if matches!(path, "/vault" | "/secrets") {
         // It says how it stands, which nobody looked at yet.
         vault.open().await.ok();

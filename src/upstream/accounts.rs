@@ -119,10 +119,11 @@ impl Ground {
     ) -> Arc<Account> {
         let id = AccountId::new(server.name.clone(), one.name.clone());
         let known = KnownEra::new(id.clone(), one.endpoint.clone(), self.store.clone(), era);
+        let credential = Credential::new(&id, one, &self.credentials);
         let dial = Dial::new(
             id,
             Arc::clone(server),
-            (one, Credential::new(one, &self.credentials)),
+            (one, credential),
             &settings.child_environment,
             &settings.proxy,
             known,

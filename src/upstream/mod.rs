@@ -111,7 +111,7 @@ impl Upstream {
         let ground = Ground {
             store: store.clone(),
             changes,
-            tasks: credentials.tasks.clone(),
+            tasks: credentials.means.tasks.clone(),
             credentials,
             shutdown,
         };

@@ -23,7 +23,7 @@ mod watch;
 
 pub use error::{NotThere, Refused, Sealed};
 pub use export::Imported;
-pub use oauth::{GrantSecrets, NotOpened, RegistrationSecrets};
+pub use oauth::{GrantSecrets, NotOpened, OAuthRows, RegistrationSecrets};
 pub use open::{Status, Vault};
 pub use rows::Listed;
 pub use source::unlock;

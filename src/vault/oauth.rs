@@ -20,7 +20,7 @@ use super::open::{State, Vault};
 use super::rows::PATIENCE;
 use super::seal::{Row, open, seal};
 use crate::model::{AccountId, Secret};
-use crate::store::{Change, GrantRecord, RegistrationRecord, Store};
+use crate::store::{Change, GrantRecord, IntentRecord, Kept, RegistrationRecord, Store};
 use crate::telemetry::learn;
 
 const GRANT: &str = "oauth_grant";
@@ -62,27 +62,53 @@ pub enum NotOpened {
     Damaged,
 }
 
+/// What the store had of OAuth at the start.
+#[derive(Debug, Default)]
+pub struct OAuthRows {
+    /// What accounts were granted.
+    pub grants: Vec<GrantRecord>,
+    /// The clients that Janus is.
+    pub registrations: Vec<RegistrationRecord>,
+    /// The renewals that began.
+    pub intents: Vec<IntentRecord>,
+}
+
+impl OAuthRows {
+    /// Takes them out of what was kept.
+    pub fn of(kept: &mut Kept) -> Self {
+        Self {
+            grants: std::mem::take(&mut kept.grants),
+            registrations: std::mem::take(&mut kept.registrations),
+            intents: std::mem::take(&mut kept.intents),
+        }
+    }
+}
+
 /// The rows of OAuth, as they are on the disk.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     grants: BTreeMap<AccountId, GrantRecord>,
     registrations: BTreeMap<Arc<str>, RegistrationRecord>,
+    intents: BTreeMap<AccountId, IntentRecord>,
 }
 
 impl Vault {
     /// The vault with these rows of OAuth, as the store had them.
     #[must_use]
-    pub fn with_oauth(
-        self,
-        grants: Vec<GrantRecord>,
-        registrations: Vec<RegistrationRecord>,
-    ) -> Self {
+    pub fn with_oauth(self, kept: OAuthRows) -> Self {
+        let OAuthRows {
+            grants,
+            registrations,
+            intents,
+        } = kept;
         {
             let mut state = self.state();
             let account = |grant: GrantRecord| (grant.account.clone(), grant);
             state.oauth.grants = grants.into_iter().map(account).collect();
             let id = |one: RegistrationRecord| (Arc::clone(&one.id), one);
             state.oauth.registrations = registrations.into_iter().map(id).collect();
+            let account = |intent: IntentRecord| (intent.account.clone(), intent);
+            state.oauth.intents = intents.into_iter().map(account).collect();
         }
         self
     }
@@ -123,6 +149,11 @@ impl Vault {
     /// What is kept of an account's grant, sealed.
     pub fn grant(&self, account: &AccountId) -> Option<GrantRecord> {
         self.state().oauth.grants.get(account).cloned()
+    }
+
+    /// The renewal that an earlier life of Janus began and did not end.
+    pub fn intent(&self, account: &AccountId) -> Option<IntentRecord> {
+        self.state().oauth.intents.get(account).cloned()
     }
 
     /// The accounts that have a grant.
@@ -245,8 +276,12 @@ impl Vault {
     /// The store did not take it.
     pub async fn end_grant(&self, account: &AccountId) -> Result<(), Refused> {
         let _sealing = self.0.sealing.lock().await;
-        // Whatever the disk says: it is not used any more.
-        self.state().oauth.grants.remove(account);
+        {
+            // Whatever the disk says: it is not used any more.
+            let mut state = self.state();
+            state.oauth.grants.remove(account);
+            state.oauth.intents.remove(account);
+        }
         let change = Change::GrantEnded(account.clone());
         Ok(self.0.store.write(change).await?)
     }

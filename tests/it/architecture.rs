@@ -241,6 +241,19 @@ const EXPOSED: &[(&str, &str)] = &[
         "whether a command printed the same token",
     ),
     ("credential/proof.rs", "the header or the parameter"),
+    // What goes to an authorization server, and the digest of it that says what may be lost.
+    (
+        "credential/oauth/client_authentication.rs",
+        "what proves the client, and the token in the form",
+    ),
+    (
+        "credential/oauth/grant/attempt.rs",
+        "the digest of the token",
+    ),
+    (
+        "credential/oauth/grant/kept.rs",
+        "the client's id, which stands in every authorization URL",
+    ),
     ("credential/resolve.rs", "what a header can have"),
     (
         "upstream/streamable_http/request.rs",

@@ -17,6 +17,8 @@
 
 mod address;
 mod challenge;
+mod client_authentication;
+mod client_credentials;
 mod connector;
 mod grant;
 mod granted;
@@ -24,8 +26,9 @@ mod login;
 mod network;
 mod reason;
 mod revocation;
+mod token_response;
 
-pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason};
+pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason, Notice};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};

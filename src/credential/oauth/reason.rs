@@ -16,4 +16,20 @@ impl LoginReason {
             Self::LoggedOut => "logged_out",
         }
     }
+
+    /// The reason of this word.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        [
+            Self::Never,
+            Self::Rejected,
+            Self::Registration,
+            Self::Interaction,
+            Self::Expired,
+            Self::Lost,
+            Self::Scope,
+            Self::LoggedOut,
+        ]
+        .into_iter()
+        .find(|reason| reason.word() == word)
+    }
 }

@@ -32,7 +32,8 @@ async fn open(url: &str) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
         ca: None,
     };
     let of = model::Account::only(model::Endpoint::Http(endpoint.clone()));
-    let credential = Arc::new(Credential::new(&of, &credential::Ground::of_a_test()));
+    let ground = credential::Ground::of_a_test();
+    let credential = Arc::new(Credential::new(&account, &of, &ground));
     let proxy = ProxySettings::default();
     let client = streamable_http::Client::new(&account, &endpoint, &proxy, &credential).unwrap();
     let tasks = TaskTracker::new();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use janus::config::{self, Environment};
 use janus::credential::{Clock, Credential, Ground};
+use janus::model::AccountId;
 use janus::store::Store;
 use janus::vault::Vault;
 use tempfile::TempDir;
@@ -49,7 +50,9 @@ fn rig(script_text: &str, options: &str) -> Rig {
         clock.clone(),
         (tasks.clone(), CancellationToken::new()),
     );
+    let account = AccountId::default_of(&loaded.settings.servers[0].name);
     let credential = Arc::new(Credential::new(
+        &account,
         &loaded.settings.servers[0].accounts[0],
         &ground,
     ));

@@ -57,7 +57,8 @@ fn rig_of(
     timeout: Duration,
 ) -> Result<Rig, Failure> {
     let of = model::Account::only(model::Endpoint::Http(endpoint.clone()));
-    let credential = Arc::new(Credential::new(&of, &credential::Ground::of_a_test()));
+    let ground = credential::Ground::of_a_test();
+    let credential = Arc::new(Credential::new(&account(), &of, &ground));
     let client = Client::new(&account(), &endpoint, proxy, &credential)?;
     let (sender, inbox) = mpsc::channel(8);
     let tasks = TaskTracker::new();

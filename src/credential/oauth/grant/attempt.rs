@@ -1,0 +1,548 @@
+//! One renewal, from the intent to what became of it. It belongs to nobody who waits for it.
+//!
+//! Invariants:
+//! - That it begins is on the disk before the refresh token leaves, so that a start knows what may be lost.
+//! - Within one attempt the token is sent again only where the answer says that it was not taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::client::NoClient;
+use super::commit::Committed;
+use super::schedule::Failed;
+use super::state::Life;
+use super::{Grant, LoginReason};
+use crate::credential::oauth::client_authentication::{Form, other};
+use crate::credential::oauth::client_credentials;
+use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
+use crate::credential::oauth::network::NetworkError;
+use crate::credential::oauth::token_response::{self, Answer, Said};
+use crate::model::{ClientAuthentication, GrantKind, Secret};
+use crate::store::{Change, IntentRecord};
+
+/// At the end of Janus, a renewal that is under way gets this long.
+const LAST: Duration = Duration::from_secs(10);
+/// What may have been taken is sent once more after this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// After so many refusals that only a person can do something about, it is asked less often.
+const SETTLED: u32 = 3;
+
+/// What is renewed.
+struct Subject {
+    generation: u64,
+    /// `None`: a machine account, which has none.
+    refresh: Option<Arc<Secret>>,
+    source: Source,
+    attempt: u32,
+    /// What an earlier attempt brought may be lost.
+    interrupted: bool,
+}
+
+/// What became of it.
+enum Outcome {
+    Renewed(Tokens),
+    /// A person must act.
+    Needs {
+        reason: LoginReason,
+        wipe: bool,
+        said: String,
+    },
+    Failed(Failure),
+}
+
+struct Failure {
+    failed: Failed,
+    why: String,
+    wish: Option<Duration>,
+    /// The authorization server may have taken the token.
+    unclear: bool,
+    /// Whether it says something of the authorization server.
+    of: About,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// It answered, if only to refuse.
+    Answered,
+    /// It did not.
+    Silent,
+    /// Nothing was asked.
+    Nobody,
+}
+
+/// The end of an attempt, however it ends.
+struct Running(Arc<Grant>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.inner().running = false;
+        self.0.changes();
+    }
+}
+
+impl Grant {
+    /// One renewal.
+    pub(super) async fn attempt(self: Arc<Self>) {
+        let _running = Running(Arc::clone(&self));
+        self.engine.mark("before the attempt").await;
+        let Some(subject) = self.subject() else {
+            self.breaker_withdrawn();
+            return;
+        };
+        let stopping = self.engine.means.stopping.clone();
+        let cut_off = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(LAST).await;
+        };
+        let outcome = tokio::select! {
+            outcome = self.outcome(&subject) => outcome,
+            // The intent stays: the next start knows.
+            () = cut_off => {
+                self.breaker_withdrawn();
+                return;
+            }
+        };
+        self.conclude(&subject, outcome).await;
+        self.engine.mark("after the attempt").await;
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        let inner = self.inner();
+        let machine = self.settings().grant == GrantKind::ClientCredentials;
+        let refresh = inner.secrets.refresh.clone();
+        if refresh.is_none() && !machine {
+            return None;
+        }
+        Some(Subject {
+            generation: inner.life.generation,
+            refresh: refresh.filter(|_| !machine),
+            source: inner.facts.source(),
+            attempt: inner.life.failures.saturating_add(1),
+            interrupted: inner.life.interrupted,
+        })
+    }
+
+    async fn outcome(&self, subject: &Subject) -> Outcome {
+        let asked = match &subject.refresh {
+            Some(refresh) => self.refresh(subject, refresh).await,
+            None => self.ask_as_machine().await,
+        };
+        match asked {
+            Ok(tokens) => Outcome::Renewed(tokens),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Asks with a refresh token (RFC 6749, section 6).
+    async fn refresh(&self, subject: &Subject, refresh: &Arc<Secret>) -> Result<Tokens, Outcome> {
+        let client = self.client().await.map_err(|why| no_client(why, subject))?;
+        let mut source = subject.source.clone();
+        self.engine.mark("before the intent").await;
+        self.intend(subject, refresh).await;
+        self.engine.mark("after the intent").await;
+        let mut method = self.inner().facts.method().unwrap_or(client.method);
+        let (mut other_tried, mut unclear_tried, mut stale_tried) = (false, false, false);
+        loop {
+            let form = || {
+                let form = Form::new("refresh_token").with_secret("refresh_token", refresh);
+                match &source.resource {
+                    Some(resource) => form.with("resource", resource),
+                    None => form,
+                }
+            };
+            let answer = self.ask(&client, method, &source, form()).await?;
+            match answer {
+                Answer::Tokens(tokens) => {
+                    if other_tried {
+                        self.inner().facts.set_method(method);
+                    }
+                    return Ok(tokens);
+                }
+                Answer::ClientGone(_) if !other_tried && other(method).is_some() => {
+                    other_tried = true;
+                    method = other(method).unwrap_or(method);
+                }
+                Answer::Unclear(said) if !unclear_tried => {
+                    unclear_tried = true;
+                    tracing::warn!(account = %self.account(), "{}", said.text);
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Answer::Stale(said) if !stale_tried => {
+                    stale_tried = true;
+                    let Some(found) = self.found_anew(&source).await else {
+                        return Err(settled(said.text, subject.attempt));
+                    };
+                    self.inner().facts.set_source(&found);
+                    source = found;
+                }
+                other => return Err(refused(other, subject, &client)),
+            }
+        }
+    }
+
+    /// Asks in the client's own name (RFC 6749, section 4.4).
+    async fn ask_as_machine(&self) -> Result<Tokens, Outcome> {
+        let settings = self.settings();
+        let attempt = self.inner().life.failures.saturating_add(1);
+        let Some(configured) = &settings.client else {
+            return Err(settled(
+                "`auth.oauth.client_id` is missing".to_owned(),
+                attempt,
+            ));
+        };
+        let known = self.inner().found.clone();
+        let mut source = match known {
+            Some(source) => source,
+            None => self.found().await.map_err(|why| {
+                Outcome::Failed(Failure {
+                    failed: if attempt < SETTLED {
+                        Failed::Passing
+                    } else {
+                        Failed::Settled
+                    },
+                    why,
+                    wish: None,
+                    unclear: false,
+                    of: About::Nobody,
+                })
+            })?,
+        };
+        let client = self.configured_client(configured, &source).await;
+        let client = client.map_err(|why| Outcome::Failed(nobody(why)))?;
+        let challenge = self.challenge();
+        let mut method = self.inner().facts.method().unwrap_or(client.method);
+        let (mut other_tried, mut scoped, mut stale_tried) = (false, true, false);
+        loop {
+            let form = client_credentials::form(&settings, &source, challenge.as_ref(), scoped);
+            match self.ask(&client, method, &source, form).await? {
+                Answer::Tokens(tokens) => {
+                    let mut inner = self.inner();
+                    if other_tried {
+                        inner.facts.set_method(method);
+                    }
+                    inner.found = Some(source);
+                    return Ok(tokens);
+                }
+                Answer::ClientGone(_) if !other_tried && other(method).is_some() => {
+                    other_tried = true;
+                    method = other(method).unwrap_or(method);
+                }
+                Answer::Scope(_) if scoped => scoped = false,
+                Answer::Stale(said) if !stale_tried => {
+                    stale_tried = true;
+                    let Some(found) = self.found_anew(&source).await else {
+                        return Err(settled(said.text, attempt));
+                    };
+                    source = found;
+                }
+                answer => return Err(machine_refused(answer, attempt)),
+            }
+        }
+    }
+
+    /// One request, and what its answer means.
+    async fn ask(
+        &self,
+        client: &Registration,
+        method: ClientAuthentication,
+        source: &Source,
+        mut form: Form,
+    ) -> Result<Answer, Outcome> {
+        let clock = &self.engine.means.clock;
+        let key = match method {
+            ClientAuthentication::PrivateKeyJwt => self.signing_key(client).await,
+            _ => Ok(None),
+        };
+        let key = key.map_err(|why| Outcome::Failed(nobody(why)))?;
+        let proved = form.prove(client, method, key.as_deref(), clock.wall());
+        let request = proved.and_then(|()| form.request(&source.token_endpoint));
+        let request = request.map_err(|why| {
+            Outcome::Failed(Failure {
+                failed: Failed::Settled,
+                why: why.to_string(),
+                wish: None,
+                unclear: false,
+                of: About::Nobody,
+            })
+        })?;
+        self.engine.mark("before the request").await;
+        let sent = self.engine.network.send(request, &self.policy()).await;
+        self.engine.mark("after the answer").await;
+        match sent {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = zeroize::Zeroizing::new(body);
+                Ok(token_response::read(
+                    head.status,
+                    &head.headers,
+                    &body,
+                    clock.wall(),
+                ))
+            }
+            Err(why) => Err(Outcome::Failed(unreachable(&why))),
+        }
+    }
+
+    /// Has it on the disk that the refresh token is about to leave.
+    async fn intend(&self, subject: &Subject, refresh: &Arc<Secret>) {
+        let intent = IntentRecord {
+            account: self.account.clone(),
+            generation: subject.generation,
+            attempt: subject.attempt,
+            token_hash: Sha256::digest(refresh.expose().as_bytes()).into(),
+            began: self.engine.means.clock.wall(),
+        };
+        let store = self.engine.means.vault.store();
+        if let Err(why) = store.write(Change::RefreshIntended(intent)).await {
+            // A full disk must not end the service: what comes is kept beside it.
+            tracing::warn!(account = %self.account, "a renewal begins without a note of it: {why}");
+        }
+    }
+
+    async fn conclude(self: &Arc<Self>, subject: &Subject, outcome: Outcome) {
+        let machine = subject.refresh.is_none();
+        match outcome {
+            Outcome::Renewed(tokens) => {
+                self.breaker_answered();
+                if machine {
+                    self.machine_renewed(subject, tokens);
+                    return;
+                }
+                if self.renewed(subject.generation, &tokens).await == Committed::Replaced {
+                    self.give_back(subject, tokens).await;
+                }
+            }
+            Outcome::Needs { reason, wipe, said } => {
+                self.breaker_answered();
+                tracing::info!(account = %self.account, "the authorization server said: {said}");
+                if reason == LoginReason::Registration {
+                    self.forget_own_registration().await;
+                }
+                self.needs(subject.generation, reason, wipe).await;
+            }
+            Outcome::Failed(failure) => self.failed(subject, failure),
+        }
+    }
+
+    fn failed(&self, subject: &Subject, failure: Failure) {
+        let now = self.engine.now();
+        match failure.of {
+            About::Answered => self.breaker_answered(),
+            About::Silent => {
+                let issuer = self.issuer();
+                let mut breakers = self.engine.breakers();
+                let breaker = breakers.entry(issuer).or_default();
+                breaker.failed(failure.failed, failure.wish, now);
+            }
+            About::Nobody => self.breaker_withdrawn(),
+        }
+        let first = {
+            let mut inner = self.inner();
+            if inner.life.generation != subject.generation {
+                return;
+            }
+            let Failure {
+                failed, why, wish, ..
+            } = &failure;
+            inner.life.fail(*failed, why.clone(), *wish, now);
+            inner.life.interrupted |= failure.unclear && subject.refresh.is_some();
+            inner.life.failures == 1
+        };
+        if first {
+            tracing::warn!(account = %self.account, "its token could not be renewed: {}", failure.why);
+        } else {
+            tracing::debug!(account = %self.account, "its token could still not be renewed: {}", failure.why);
+        }
+        if subject.refresh.is_some() && !failure.unclear && !subject.interrupted {
+            let over = Change::RefreshOver(self.account.clone());
+            self.engine.means.vault.store().note(over);
+        }
+    }
+
+    /// A machine account keeps its tokens in memory: it gets others without anybody.
+    fn machine_renewed(&self, subject: &Subject, tokens: Tokens) {
+        let mut inner = self.inner();
+        let keep = Duration::MAX;
+        let now = self.engine.now();
+        inner.life = Life::held(subject.generation + 1, true, tokens.life, keep, now);
+        inner.facts.set_life(tokens.life, &self.engine.means.clock);
+        inner.facts.scopes = tokens.scopes.unwrap_or_default();
+        inner.facts.issuer = inner
+            .found
+            .as_ref()
+            .map(|source| source.issuer.clone())
+            .unwrap_or_default();
+        inner.secrets.access = Some(tokens.access);
+    }
+
+    /// What came for a grant that is another one by now: nobody uses it.
+    async fn give_back(&self, subject: &Subject, tokens: Tokens) {
+        let Ok(client) = self.client().await else {
+            return;
+        };
+        if client.issuer == subject.source.issuer {
+            self.revoke(&client, &subject.source, &tokens).await;
+        }
+    }
+
+    async fn forget_own_registration(&self) {
+        let id = self.inner().registration.clone();
+        let ids = id.into_iter().collect();
+        if let Err(why) = self.engine.means.vault.forget_registrations(ids).await {
+            tracing::warn!(account = %self.account, "its registration could not be forgotten: {why}");
+        }
+    }
+
+    fn breaker_answered(&self) {
+        if let Some(breaker) = self.engine.breakers().get_mut(&self.issuer()) {
+            breaker.answered();
+        }
+    }
+
+    fn breaker_withdrawn(&self) {
+        if let Some(breaker) = self.engine.breakers().get_mut(&self.issuer()) {
+            breaker.withdrawn();
+        }
+    }
+}
+
+/// What an answer means for a grant that a person got.
+fn refused(answer: Answer, subject: &Subject, client: &Registration) -> Outcome {
+    let needs = |reason, wipe, said: Said| Outcome::Needs {
+        reason,
+        wipe,
+        said: said.text,
+    };
+    match answer {
+        Answer::Dead(said) if subject.interrupted => needs(LoginReason::Lost, true, said),
+        Answer::Dead(said) => needs(LoginReason::Rejected, true, said),
+        Answer::ClientGone(said) => match client.kind {
+            RegistrationKind::PreRegistered => settled_now(format!(
+                "{}; correct `auth.oauth.client_id` or `client_secret`",
+                said.text
+            )),
+            RegistrationKind::Dynamic | RegistrationKind::MetadataDocument => {
+                needs(LoginReason::Registration, true, said)
+            }
+        },
+        Answer::PersonNeeded(said) | Answer::Scope(said) | Answer::Denied(said) => {
+            needs(LoginReason::Interaction, false, said)
+        }
+        Answer::Target(said) => settled_now(format!("{}; see `auth.oauth.resource`", said.text)),
+        Answer::Unclear(said) => Outcome::Failed(Failure {
+            failed: Failed::Passing,
+            why: said.text,
+            wish: None,
+            unclear: true,
+            of: About::Silent,
+        }),
+        Answer::Passing(said, wish) => passing(said, wish),
+        Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
+        Answer::Configuration(said) | Answer::Stale(said) => settled(said.text, subject.attempt),
+        // It is no refusal.
+        Answer::Tokens(_) => settled_now("it answered twice".to_owned()),
+    }
+}
+
+/// The same for a machine account: no person can log in for it, and somebody must mend the configuration.
+fn machine_refused(answer: Answer, attempt: u32) -> Outcome {
+    match answer {
+        Answer::Passing(said, wish) => passing(said, wish),
+        Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
+        Answer::ClientGone(said) => settled_now(format!(
+            "{}; correct `auth.oauth.client_id` and what proves it",
+            said.text
+        )),
+        Answer::Target(said) => settled_now(format!("{}; see `auth.oauth.resource`", said.text)),
+        Answer::Scope(said) => settled_now(format!("{}; see `auth.oauth.scopes`", said.text)),
+        Answer::Dead(said)
+        | Answer::PersonNeeded(said)
+        | Answer::Denied(said)
+        | Answer::Configuration(said)
+        | Answer::Stale(said)
+        | Answer::Unclear(said) => settled(said.text, attempt),
+        Answer::Tokens(_) => settled_now("it answered twice".to_owned()),
+    }
+}
+
+fn passing(said: Said, wish: Option<Duration>) -> Outcome {
+    Outcome::Failed(Failure {
+        failed: Failed::Passing,
+        why: said.text,
+        wish,
+        // Whoever says that it is busy has done nothing; who failed may have.
+        unclear: false,
+        of: About::Silent,
+    })
+}
+
+/// It will be refused again, until somebody changes something: that is found out after a few times.
+fn settled(why: String, attempt: u32) -> Outcome {
+    if attempt >= SETTLED {
+        return settled_now(why);
+    }
+    Outcome::Failed(Failure {
+        failed: Failed::Passing,
+        why,
+        wish: None,
+        unclear: false,
+        of: About::Answered,
+    })
+}
+
+fn settled_now(why: String) -> Outcome {
+    Outcome::Failed(Failure {
+        failed: Failed::Settled,
+        why,
+        wish: None,
+        unclear: false,
+        of: About::Answered,
+    })
+}
+
+fn unreachable(why: &NetworkError) -> Failure {
+    let (failed, unclear) = match why {
+        NetworkError::Refused(_) => (Failed::Settled, false),
+        NetworkError::Unreachable { sent, .. } => (Failed::Passing, *sent),
+        NetworkError::Tls(_) => (Failed::Certificate, false),
+        NetworkError::BadAnswer(_) => (Failed::Passing, true),
+    };
+    Failure {
+        failed,
+        why: why.to_string(),
+        wish: None,
+        unclear,
+        of: match why {
+            NetworkError::Refused(_) => About::Nobody,
+            _ => About::Silent,
+        },
+    }
+}
+
+fn no_client(why: NoClient, subject: &Subject) -> Outcome {
+    match why {
+        NoClient::Gone(said) if subject.refresh.is_some() => Outcome::Needs {
+            reason: LoginReason::Registration,
+            wipe: false,
+            said: said.to_owned(),
+        },
+        other => Outcome::Failed(nobody(other)),
+    }
+}
+
+fn nobody(why: NoClient) -> Failure {
+    let why = match why {
+        NoClient::Gone(why) => why.to_owned(),
+        NoClient::NoProof(why) => why.to_string(),
+        NoClient::Closed(why) => why,
+    };
+    Failure {
+        failed: Failed::Passing,
+        why,
+        wish: None,
+        unclear: false,
+        of: About::Nobody,
+    }
+}

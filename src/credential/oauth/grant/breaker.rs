@@ -1,0 +1,103 @@
+//! One breaker for each authorization server: when it is down, one account finds out for all that have tokens of it.
+
+use super::schedule::{Failed, Pause, chance};
+use crate::credential::clock::Moment;
+
+/// After so many failures in a row, of whichever account, nobody is let through but one at a time.
+const OPENS: u32 = 5;
+
+/// What is known of one authorization server.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    pause: Option<Pause>,
+    /// Whether one is finding out.
+    trying: bool,
+}
+
+/// Whether an attempt may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// Now.
+    Go,
+    /// Then, if nothing happens before.
+    At(Moment),
+    /// When the one that is under way has ended.
+    After,
+}
+
+impl Breaker {
+    /// Asks for an attempt, which is under way when this says so. `called`: a call waits for it.
+    pub(super) fn admit(&mut self, now: Moment, called: bool) -> Admitted {
+        if self.failures < OPENS {
+            return Admitted::Go;
+        }
+        if self.trying {
+            return Admitted::After;
+        }
+        match self.pause.map(|pause| pause.until(called)) {
+            Some(until) if until > now => Admitted::At(until),
+            _ => {
+                self.trying = true;
+                Admitted::Go
+            }
+        }
+    }
+
+    /// It answered.
+    pub(super) fn answered(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It did not.
+    pub(super) fn failed(
+        &mut self,
+        failed: Failed,
+        wish: Option<std::time::Duration>,
+        now: Moment,
+    ) {
+        self.failures = self.failures.saturating_add(1);
+        self.trying = false;
+        if self.failures >= OPENS {
+            // From one second again: the accounts had their own pauses up to here.
+            let count = self.failures - OPENS + 1;
+            self.pause = Some(Pause::after(count, failed, wish, now, chance()));
+        }
+    }
+
+    /// The attempt that was let through ended without anything said of the server.
+    pub(super) fn withdrawn(&mut self) {
+        self.trying = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn after_five_failures_one_at_a_time_is_let_through() {
+        let mut breaker = Breaker::default();
+        let now = Moment::of_start(Duration::from_hours(1));
+        for _ in 0..OPENS {
+            assert_eq!(breaker.admit(now, false), Admitted::Go);
+            assert_eq!(breaker.admit(now, true), Admitted::Go);
+            breaker.failed(Failed::Passing, None, now);
+        }
+        assert!(matches!(breaker.admit(now, true), Admitted::At(_)));
+        let later = now.after(Duration::from_secs(2));
+        assert_eq!(breaker.admit(later, false), Admitted::Go);
+        assert_eq!(breaker.admit(later, true), Admitted::After);
+        breaker.failed(Failed::Passing, None, later);
+        assert!(matches!(breaker.admit(later, false), Admitted::At(_)));
+        let later = later.after(Duration::from_mins(6));
+        assert_eq!(breaker.admit(later, false), Admitted::Go);
+        breaker.withdrawn();
+        assert_eq!(breaker.admit(later, false), Admitted::Go);
+        breaker.answered();
+        assert_eq!(breaker.admit(later, false), Admitted::Go);
+        assert_eq!(breaker.admit(later, false), Admitted::Go);
+    }
+}

@@ -1,0 +1,204 @@
+//! Which client a grant was given to, with what proves it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Grant;
+use super::kept::RegistrationFacts;
+use crate::credential::NoCredential;
+use crate::credential::oauth::client_authentication::{Form, method_of};
+use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
+use crate::credential::proof::Origin;
+use crate::credential::resolve::Resolver;
+use crate::model::{
+    ClientAuthentication, PreRegistered, Reference, RegistrationScope, Resource, Secret,
+};
+
+/// Why there is no client to ask with.
+#[derive(Debug)]
+pub(super) enum NoClient {
+    /// It is gone: only a login makes another one.
+    Gone(&'static str),
+    /// What proves it cannot be had now.
+    NoProof(NoCredential),
+    /// The vault is closed, or the row is damaged.
+    Closed(String),
+}
+
+impl Grant {
+    /// The client that this grant was given to.
+    pub(super) async fn client(&self) -> Result<Registration, NoClient> {
+        let (id, client, source) = {
+            let inner = self.inner();
+            let source = inner.facts.source();
+            (
+                inner.registration.clone(),
+                inner.facts.client.clone(),
+                source,
+            )
+        };
+        if let Some(id) = id {
+            return self.registered(&id);
+        }
+        let client = client.ok_or(NoClient::Gone(
+            "it is not known which client it was given to",
+        ))?;
+        if client.kind() == RegistrationKind::MetadataDocument {
+            return Ok(Registration {
+                client_id: client.id,
+                redirect_uri: client.redirect_uri,
+                ..self.nobody(&source.issuer, RegistrationKind::MetadataDocument)
+            });
+        }
+        let settings = self.settings();
+        let configured = settings.client.as_ref();
+        let configured = configured
+            .filter(|configured| configured.id == client.id)
+            .ok_or(NoClient::Gone(
+                "`client_id` is another one than at the last login",
+            ))?;
+        let mut registration = self.configured_client(configured, &source).await?;
+        registration.redirect_uri = client.redirect_uri;
+        Ok(registration)
+    }
+
+    /// A client that the configuration has, at this authorization server.
+    pub(super) async fn configured_client(
+        &self,
+        client: &PreRegistered,
+        source: &Source,
+    ) -> Result<Registration, NoClient> {
+        let settings = self.settings();
+        let client_secret = match &client.secret {
+            Some(reference) => Some(self.secret(reference).await?),
+            None => None,
+        };
+        Ok(Registration {
+            client_id: client.id.clone(),
+            client_secret,
+            signing_key: client.key.clone(),
+            method: method_of(client, settings.token_auth_method, &source.methods),
+            ..self.nobody(&source.issuer, RegistrationKind::PreRegistered)
+        })
+    }
+
+    /// The text of the key that a client signs with.
+    pub(super) async fn signing_key(
+        &self,
+        client: &Registration,
+    ) -> Result<Option<Arc<Secret>>, NoClient> {
+        let Some(key) = &client.signing_key else {
+            return Ok(None);
+        };
+        let vault = &self.engine.means.vault;
+        let found = match &key.key {
+            // What a command prints has one line.
+            Reference::Command(_) => return self.secret(&key.key).await.map(Some),
+            reference => Resolver::new(reference, vault).text().await,
+        };
+        found.map(Some).map_err(NoClient::NoProof)
+    }
+
+    async fn secret(&self, reference: &Reference) -> Result<Arc<Secret>, NoClient> {
+        let origin = Origin::referred(reference, &self.engine.means);
+        origin.value().await.map_err(NoClient::NoProof)
+    }
+
+    fn registered(&self, id: &Arc<str>) -> Result<Registration, NoClient> {
+        let vault = &self.engine.means.vault;
+        let records = vault.registrations();
+        let record = records
+            .iter()
+            .find(|record| record.id == *id)
+            .ok_or(NoClient::Gone("its registration was forgotten"))?;
+        let secrets = vault.open_registration(record);
+        let secrets = secrets.map_err(|why| NoClient::Closed(why.to_string()))?;
+        let facts = RegistrationFacts::read(&record.facts)
+            .ok_or(NoClient::Gone("its registration cannot be read"))?;
+        if facts.has_ended(self.engine.means.clock.wall()) {
+            return Err(NoClient::Gone(
+                "the secret of the registered client has ended",
+            ));
+        }
+        Ok(facts.registration(record, &secrets))
+    }
+
+    /// From where the tokens of a machine account come.
+    pub(super) async fn found(&self) -> Result<Source, String> {
+        let settings = self.settings();
+        let by_hand = settings.endpoints.token.clone();
+        let Some(token_endpoint) = by_hand else {
+            return Err(
+                "its authorization server is not known; see `auth.oauth.token_endpoint`".to_owned(),
+            );
+        };
+        Ok(Source {
+            issuer: settings
+                .issuer
+                .clone()
+                .unwrap_or_else(|| token_endpoint.clone()),
+            token_endpoint,
+            revocation_endpoint: settings.endpoints.revocation.clone(),
+            userinfo_endpoint: None,
+            resource: match &settings.resource {
+                Resource::Is(resource) => Some(resource.clone()),
+                Resource::Auto | Resource::Omit => None,
+            },
+            methods: Vec::new(),
+        })
+    }
+
+    /// Where tokens come from by now, if the same authorization server says so.
+    pub(super) async fn found_anew(&self, before: &Source) -> Option<Source> {
+        let found = self.found().await.ok()?;
+        let moved = found.issuer == before.issuer && found.token_endpoint != before.token_endpoint;
+        moved.then_some(found)
+    }
+
+    /// Tells the provider that nobody will use these tokens.
+    pub(super) async fn revoke(&self, client: &Registration, source: &Source, tokens: &Tokens) {
+        let Some(endpoint) = &source.revocation_endpoint else {
+            return;
+        };
+        let clock = &self.engine.means.clock;
+        let Ok(key) = self.signing_key(client).await else {
+            return;
+        };
+        let hints = [
+            (tokens.refresh.as_ref(), "refresh_token"),
+            (Some(&tokens.access), "access_token"),
+        ];
+        for (token, hint) in hints {
+            let Some(token) = token else {
+                continue;
+            };
+            let mut form = Form::revocation(token, hint);
+            let proved = form.prove(client, client.method, key.as_deref(), clock.wall());
+            let Ok(request) = proved.and_then(|()| form.request(endpoint)) else {
+                return;
+            };
+            if let Err(why) = self.engine.network.send(request, &self.policy()).await {
+                tracing::debug!(account = %self.account, "not revoked: {why}");
+            }
+        }
+    }
+
+    fn nobody(&self, issuer: &str, kind: RegistrationKind) -> Registration {
+        let by_server = self.settings().registration_scope == RegistrationScope::Server;
+        Registration {
+            id: "".into(),
+            issuer: issuer.to_owned(),
+            server: self.account.server().clone(),
+            account: (!by_server).then(|| self.account.account().clone()),
+            kind,
+            client_id: String::new(),
+            client_secret: None,
+            signing_key: None,
+            method: ClientAuthentication::None,
+            secret_expires: None,
+            redirect_uri: String::new(),
+            management: None,
+            created: SystemTime::UNIX_EPOCH,
+        }
+    }
+}
