@@ -48,7 +48,12 @@ fn verify(account: &str, context: &Context) -> Result<(), Failure> {
         };
         let server = shown["server"].as_str().unwrap_or("a server without a name");
         let version = text(&shown, "version");
-        let credential = status::credential(&shown["credential"]);
+        let credential = status::granted(&shown["grant"])
+            .unwrap_or_else(|| status::credential(&shown["credential"]));
+        let who = match shown["verified_as"].as_str() {
+            Some(known) => format!("{who}\nlogged in   {known}"),
+            None => who,
+        };
         format!(
             "✔ {}\nserver      {server} {version}   ({}, {} tools)\ncredential  {credential}\nwho         {who}\n",
             text(&shown, "account"),

@@ -51,6 +51,11 @@ impl Control {
         }
     }
 
+    /// How long the daemon may hold back an answer until something happens, in seconds.
+    pub(super) fn held(&self) -> u64 {
+        (self.patience.as_secs() / 2).clamp(1, 20)
+    }
+
     /// Asks for something.
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         runtime()?.block_on(self.ask(Method::GET, path, None))
@@ -185,6 +190,12 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "bad_secret" => (Exit::NeedsLogin, "bad_secret"),
         "rejected" => (Exit::NeedsLogin, "rejected"),
         "no_key" => (Exit::NeedsLogin, "no_key"),
+        "needs_login" => (Exit::NeedsLogin, "needs_login"),
+        "wrong_identity" => (Exit::Refused, "wrong_identity"),
+        "declined" => (Exit::Refused, "declined"),
+        "no_login" => (Exit::Usage, "no_login"),
+        "login_unknown" => (Exit::Usage, "login_unknown"),
+        "foreign_state" => (Exit::Usage, "foreign_state"),
         "unknown_secret" => (Exit::Usage, "unknown_secret"),
         "unavailable" => (Exit::Failed, "unavailable"),
         "timed_out" => (Exit::Failed, "timed_out"),

@@ -174,6 +174,9 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/client-list/1      keys_required, clients: client, profiles, expires, keys, where
   janus/client-key/1       client, key: the one time it is shown
   janus/client-end/1       client, ended: how many keys
+  janus/login/1            state, account, verified_as, scopes, profiles, tools; with --no-wait login, link, url, …
+  janus/login-all/1        needed, logins: each as above
+  janus/logout/1           account, had, revoked
   janus/config-reload/1    reloaded, notes
   janus/import/1           config (with --merge the lines that are added), set, notes, file, backup, written
 

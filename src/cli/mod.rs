@@ -5,6 +5,7 @@
 //! - A command returns its failure as a value; one place prints it, one place makes it an exit code.
 
 mod account;
+mod browser;
 mod choose;
 mod client;
 mod config;
@@ -18,6 +19,8 @@ mod help;
 mod import;
 mod keys;
 mod log;
+mod login;
+mod logout;
 mod migrate;
 mod output;
 mod profile;
@@ -117,6 +120,10 @@ enum Command {
     Connect(connect::Arguments),
     /// Show the daemon, its accounts, and what this directory gets.
     Status,
+    /// Log in to an account: by a browser here or elsewhere, or a code on another device.
+    Login(login::Arguments),
+    /// End what an account was granted, here and at the provider.
+    Logout(logout::Arguments),
     /// Show as whom a request from here acts, and why.
     Whoami(whoami::Arguments),
     /// Choose an account for a session, a client or everybody.
@@ -217,6 +224,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Serve => serve::run(context),
         Command::Connect(arguments) => connect::run(&arguments, context),
         Command::Status => status::run(context),
+        Command::Login(arguments) => login::run(&arguments, context),
+        Command::Logout(arguments) => logout::run(&arguments, context),
         Command::Whoami(arguments) => whoami::run(&arguments, context),
         Command::Use(arguments) => choose::run(&arguments, context),
         Command::Tool(verb) => tool::run(&verb, context),

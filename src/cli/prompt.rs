@@ -52,6 +52,19 @@ pub(super) fn passphrase(context: &Context, new: bool) -> Result<Zeroizing<Strin
     Ok(first)
 }
 
+/// Whether somebody sits there who can answer.
+pub(super) fn can_ask(context: &Context) -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && !context.output.is_json()
+}
+
+/// A question whose answer is no unless it is yes.
+pub(super) fn yes(context: &Context, question: &str) -> Result<bool, Failure> {
+    context.output.note(question);
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(unreadable)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes" | "Yes"))
+}
+
 /// One line from the terminal, read byte by byte: the terminal shows nothing and keeps nothing.
 fn typed(context: &Context, question: &str) -> Result<Zeroizing<String>, Failure> {
     let stdin = io::stdin();

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::control::Control;
-use super::table::{ago, span, table, text, texts};
+use super::table::{ago, clock, day, span, table, text, texts};
 use super::{Context, Exit, Failure};
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
@@ -37,13 +37,49 @@ fn page(status: &Value) -> String {
         "janus {}   started {}   config {config}\n\
          listening  {}\n\
          here       {directory} → {here}\n\
-         {keys}sessions   {}   (janus session list)\n\n{}",
+         {keys}sessions   {}   (janus session list)\n\n{}{}",
         text(status, "version"),
         ago(started),
         texts(&status["listening"]).join("   "),
         status["sessions"],
         accounts(&status["accounts"]),
+        waiting(&status["logins"], &status["accounts"]),
     )
+}
+
+/// What waits for a person: logins that have a link, then accounts that need one.
+fn waiting(logins: &Value, accounts: &Value) -> String {
+    let logins = logins.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut lines = Vec::new();
+    for login in logins {
+        let (account, link) = (text(login, "account"), text(login, "link"));
+        let who = login["expected"].as_str();
+        let who = who.map_or_else(String::new, |who| format!(" as {who}"));
+        let left = span(login["expires_in"].as_u64().unwrap_or_default());
+        lines.push(format!(
+            "  janus login --wait {}   # {account}{who}, {left} left\n      {link}\n",
+            text(login, "login")
+        ));
+    }
+    let accounts = accounts.as_array().map(Vec::as_slice).unwrap_or_default();
+    for account in accounts
+        .iter()
+        .filter(|account| account["needs_login"] == true)
+    {
+        let id = text(account, "id");
+        if logins.iter().any(|login| text(login, "account") == id) {
+            continue;
+        }
+        let grant = &account["grant"];
+        let why = grant["because"].as_str().unwrap_or("the server wants one");
+        let since = grant["since"].as_u64().filter(|_| grant["generation"] != 0);
+        let since = since.map_or_else(String::new, |since| format!(", {}", ago(since)));
+        lines.push(format!("  janus login {id}   # {why}{since}\n"));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\nwaiting for you ({})\n{}", lines.len(), lines.concat())
 }
 
 /// The accounts as a table, with the reason below each that does not work.
@@ -68,7 +104,7 @@ pub(super) fn accounts(listed: &Value) -> String {
         rows.push(vec![
             text(account, "id"),
             format!("{} {state}", symbol(&state)),
-            credential(&account["credential"]),
+            granted(&account["grant"]).unwrap_or_else(|| credential(&account["credential"])),
             account["verified_as"]
                 .as_str()
                 .unwrap_or("unverified")
@@ -82,6 +118,36 @@ pub(super) fn accounts(listed: &Value) -> String {
         }
     }
     format!("{}{}", table(&rows), reasons.concat())
+}
+
+/// How a grant stands; `None` where there is none and none is needed.
+pub(super) fn granted(grant: &Value) -> Option<String> {
+    let state = grant["state"].as_str()?;
+    let since = grant["since"].as_u64().unwrap_or_default();
+    let left = grant["expires_in"].as_u64();
+    let mut said = match (state, left) {
+        ("fresh" | "due", _) if grant["renews_in"].is_u64() => {
+            let lead = grant["renews_in"].as_u64().unwrap_or_default();
+            format!("renews in {}", span(lead))
+        }
+        ("fresh" | "due", Some(left)) => format!("ends in {}", span(left)),
+        ("fresh" | "due", None) => "valid".to_owned(),
+        ("expired", _) => "expired, being renewed".to_owned(),
+        ("needs_login", _) if grant["reason"] == "rejected" => format!("refused {}", clock(since)),
+        ("needs_login", _) => text(grant, "reason").replace('_', " "),
+        ("sealed", _) => "sealed".to_owned(),
+        _ => "no login yet".to_owned(),
+    };
+    if let Some(retry) = grant["retry_in"].as_u64() {
+        said = format!("{said}; tried again in {}", span(retry));
+    }
+    if grant["unpersisted"] == true {
+        said.push_str("; degraded: unpersisted");
+    }
+    if let Some(ends) = grant["client_secret_expires"].as_u64() {
+        said = format!("{said}; client secret ends {}", day(ends));
+    }
+    Some(said)
 }
 
 /// Where a credential comes from, and how long it is good.

@@ -40,6 +40,29 @@ pub(super) fn span(seconds: u64) -> String {
     format!("{number} {unit}")
 }
 
+/// A time of this day as a clock shows it here, one of another day with its date.
+pub(super) fn clock(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let today = local(now.unwrap_or_default().as_secs());
+    match (local(seconds), today) {
+        (Some(time), Some(today)) if time.date() == today.date() => {
+            format!("{:02}:{:02}", time.hour(), time.minute())
+        }
+        (Some(time), _) => format!("{} {:02}:{:02}", time.date(), time.hour(), time.minute()),
+        (None, _) => ago(seconds),
+    }
+}
+
+/// A day.
+pub(super) fn day(seconds: u64) -> String {
+    local(seconds).map_or_else(String::new, |time| time.date().to_string())
+}
+
+fn local(seconds: u64) -> Option<jiff::civil::DateTime> {
+    let time = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    Some(jiff::tz::TimeZone::system().to_datetime(time))
+}
+
 /// The text of a member; empty where there is none.
 pub(super) fn text(value: &serde_json::Value, member: &str) -> String {
     value[member].as_str().unwrap_or_default().to_owned()

@@ -156,6 +156,16 @@ impl Environment {
         })
     }
 
+    /// Whether there is a graphical session: a browser that is opened is seen.
+    pub fn has_display(&self) -> bool {
+        self.set("DISPLAY").is_some() || self.set("WAYLAND_DISPLAY").is_some()
+    }
+
+    /// What the user is called.
+    pub fn user_name(&self) -> Option<String> {
+        self.text("USER").or_else(|| self.text("LOGNAME"))
+    }
+
     /// `JANUS_PROFILE`: the profile that a client of ours asks for.
     pub fn profile(&self) -> Option<String> {
         self.text("JANUS_PROFILE")

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::Choices;
+use crate::account::login::{self, Door, Logins};
 use crate::authn::Authn;
 use crate::binding::Binding;
 use crate::credential::{self, Clock};
@@ -23,6 +25,9 @@ pub(super) struct Composed {
     pub(super) upstream: Upstream,
     pub(super) downstream: Downstream,
     pub(super) store: Store,
+    pub(super) logins: Logins,
+    /// Where browsers come back to, until somebody serves it.
+    pub(super) doors: Option<mpsc::Receiver<Door>>,
     vault: Vault,
     gateway: Arc<Gateway>,
     authn: Arc<Authn>,
@@ -40,19 +45,30 @@ impl Composed {
     ) -> Self {
         let oauth = OAuthRows::of(&mut kept);
         let vault = Vault::new(&store, &settings.vault, kept.vault, kept.secrets).with_oauth(oauth);
+        let ground = credential::Ground::new(
+            &settings,
+            vault.clone(),
+            Clock::default(),
+            (tasks.clone(), stopping.clone()),
+        );
+        let grants = ground.grants.clone();
         let upstream = Upstream::new(
             &settings,
             &store,
             kept.listings,
             kept.eras,
-            credential::Ground::new(
-                &settings,
-                vault.clone(),
-                Clock::default(),
-                (tasks.clone(), stopping.clone()),
-            ),
+            ground,
             stopping.clone(),
         );
+        let (logins, doors) = Logins::new(login::Parts {
+            grants,
+            upstream: upstream.clone(),
+            store: store.clone(),
+            port: kept.callback_port,
+            pages: about.pages.clone(),
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+        });
         tasks.spawn(vault.clone().watch(stopping.clone()));
         let gateway = Arc::new(Gateway::new(
             &settings,
@@ -75,12 +91,15 @@ impl Composed {
             file: settings.file.clone(),
             store: store.clone(),
             vault: vault.clone(),
+            logins: logins.clone(),
             sessions: kept.sessions,
             session_idle: settings.listen.session_idle,
             about,
         };
         Self {
             downstream: Downstream::new(parts, tasks.clone(), stopping.clone()),
+            doors: Some(doors),
+            logins,
             upstream,
             store,
             vault,

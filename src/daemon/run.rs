@@ -81,6 +81,7 @@ pub async fn run(
             format!("http://{}/mcp", ready.http),
             format!("unix:{}", ready.socket.display()),
         ],
+        pages: Some(format!("http://{}", ready.http)),
         reload: read.is_some().then_some(reload),
     };
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
@@ -94,6 +95,9 @@ pub async fn run(
         Listener::Control(control),
     ] {
         vital.spawn(downstream.clone().listen(listener));
+    }
+    if let Some(doors) = composed.doors.take() {
+        vital.spawn(downstream.clone().answer_doors(doors));
     }
     composed.upstream.start();
     on_ready(&ready);

@@ -25,7 +25,7 @@ pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let opened = Store::in_memory()?;
     let key = InstallationKey::ephemeral();
-    let composed = Composed::new(
+    let mut composed = Composed::new(
         settings,
         &key,
         opened,
@@ -33,6 +33,9 @@ pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
         (&tasks, &stopping),
     );
     tasks.spawn(composed.downstream.hub());
+    if let Some(doors) = composed.doors.take() {
+        tasks.spawn(composed.downstream.clone().answer_doors(doors));
+    }
     composed.upstream.start();
     let mut serving = std::pin::pin!(composed.downstream.clone().stdio(
         path,

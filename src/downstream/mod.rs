@@ -15,6 +15,7 @@ mod guard;
 mod legacy;
 mod lines;
 mod listener;
+mod login;
 mod modern;
 mod passing;
 mod post;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::account::login::Logins;
 use crate::authn::Authn;
 use crate::binding::Binding;
 use crate::gateway::Gateway;
@@ -52,6 +54,7 @@ pub struct Downstream {
     parking: Arc<modern::Parking>,
     about: Arc<control::About>,
     vault: Vault,
+    logins: Logins,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -76,6 +79,8 @@ pub struct Parts {
     pub session_idle: Duration,
     /// Where secrets rest.
     pub vault: Vault,
+    /// Who logs in.
+    pub logins: Logins,
     /// What the daemon knows of itself.
     pub about: control::About,
 }
@@ -94,6 +99,7 @@ impl Downstream {
             parking: Arc::new(parking),
             about: Arc::new(parts.about),
             vault: parts.vault,
+            logins: parts.logins,
             tasks,
             stopping,
         }

@@ -13,7 +13,7 @@ use crate::protocol::{RpcError, code, header};
 
 use super::legacy::{KeptStream, Reading};
 use super::reply::{EventStream, Reply};
-use super::{Downstream, adapt, guard, refusal, upgrade};
+use super::{Downstream, adapt, guard, login, refusal, upgrade};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -36,6 +36,9 @@ impl Downstream {
             Ok(peer) => peer,
             Err(why) => return Ok(refusal::stranger(why)),
         };
+        if request.uri().path().starts_with(login::PREFIX) {
+            return Ok(Box::pin(self.login_page(request)).await);
+        }
         let entry = match self.entry(peer, &request) {
             Ok(entry) => entry,
             Err(refusal) => return Ok(refusal),

@@ -175,10 +175,13 @@ impl Entry {
         }
     }
 
-    pub(super) fn comes_back_to(&self, address: &str) -> bool {
+    /// Whether a browser comes back for it to this host, as it is written there, and this path.
+    pub(super) fn comes_back_to(&self, host: &str, path: &str) -> bool {
         let link = self.link.get();
         let uri = link.and_then(|link| link.pending.redirect_uri.as_deref());
-        uri == Some(address)
+        let place = uri.and_then(|uri| uri.strip_prefix("http://"));
+        let there = place.and_then(|place| place.find('/').map(|at| place.split_at(at)));
+        there == Some((host, path))
     }
 
     pub(super) fn has_state(&self, state: &str) -> bool {
@@ -274,8 +277,17 @@ mod tests {
             entry.pending().await.unwrap().left,
             Duration::from_secs(510)
         );
-        assert!(entry.comes_back_to("http://127.0.0.1:7334/callback"));
-        assert!(!entry.comes_back_to("http://localhost:7334/callback"));
+        assert!(entry.comes_back_to("127.0.0.1:7334", "/callback"));
+        for (host, path) in [
+            ("localhost:7334", "/callback"),
+            ("127.0.0.1", "/callback"),
+            ("127.0.0.1:7335", "/callback"),
+            ("127.0.0.1:7334", "/callback/"),
+            ("127.0.0.1:7334", "/"),
+            ("127.0.0.1:7334/callback", ""),
+        ] {
+            assert!(!entry.comes_back_to(host, path), "{host} {path}");
+        }
         assert!(entry.has_state("s"));
         assert!(!entry.has_state("S"));
         assert!(matches!(

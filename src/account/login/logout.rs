@@ -23,7 +23,18 @@ impl Logins {
     /// # Errors
     /// There is no such grant, or the store did not take it: after a restart it would be there again.
     pub async fn logout(&self, account: &AccountId, local: bool) -> Result<LoggedOut, NotLoggedIn> {
-        let grant = self.grant(account)?;
+        let grant = match self.grant(account) {
+            Ok(grant) => grant,
+            Err(NotLoggedIn::Gone(_)) if self.0.grants.granted().contains(account) => {
+                self.0.grants.forget(account).await?;
+                return Ok(LoggedOut {
+                    account: account.clone(),
+                    had: true,
+                    revoked: None,
+                });
+            }
+            Err(why) => return Err(why),
+        };
         let waiting = {
             let known = self.known();
             known.iter().find(|entry| entry.waits_for(account)).cloned()
@@ -33,9 +44,9 @@ impl Logins {
         }
         let (logins, account) = (self.clone(), account.clone());
         let ending = self.0.tasks.spawn(async move {
+            let had = grant.status().issuer.is_some();
             let ended = grant.end().await?;
             tracing::info!(event = "logged_out", %account, "logged out: {account}");
-            let had = ended.is_some();
             let revoked = match ended {
                 Some((registration, source, tokens)) if !local => {
                     let revoked = logins.revoked(&grant, &registration, &source, &tokens);

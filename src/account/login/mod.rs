@@ -297,12 +297,11 @@ impl Logins {
     /// Takes what a browser brought to `http://HOST PATH?QUERY`, and waits a moment for what comes of it. What belongs to
     /// no login changes nothing.
     pub async fn arrive(&self, host: &str, path: &str, query: &str, moment: Duration) -> Arrived {
-        let there = format!("http://{host}{path}");
         let waiting: Vec<Arc<Entry>> = {
             let known = self.known();
             let waiting = known.iter().filter(|entry| entry.is_open());
             waiting
-                .filter(|entry| entry.comes_back_to(&there))
+                .filter(|entry| entry.comes_back_to(host, path))
                 .cloned()
                 .collect()
         };

@@ -166,7 +166,7 @@ impl Logins {
                 .or_else(|| settings.login_hint.clone()),
             scopes: flow.scopes().to_vec(),
             new_scopes: flow.new_scopes().to_vec(),
-            again: grant.source().is_some(),
+            again: status.issuer.is_some(),
             redirect_uri,
             device,
             open_browser: settings.browser.open,

@@ -5,6 +5,7 @@
 
 mod choose;
 mod keys;
+mod login;
 mod secrets;
 mod sessions;
 mod status;
@@ -44,6 +45,8 @@ pub struct About {
     pub started: SystemTime,
     /// Where clients reach it, as they write it.
     pub listening: Vec<String>,
+    /// Where its own pages are, such as `http://127.0.0.1:7332`; `None`: nowhere.
+    pub pages: Option<String>,
     /// Asks it to read the configuration again; `None` where there is none to read.
     pub reload: Option<mpsc::Sender<Reload>>,
 }
@@ -171,6 +174,12 @@ impl Downstream {
             (&Method::POST, "/client/end") => self.end_keys(&read(text)?).await,
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::POST, "/account/verify") => self.verify(&read(text)?).await,
+            (&Method::POST, "/login") => self.log_in(read(text)?).await,
+            (&Method::POST, "/login/wait") => self.login_wait(&read(text)?).await,
+            (&Method::POST, "/login/paste") => self.login_paste(&read(text)?),
+            (&Method::POST, "/login/cancel") => self.login_cancel(&read(text)?),
+            (&Method::GET, "/logins") => Ok(self.login_list()),
+            (&Method::POST, "/logout") => self.log_out(&read(text)?).await,
             (&Method::GET, "/references") => self.check_references().await,
             (_, path) if Secrets::serves(path) => {
                 let binding = self.reach.binding();
@@ -272,6 +281,7 @@ impl Default for About {
         Self {
             started: SystemTime::now(),
             listening: Vec::new(),
+            pages: None,
             reload: None,
         }
     }

@@ -36,6 +36,7 @@ impl Downstream {
             "directory": directory.map(|directory| directory.to_string()),
             "here": here,
             "accounts": self.account_rows(),
+            "logins": self.login_list()["logins"],
             "sessions": self.sessions.all().len() + self.sessions.dormant().len(),
         })
     }
@@ -48,16 +49,10 @@ impl Downstream {
     fn account_rows(&self) -> Vec<Value> {
         let labels = self.gateway.labels();
         let binding = self.reach.binding();
-        let profiles: Vec<_> = binding.profiles().collect();
         let mut rows = Vec::new();
         // In the order of the configuration, which `labels` has not.
         for server in binding.servers() {
             for id in server.account_ids() {
-                let used_by = profiles.iter().filter(|scope| {
-                    let reachable = scope.server(id.server());
-                    reachable.is_some_and(|reachable| reachable.accounts().contains(&id))
-                });
-                let used_by: Vec<&str> = used_by.map(|scope| scope.profile().as_str()).collect();
                 let account = labels
                     .get(id.server())
                     .and_then(|server| server.account(id.account()));
@@ -72,15 +67,29 @@ impl Downstream {
                     "label": account.and_then(|account| account.label.as_deref()),
                     "color": account.and_then(|account| account.color).map(Colour::word),
                     "default": is_default,
-                    "profiles": used_by,
+                    "profiles": self.profiles_of(&id),
                     "tools": self.tool_count(&id),
-                    "verified_as": Value::Null,
+                    "verified_as": account::verified_as(self.gateway.upstream(), &id),
                     "credential": self.credential_of(&id),
+                    "grant": self.grant_of(&id),
+                    "needs_login": self.needs_login(&id),
                     "state": self.state_of(&id),
                 }));
             }
         }
         rows
+    }
+
+    /// The profiles that reach an account.
+    pub(super) fn profiles_of(&self, id: &AccountId) -> Vec<String> {
+        let binding = self.reach.binding();
+        let used_by = binding.profiles().filter(|scope| {
+            let reachable = scope.server(id.server());
+            reachable.is_some_and(|reachable| reachable.accounts().contains(id))
+        });
+        used_by
+            .map(|scope| scope.profile().as_str().to_owned())
+            .collect()
     }
 
     /// Where the credential comes from, how long it is good, and what is wrong with it.
@@ -99,7 +108,7 @@ impl Downstream {
         })
     }
 
-    fn tool_count(&self, id: &AccountId) -> usize {
+    pub(super) fn tool_count(&self, id: &AccountId) -> usize {
         self.gateway.upstream().listing(id).tools.len()
     }
 

@@ -81,11 +81,13 @@ impl Downstream {
             "who": verified.who.as_ref().map(|who| &who.said),
             "who_from": verified.who.as_ref().map(|who| &who.from),
             "credential": self.credential_of(&id),
+            "grant": self.grant_of(&id),
+            "verified_as": crate::account::verified_as(self.gateway.upstream(), &id),
         }))
     }
 
     /// `server/account`, a server with one account, or an account that only one server has.
-    fn account_named(&self, name: &str) -> Result<AccountId, Problem> {
+    pub(super) fn account_named(&self, name: &str) -> Result<AccountId, Problem> {
         let binding = self.reach.binding();
         let all: Vec<AccountId> = binding
             .servers()
@@ -102,10 +104,24 @@ impl Downstream {
         };
         match meant.as_slice() {
             [only] => Ok(AccountId::clone(only)),
-            [] => Err(
-                Problem::unknown("unknown_account", format!("there is no account `{name}`"))
-                    .help("janus account list"),
-            ),
+            [] => {
+                let said = format!("there is no account `{name}`");
+                let problem = Problem::unknown("unknown_account", said);
+                let near = all.iter().map(ToString::to_string).find(|known| {
+                    // Nobody means a name by one that is far longer.
+                    if name.len() > 2 * known.len() {
+                        return false;
+                    }
+                    let parts = known.split('/').chain([known.as_str()]);
+                    let mut distances = parts.map(|part| strsim::damerau_levenshtein(part, name));
+                    distances.any(|distance| distance <= 2)
+                });
+                let problem = match near {
+                    Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None => problem,
+                };
+                Err(problem.help("janus account list"))
+            }
             several => {
                 let names: Vec<String> = several.iter().map(ToString::to_string).collect();
                 let said = format!("`{name}` may be {}", names.join(" or "));

@@ -1,3 +1,1 @@
 //! Logins and the tokens they bring, against real authorization servers and one that misbehaves on command.
-
-mod authority;

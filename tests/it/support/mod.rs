@@ -8,7 +8,6 @@
     reason = "support for tests that come and go one by one"
 )]
 
-pub(crate) mod authorization;
 mod fixture;
 mod gate;
 mod http;

@@ -184,6 +184,8 @@ pub struct GrantStatus {
     pub since: SystemTime,
     /// How long the access token is valid; `None`: it did not say, or there is none.
     pub left: Option<Duration>,
+    /// How long until a newer one is looked for; `None`: there is nothing to renew it with.
+    pub renews: Option<Duration>,
     /// Who logged in.
     pub verified_as: Option<Identity>,
     /// What was granted.
@@ -594,6 +596,7 @@ impl Grant {
                 .end
                 .filter(|_| inner.life.phase == Phase::Held)
                 .map(|end| end.from(now)),
+            renews: inner.life.due(now).filter(|_| inner.life.renewable),
             verified_as: inner.facts.verified_as(),
             scopes: inner.facts.scopes.clone(),
             issuer: there

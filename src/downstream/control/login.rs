@@ -1,0 +1,282 @@
+//! `janus login`, `janus logout`: a login is begun, waited for, answered and ended by separate requests, so that it goes
+//! on whoever asks, and any terminal can take it up.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{Answer, Problem, seconds};
+use crate::account::login::{Initiator, LoggedIn, NotLoggedIn, Pending, Progress, Wanted};
+use crate::credential::oauth::{GrantState, LoginReason, Options};
+use crate::downstream::Downstream;
+use crate::model::{AccountId, OpenBrowser};
+use crate::upstream::State;
+
+/// Shorter than any patience of a command: who waits longer asks again.
+const LONGEST_WAIT: u64 = 25;
+/// For the connection that begins after a login, so that a person sees that it works.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A login that a person wants.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command"
+)]
+pub(super) struct Start {
+    account: String,
+    #[serde(default)]
+    device: bool,
+    #[serde(default)]
+    fresh_client: bool,
+    #[serde(default)]
+    more_scopes: Vec<String>,
+    #[serde(default)]
+    expect: Option<String>,
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
+    same_identity: bool,
+}
+
+/// A login that is under way.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
+    login: String,
+    #[serde(default)]
+    seconds: u64,
+}
+
+/// The address on which a browser ended. No `Debug`: a code is in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paste {
+    login: String,
+    address: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Logout {
+    account: String,
+    #[serde(default)]
+    local: bool,
+}
+
+impl Downstream {
+    /// Begins a login, or joins the one that waits.
+    pub(super) async fn log_in(&self, wanted: Start) -> Answer {
+        let id = self.account_named(&wanted.account)?;
+        let joined = self.logins.pending(&id).map(|pending| pending.id);
+        let wishes = Wanted {
+            options: Options {
+                fresh_client: wanted.fresh_client,
+                device: wanted.device,
+                more_scopes: wanted.more_scopes,
+            },
+            expect: wanted.expect,
+            replace: wanted.replace,
+            same_identity: wanted.same_identity,
+        };
+        let pending = self.logins.start(&id, wishes, Initiator::Person).await;
+        let pending = pending.map_err(|why| problem(&why, &id))?;
+        let mut said = shown(&pending);
+        said["joined"] = (joined == Some(pending.id)).into();
+        Ok(said)
+    }
+
+    /// How a login stands, as soon as it has ended or after a while.
+    pub(super) async fn login_wait(&self, known: &Known) -> Answer {
+        let within = Duration::from_secs(known.seconds.min(LONGEST_WAIT));
+        let progress = self.logins.wait(&known.login, within).await;
+        let account = self.logins.account_of(&known.login);
+        let (progress, account) = match (progress, account) {
+            (Ok(progress), Some(account)) => (progress, account),
+            (Err(why), _) => return Err(no_login(&why)),
+            (Ok(_), None) => return Err(no_login(&NotLoggedIn::Unknown(known.login.clone()))),
+        };
+        let word = match progress {
+            Progress::Preparing => "preparing",
+            Progress::Waiting => "waiting",
+            Progress::Finishing => "finishing",
+            Progress::LoggedIn(logged_in) => return Ok(self.logged_in(&logged_in).await),
+            Progress::NotLoggedIn(why) => return Err(problem(&why, &account)),
+        };
+        let pending = self
+            .logins
+            .page(&known.login)
+            .and_then(|(pending, ..)| pending);
+        let mut said = pending.map_or_else(
+            || json!({"login": known.login, "account": account.to_string()}),
+            |pending| shown(&pending),
+        );
+        said["state"] = word.into();
+        Ok(said)
+    }
+
+    /// Takes the address on which a browser ended.
+    pub(super) fn login_paste(&self, paste: &Paste) -> Answer {
+        let pasted = self.logins.paste(&paste.login, &paste.address);
+        match (pasted, self.logins.account_of(&paste.login)) {
+            (Ok(()), _) => Ok(json!({"login": paste.login, "state": "finishing"})),
+            (Err(why), Some(account)) => Err(problem(&why, &account)),
+            (Err(why), None) => Err(no_login(&why)),
+        }
+    }
+
+    pub(super) fn login_cancel(&self, known: &Known) -> Answer {
+        if self.logins.progress(&known.login).is_none() {
+            return Err(no_login(&NotLoggedIn::Unknown(known.login.clone())));
+        }
+        let cancelled = self.logins.cancel(&known.login);
+        Ok(json!({"login": known.login, "cancelled": cancelled}))
+    }
+
+    /// The logins that wait, and the accounts that need one.
+    pub(super) fn login_list(&self) -> Value {
+        let waiting: Vec<Value> = self.logins.list().iter().map(shown).collect();
+        let binding = self.reach.binding();
+        let servers = binding.servers().iter();
+        let ids = servers.flat_map(|server| server.account_ids());
+        let needed = ids.filter(|id| self.needs_login(id));
+        let needed: Vec<String> = needed.map(|id| id.to_string()).collect();
+        json!({"logins": waiting, "needed": needed})
+    }
+
+    pub(super) async fn log_out(&self, wanted: &Logout) -> Answer {
+        let id = match self.account_named(&wanted.account) {
+            Ok(id) => id,
+            // What is not configured any more may be there still.
+            Err(problem) => {
+                let mut granted = self.logins.grants().granted().into_iter();
+                let meant = granted.find(|id| id.to_string() == wanted.account);
+                meant.ok_or(problem)?
+            }
+        };
+        let out = self.logins.logout(&id, wanted.local).await;
+        let out = out.map_err(|why| problem(&why, &id))?;
+        Ok(json!({
+            "account": out.account.to_string(),
+            "had": out.had,
+            "revoked": out.revoked,
+        }))
+    }
+
+    /// Whether nobody can act as this account before a person logs in.
+    pub(super) fn needs_login(&self, id: &AccountId) -> bool {
+        if !self.logins.is_interactive(id) {
+            return false;
+        }
+        let Some(grant) = self.logins.grants().find(id) else {
+            return false;
+        };
+        matches!(grant.status().state, GrantState::NeedsLogin(_))
+    }
+
+    /// What a person wants to know of a login that succeeded.
+    async fn logged_in(&self, logged_in: &LoggedIn) -> Value {
+        let id = &logged_in.account;
+        let upstream = self.gateway.upstream();
+        let mut state = upstream.state(id);
+        let settled = state.wait_for(|state| !matches!(state, State::Idle | State::Connecting));
+        // What is there by then is shown.
+        timeout(CONNECT, settled).await.ok();
+        upstream.settled(id, CONNECT).await;
+        let who = logged_in.verified_as.as_ref();
+        json!({
+            "state": "logged_in",
+            "account": id.to_string(),
+            "verified_as": who.map(ToString::to_string),
+            "subject": who.map(|who| &who.subject),
+            "workspace": who.and_then(|who| who.workspace.as_ref()),
+            "scopes": logged_in.scopes,
+            "profiles": self.profiles_of(id),
+            "tools": self.tool_count(id),
+            "connected": matches!(&*upstream.state(id).borrow(), State::Ready { .. }),
+        })
+    }
+
+    /// How the grant of an account stands, for people.
+    pub(super) fn grant_of(&self, id: &AccountId) -> Value {
+        let Some(grant) = self.logins.grants().find(id) else {
+            return Value::Null;
+        };
+        let status = grant.status();
+        let (state, reason) = match &status.state {
+            GrantState::Absent => return Value::Null,
+            GrantState::Fresh => ("fresh", None),
+            GrantState::Due => ("due", None),
+            GrantState::Expired => ("expired", None),
+            GrantState::NeedsLogin(reason) => ("needs_login", Some(*reason)),
+            GrantState::Sealed => ("sealed", None),
+        };
+        json!({
+            "state": state,
+            "reason": reason.map(LoginReason::word),
+            "because": reason.map(LoginReason::told),
+            "since": seconds(status.since),
+            "expires_in": status.left.map(|left| left.as_secs()),
+            "renews_in": status.renews.map(|left| left.as_secs()),
+            "scopes": status.scopes,
+            "issuer": status.issuer,
+            "generation": status.generation,
+            "retry_because": status.backoff.as_ref().map(|(why, _)| why),
+            "retry_in": status.backoff.as_ref().map(|(_, left)| left.as_secs()),
+            "unpersisted": status.unpersisted,
+            "client_secret_expires": status.secret_expires.map(seconds),
+        })
+    }
+}
+
+/// A login that waits, for whoever may end it.
+fn shown(pending: &Pending) -> Value {
+    let port = pending.redirect_uri.as_deref().and_then(port);
+    let (code, place) = pending.device.clone().unzip();
+    json!({
+        "login": pending.id,
+        "account": pending.account.to_string(),
+        "state": "waiting",
+        "link": pending.link(),
+        "url": pending.url,
+        "page": pending.page,
+        "host": pending.host,
+        "foreign": pending.foreign,
+        "expected": pending.expected,
+        "scopes": pending.scopes,
+        "new_scopes": pending.new_scopes,
+        "needs_yes": pending.needs_yes(),
+        "redirect_uri": pending.redirect_uri,
+        "port": port,
+        "code": code,
+        "code_at": place,
+        "open_browser": match pending.open_browser {
+            OpenBrowser::Auto => "auto",
+            OpenBrowser::Always => "always",
+            OpenBrowser::Never => "never",
+        },
+        "browser_command": pending.browser_command,
+        "expires_in": pending.left.as_secs(),
+    })
+}
+
+fn port(uri: &str) -> Option<u16> {
+    uri.parse::<http::Uri>().ok()?.port_u16()
+}
+
+fn no_login(why: &NotLoggedIn) -> Problem {
+    Problem::unknown(why.code(), why.to_string()).help("janus status        # which wait")
+}
+
+fn problem(why: &NotLoggedIn, account: &AccountId) -> Problem {
+    let status = match why.code() {
+        "unknown_account" | "login_unknown" => StatusCode::NOT_FOUND,
+        _ => StatusCode::CONFLICT,
+    };
+    let problem = Problem::new(status, why.code(), why.to_string());
+    why.help(account).into_iter().fold(problem, Problem::help)
+}
