@@ -1,1 +1,3 @@
 //! Logins and the tokens they bring, against real authorization servers and one that misbehaves on command.
+
+mod authority;

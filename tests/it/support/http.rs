@@ -102,16 +102,30 @@ impl Http {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Option<Heard> {
+        self.attempt_text(method, path, headers, &body.to_string())
+            .await
+    }
+
+    /// The same with a body that need not be JSON.
+    pub(crate) async fn attempt_text(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Heard> {
         let mut request = Request::builder().method(method).uri(path);
-        let usual = [
+        let mut all = vec![
             ("host", self.host.as_str()),
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
         ];
-        for (name, value) in [&usual[..], headers].concat() {
+        all.retain(|(name, _)| !headers.iter().any(|(own, _)| own == name));
+        all.extend(headers);
+        for (name, value) in all {
             request = request.header(name, value);
         }
-        let request = request.body(Full::from(body.to_string())).unwrap();
+        let request = request.body(Full::from(body.to_owned())).unwrap();
         within("an answer", async {
             match &self.to {
                 Peer::Tcp(host) => heard(TcpStream::connect(host).await.ok()?, request).await,

@@ -8,6 +8,7 @@
     reason = "support for tests that come and go one by one"
 )]
 
+pub(crate) mod authorization;
 mod fixture;
 mod gate;
 mod http;
