@@ -56,7 +56,8 @@ fn validate(context: &Context) -> Result<(), Failure> {
             })
         })
         .collect();
-    let fields = json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled, "warnings": warnings });
+    let notes = super::catalog::offers(&loaded, context)?;
+    let fields = json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled, "warnings": warnings, "notes": notes });
     context.output.document("config-validate", fields, || {
         let file = if exists {
             place.clone()
@@ -74,7 +75,8 @@ fn validate(context: &Context) -> Result<(), Failure> {
             .iter()
             .map(|one| warned(one, &place))
             .collect();
-        format!("{warnings}ok: {file}\nok: {enabled} {noun}{off}")
+        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        format!("{warnings}{notes}ok: {file}\nok: {enabled} {noun}{off}")
     })
 }
 

@@ -157,7 +157,7 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
 
   janus/version/1          version
   janus/config-path/1      path, named_by, exists
-  janus/config-validate/1  file (null without one), servers, disabled, warnings
+  janus/config-validate/1  file (null without one), servers, disabled, warnings, notes
   janus/config-show/1      the keys of the file: version, servers, profiles, …
   janus/help/1             topic, text
   janus/tool-list/1        tools: each as its server wrote it, under the name that clients see
@@ -178,6 +178,8 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/login-all/1        needed, logins: each as above
   janus/logout/1           account, had, revoked
   janus/config-reload/1    reloaded, notes
+  janus/catalog/1          templates: name, title, url, login, key, command, verified, file
+  janus/catalog-show/1     name, login, file, template: its keys, lines: to copy
   janus/import/1           config (with --merge the lines that are added), set, notes, file, backup, written
 
 `janus config schema` prints the JSON Schema itself.

@@ -6,6 +6,7 @@
 
 mod account;
 mod browser;
+mod catalog;
 mod choose;
 mod client;
 mod config;
@@ -154,6 +155,8 @@ enum Command {
     /// Look at the configuration and check it.
     #[command(subcommand)]
     Config(config::Verb),
+    /// What is known of servers and their providers: templates for the configuration.
+    Catalog(catalog::Arguments),
     /// Make servers, accounts and profiles of another program's configuration.
     Import(import::Arguments),
     /// Print the version.
@@ -237,6 +240,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Secret(verb) => secret::run(&verb, context),
         Command::Vault(verb) => vault::run(&verb, context),
         Command::Config(verb) => config::run(&verb, context),
+        Command::Catalog(arguments) => catalog::run(&arguments, context),
         Command::Import(arguments) => import::run(&arguments, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),

@@ -356,7 +356,12 @@ fn pointer(field: Field<Text>, problems: &mut Problems) -> Option<String> {
 /// never goes over the network in the clear.
 ///
 /// A login is held against that where the keys of account and server are put together.
-pub(super) fn check_fit(auth: &Field<Proof>, url: Option<&http::Uri>, problems: &mut Problems) {
+pub(super) fn check_fit(
+    auth: &Field<Proof>,
+    is_process: bool,
+    url: Option<&http::Uri>,
+    problems: &mut Problems,
+) {
     let Some(At {
         place,
         value: Proof::Of(map),
@@ -367,26 +372,21 @@ pub(super) fn check_fit(auth: &Field<Proof>, url: Option<&http::Uri>, problems: 
     if map.oauth.key.is_some() {
         return;
     }
-    match url {
-        None if map.into.key.is_none() => {
+    if is_process {
+        if map.into.key.is_none() {
             let what = "`into`: the variable of the process that gets the value".to_owned();
             problems.add_with_help(place, Mistake::Missing { what }, "write `into: NAME`");
         }
-        None => {}
-        Some(url) => {
-            if let Some(into) = &map.into.key {
-                let why = "`into` belongs to a local process, and this server has `url`";
-                problems.add_with_help(into, Mistake::does_not_fit(why), "remove it");
-            }
-            if in_the_clear(url) {
-                let why = "a secret for a server that is reached by plain `http`: everybody on the way could read it";
-                problems.add_with_help(
-                    place,
-                    Mistake::does_not_fit(why),
-                    "write `https://` in its `url`",
-                );
-            }
-        }
+        return;
+    }
+    if let Some(into) = &map.into.key {
+        let why = "`into` belongs to a local process, and this server has `url`";
+        problems.add_with_help(into, Mistake::does_not_fit(why), "remove it");
+    }
+    if url.is_some_and(in_the_clear) {
+        let why = "a secret for a server that is reached by plain `http`: everybody on the way could read it";
+        let help = "write `https://` in its `url`";
+        problems.add_with_help(place, Mistake::does_not_fit(why), help);
     }
 }
 

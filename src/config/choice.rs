@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::node::Node;
 use super::oauth::Journal;
+use super::template::{Encoding, Ports, Registration, Spot, Verified};
 use super::problem::{Mistake, Path};
 use super::read::{Read, Reader};
 use super::value::inline_schema;
@@ -99,6 +100,32 @@ choices! {
     RedirectHost {
         "127.0.0.1" => Address,
         "localhost" => Localhost,
+    }
+    Spot {
+        "host" => Host,
+        "path" => Path,
+        "suffix" => Suffix,
+        "query" => Query,
+        "argument" => Argument,
+    }
+    Registration {
+        "preregistered" => PreRegistered,
+        "cimd" => Document,
+        "dcr" => Dynamic,
+        "none" => None,
+    }
+    Ports {
+        "fixed" => Fixed,
+        "ephemeral" => Ephemeral,
+    }
+    Encoding {
+        "plain" => Plain,
+        "basic-email-token" => Basic,
+    }
+    Verified {
+        "reported" => Reported,
+        "tested" => Tested,
+        "built-in" => BuiltIn,
     }
     Journal {
         "full" => Full,

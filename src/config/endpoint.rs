@@ -11,9 +11,10 @@ use super::oauth::{self, Login, Where};
 use super::problem::{Mistake, Problems};
 use super::reference::{Supplied, refuse_in_arguments};
 use super::settings::texts;
+use super::template::Filled;
 use super::value::Text;
 use crate::model::{
-    Auth, Authentication, Command, Endpoint, Format, Helper, HttpEndpoint, OWNED_HEADERS,
+    Auth, Authentication, Command, Endpoint, Format, Helper, HttpEndpoint, OAuth, OWNED_HEADERS,
     SecretValue,
 };
 
@@ -24,15 +25,15 @@ type Variables = Vec<(String, SecretValue)>;
 /// What the server's own keys say.
 pub(super) enum Base {
     Process {
-        program: String,
-        /// The rest of `command`, which no account replaces.
-        words: Vec<String>,
+        /// The program, and the rest of `command`, which no account replaces; `None`: the template says it.
+        command: Option<(String, Vec<String>)>,
         args: Vec<String>,
         env: Variables,
         auth: Option<Said>,
     },
     Remote {
-        url: http::Uri,
+        /// `None`: the template says it.
+        url: Option<http::Uri>,
         headers: Headers,
         ca: Option<PathBuf>,
         auth: Option<Said>,
@@ -41,34 +42,45 @@ pub(super) enum Base {
 
 impl Base {
     /// `None` where a mistake was noted.
-    pub(super) fn of(server: &mut file::Server, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn of(
+        server: &mut file::Server,
+        is_process: bool,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         // All of it is checked, whatever else is wrong: every mistake is noted.
+        let url = server.url.value.as_ref().map(|url| &url.value.0);
         let own = Own::of(
             std::mem::take(&mut server.args),
             std::mem::take(&mut server.env),
             std::mem::take(&mut server.headers),
             std::mem::take(&mut server.auth),
-            server.url.value.as_ref().map(|url| &url.value.0),
+            (is_process, url),
             problems,
         );
-        let auth = own.auth;
         let tls = std::mem::take(&mut server.tls).or(file::Tls::default());
-        if server.command.value.is_some() {
-            let (program, words) = program(std::mem::take(&mut server.command), problems)?;
+        if is_process {
+            let command = std::mem::take(&mut server.command);
+            let is_said = command.key.is_some();
+            let command = program(command, problems);
+            if is_said && command.is_none() {
+                return None;
+            }
             return Some(Self::Process {
-                program,
-                words,
+                command,
                 args: own.args.unwrap_or_default(),
                 env: own.env,
-                auth,
+                auth: own.auth,
             });
         }
-        let url = std::mem::take(&mut server.url).into_value()?;
+        let url = std::mem::take(&mut server.url);
+        if url.is_wrong() {
+            return None;
+        }
         Some(Self::Remote {
-            url: url.0,
+            url: url.into_value().map(|url| url.0),
             headers: own.headers,
             ca: tls.ca.into_value().map(|ca| ca.0),
-            auth,
+            auth: own.auth,
         })
     }
 }
@@ -88,13 +100,13 @@ impl Own {
         env: Field<Map<VariableName, Supplied>>,
         headers: Field<Map<HeaderName, Supplied>>,
         auth: Field<Proof>,
-        url: Option<&http::Uri>,
+        (is_process, url): (bool, Option<&http::Uri>),
         problems: &mut Problems,
     ) -> Self {
         if let Some(args) = &args.value {
             refuse_in_arguments(&args.value, problems);
         }
-        auth::check_fit(&auth, url, problems);
+        auth::check_fit(&auth, is_process, url, problems);
         let env = env.or(Map::default()).entries.into_iter();
         Self {
             args: args.into_value().map(texts),
@@ -106,44 +118,48 @@ impl Own {
         }
     }
 
-    /// The endpoint of an account: `args` instead of the server's, variables and headers beside the server's.
+    /// The endpoint of an account: `args` instead of the server's, variables and headers beside the server's, and what a
+    /// template fills in where neither says anything. `None` where nobody says where the server is, which was noted.
     pub(super) fn over(
         mut self,
         base: &Base,
+        filled: Option<Filled>,
+        facts: Option<&OAuth>,
         problems: &mut Problems,
-    ) -> (Endpoint, Authentication) {
+    ) -> Option<(Endpoint, Authentication)> {
         let own = self.auth.take();
-        let endpoint = self.endpoint_over(base);
+        let endpoint = self.endpoint_over(base, filled)?;
         let (Base::Process { auth, .. } | Base::Remote { auth, .. }) = base;
-        let auth = proof(own.as_ref(), auth.as_ref(), &endpoint, problems);
+        let auth = proof(own.as_ref(), auth.as_ref(), facts, &endpoint, problems);
         let auth = asked_of(auth, &endpoint);
-        (endpoint, auth)
+        Some((endpoint, auth))
     }
 
-    fn endpoint_over(self, base: &Base) -> Endpoint {
-        match base {
+    fn endpoint_over(self, base: &Base, filled: Option<Filled>) -> Option<Endpoint> {
+        let (url_of, command_of, env_of) = match filled {
+            Some(filled) => (filled.url, filled.command, filled.env),
+            None => (None, None, Vec::new()),
+        };
+        Some(match base {
             Base::Process {
-                program,
-                words,
-                args,
-                env,
-                ..
+                command, args, env, ..
             } => {
+                let (program, words) = command.clone().or(command_of)?;
                 let args = self.args.as_ref().unwrap_or(args);
                 Endpoint::Process(Command {
-                    program: program.clone(),
-                    args: words.iter().chain(args).cloned().collect(),
-                    env: merged(env, self.env),
+                    program,
+                    args: words.into_iter().chain(args.iter().cloned()).collect(),
+                    env: merged(&merged(&env_of, env.clone()), self.env),
                 })
             }
             Base::Remote {
                 url, headers, ca, ..
             } => Endpoint::Http(HttpEndpoint {
-                url: url.clone(),
+                url: url.clone().or(url_of)?,
                 headers: merged(headers, self.headers),
                 ca: ca.clone(),
             }),
-        }
+        })
     }
 }
 
@@ -151,6 +167,7 @@ impl Own {
 fn proof(
     own: Option<&Said>,
     base: Option<&Said>,
+    facts: Option<&OAuth>,
     endpoint: &Endpoint,
     problems: &mut Problems,
 ) -> Authentication {
@@ -160,8 +177,11 @@ fn proof(
     };
     match (own, base) {
         (Some(Said::Plain(plain)), _) | (None, Some(Said::Plain(plain))) => plain.clone(),
-        (None, None) => Authentication::default(),
-        (own, base) => oauth::settled(login(own), login(base), None, at, problems),
+        // Without a word, a template that knows of a login means it; a process would have to say what gets the token.
+        (None, None) if facts.is_none() || matches!(at, Where::Process) => {
+            Authentication::default()
+        }
+        (own, base) => oauth::settled(login(own), login(base), facts, at, problems),
     }
 }
 

@@ -7,7 +7,8 @@ use super::auth::{Proof, one_auth};
 use super::container::{List, Map, Rules};
 use super::date::Date;
 use super::name::{
-    Accounts, HeaderName, HeaderText, PassedVariable, ReachedServer, VariableName, VariableText,
+    Accounts, HeaderName, HeaderText, PassedVariable, ReachedServer, TemplateName, VariableName,
+    VariableText,
 };
 use super::node::Node;
 use super::oauth::OAuth;
@@ -16,6 +17,7 @@ use super::read::{Form, Read, Reader, section};
 use super::reference::{Referred, Supplied};
 use super::schema::{bound, one_kind, tied};
 use super::settings::defaults;
+use super::template::{Filling, Param};
 use super::value::{
     Address, FilePath, Switch, Text, Ttl, Url, Version, Wait, WaitOrNever, spelled,
 };
@@ -49,10 +51,23 @@ section! {
     }
 }
 
+impl Document {
+    /// Whether a server takes a template.
+    pub(super) fn takes_templates(&self) -> bool {
+        let servers = self.servers.value.iter();
+        let mut servers = servers.flat_map(|at| &at.value.entries);
+        servers.any(|(_, server)| server.value.template.value.is_some())
+    }
+}
+
 section! {
-    /// An MCP server: a remote one has `url`, a local process has `command`.
+    /// An MCP server: a remote one has `url`, a local process has `command`, or a template says which.
     #[schemars(transform = one_kind)]
     Server {
+        /// What is known of the server, from the catalogue or a file of your own in `templates` beside this one; see `janus catalog`. What is written here wins.
+        template: TemplateName,
+        /// What the template leaves open, such as a project.
+        params: Map<Param, Filling>,
         /// The URL of a remote server (Streamable HTTP).
         url: Url,
         /// The program to start and its first arguments, as a list. No shell is involved.
@@ -99,6 +114,8 @@ section! {
 section! {
     /// One identity at a server. Without a value it has nothing of its own.
     Account {
+        /// What the template leaves open, beside the server's `params`; these win.
+        params: Map<Param, Filling>,
         /// Further arguments of the program, instead of the server's `args`.
         args: List<Text>,
         /// Variables of the process, beside the server's; these win.

@@ -20,6 +20,7 @@ mod endpoint;
 mod environment;
 mod expand;
 mod file;
+mod fillings;
 mod identity;
 mod locate;
 mod name;
@@ -34,6 +35,7 @@ mod schema;
 mod server;
 mod settings;
 mod show;
+mod template;
 mod text;
 mod tree;
 mod value;
@@ -49,10 +51,12 @@ pub use problem::{ConfigError, Mistake, Place, Position, Problem};
 pub use schema::schema;
 pub use settings::Loaded;
 pub use show::effective;
+pub use template::{CatalogEntry, Ways};
 pub use value::{BadDuration, duration};
 pub use warning::Warning;
 
 use problem::Problems;
+use template::Catalog;
 
 /// Reads and checks the configuration at `location`.
 ///
@@ -65,11 +69,41 @@ pub fn load(location: &Location, environment: &Environment) -> Result<Loaded, Co
     Ok(loaded)
 }
 
-/// Checks the text of a configuration; `file` is its name in messages and in the settings.
+/// Checks the text of a configuration; `file` is its name in messages and in the settings, and templates of the person
+/// are beside it.
 pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
     let document = read::document(text, environment, &mut problems).unwrap_or_default();
-    let mut loaded = settings::check(document, environment, &mut problems)?;
+    // The catalogue is read where somebody takes something of it.
+    let catalog = match document.takes_templates() {
+        true => Some(Catalog::beside(file, environment)?),
+        false => None,
+    };
+    let mut loaded = settings::check(document, environment, catalog.as_ref(), &mut problems)?;
     loaded.settings.file = Some(file.to_owned());
     problems.into_error(file).map_or(Ok(loaded), Err)
+}
+
+/// All templates: the built-in ones, and those beside the configuration at `location`, in the order of their names.
+///
+/// # Errors
+/// A file of templates cannot be read, or has mistakes.
+pub fn catalog(
+    location: &Location,
+    environment: &Environment,
+) -> Result<Vec<CatalogEntry>, ConfigError> {
+    Catalog::beside(&location.path, environment).map(|catalog| catalog.entries)
+}
+
+/// The servers that have the URL of a template and do not take it, each with that template's name.
+///
+/// # Errors
+/// A file of templates cannot be read, or has mistakes.
+pub fn offers(
+    loaded: &Loaded,
+    location: &Location,
+    environment: &Environment,
+) -> Result<Vec<(crate::model::ServerName, String)>, ConfigError> {
+    let catalog = Catalog::beside(&location.path, environment)?;
+    Ok(loaded.offers(&catalog))
 }

@@ -75,6 +75,17 @@ names! {
     AccountName: "a map from names to accounts",
     ProfileName: "a map from names to profiles",
     ClientId: "a map from names to clients",
+    TemplateName: "a map from names to templates",
+}
+
+/// The name of a template.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TemplateName(pub(super) String);
+
+impl TemplateName {
+    fn new(text: &str) -> Result<Self, crate::model::BadName> {
+        ServerName::new(text).map(|name| Self(name.to_string()))
+    }
 }
 
 /// The server whose accounts a profile lists.

@@ -21,6 +21,9 @@ pub(super) trait Read: Sized {
 
 /// A map with fixed keys.
 pub(super) trait Section {
+    /// All keys.
+    const KEYS: &'static [&'static str];
+
     /// The keys that are there, in the order of their definition.
     fn keys(&self) -> Vec<(&'static str, Place)>;
 }
@@ -233,6 +236,14 @@ impl Reader<'_> {
     }
 }
 
+/// A key without the `r#` of one that is a word of the language.
+pub(super) const fn bare(key: &'static str) -> &'static str {
+    match key.as_bytes() {
+        [b'r', b'#', ..] => key.split_at(2).1,
+        _ => key,
+    }
+}
+
 /// A map with fixed keys: the type, its reader and its schema from one definition.
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $key:ident: $type:ty,)* }) => {
@@ -244,8 +255,10 @@ macro_rules! section {
         }
 
         impl $crate::config::read::Section for $name {
+            const KEYS: &'static [&'static str] = &[$($crate::config::read::bare(stringify!($key))),*];
+
             fn keys(&self) -> Vec<(&'static str, $crate::config::problem::Place)> {
-                let all = [$((stringify!($key), &self.$key.key)),*];
+                let all = [$(($crate::config::read::bare(stringify!($key)), &self.$key.key)),*];
                 let there = all.into_iter().filter_map(|(name, key)| Some((name, key.clone()?)));
                 there.collect()
             }
@@ -253,10 +266,9 @@ macro_rules! section {
 
         impl Read for $name {
             fn read(node: &Node, path: &Path, reader: &mut Reader<'_>) -> Option<Self> {
-                const KEYS: &[&str] = &[$(stringify!($key)),*];
                 let entries = reader.map(node, path, Form::of("a map"))?;
-                reader.unknown_keys(entries, path, KEYS);
-                Some(Self { $($key: reader.field(entries, stringify!($key), path),)* })
+                reader.unknown_keys(entries, path, <Self as $crate::config::read::Section>::KEYS);
+                Some(Self { $($key: reader.field(entries, $crate::config::read::bare(stringify!($key)), path),)* })
             }
         }
     };

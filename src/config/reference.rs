@@ -193,6 +193,14 @@ fn parsed(text: &str, reader: &mut Reader<'_>, path: &Path, node: &Node) -> Opti
     }
 }
 
+/// A value that a template supplies; `None` where it is a reference that cannot be read.
+pub(super) fn supplied(text: &str, environment: &Environment) -> Option<SecretValue> {
+    if points(text) {
+        return parse(text, environment).ok().map(SecretValue::Reference);
+    }
+    Some(SecretValue::literal(text))
+}
+
 type Wrong = (Mistake, Option<&'static str>);
 
 fn parse(text: &str, environment: &Environment) -> Result<Reference, Wrong> {

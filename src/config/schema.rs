@@ -32,9 +32,12 @@ pub(super) fn one_kind(schema: &mut Schema) {
         properties.insert("accounts".to_owned(), accounts);
         json!({ "required": [key], "properties": properties })
     };
+    // Which kind a template is of, the schema cannot know.
+    let open = json!({ "required": ["template"], "properties": without(&["url", "command"]) });
     let kinds = json!([
         kind("url", &PROCESS_KEYS, &OWN_PROCESS_KEYS),
         kind("command", &REMOTE_KEYS, &OWN_REMOTE_KEYS),
+        open,
     ]);
     schema.insert("oneOf".to_owned(), kinds);
     let with = json!({ "default": ["accounts"] });

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::container::{Field, Map};
 use super::endpoint::{Base, Own};
+use super::fillings::{Fillings, From, Reading, params, says_nothing, taken};
 use super::file;
 use super::names::{Names, Places};
 use super::problem::{Mistake, Place, Problems};
 use super::settings::{defaults, texts};
-use crate::model::{Account, AccountName, Server, ServerName, ToolFilter, Written};
+use super::template::{Given, Taken, Target};
+use crate::model::{Account, AccountName, Server, ServerName, ToolFilter, Transport, Written};
 
 /// The keys of a local process.
 pub(super) const PROCESS_KEYS: [&str; 4] = ["command", "args", "env", "idle"];
@@ -45,6 +47,7 @@ pub(super) struct Known {
 impl Servers {
     pub(super) fn of(
         servers: Field<Map<ServerName, file::Server>>,
+        reading: &mut Reading<'_>,
         places: &mut Places,
         problems: &mut Problems,
     ) -> Self {
@@ -56,7 +59,8 @@ impl Servers {
                 .entries
                 .into_iter()
                 .map(|(name, server)| {
-                    known(name.value, server.value, &name.place, places, problems)
+                    let place = &name.place;
+                    known(name.value, server.value, place, reading, places, problems)
                 })
                 .collect(),
         }
@@ -91,11 +95,13 @@ fn known(
     name: ServerName,
     mut server: file::Server,
     place: &Place,
+    reading: &mut Reading<'_>,
     places: &mut Places,
     problems: &mut Problems,
 ) -> Known {
-    refuse_mixed(&server, place, problems);
-    let kind = Kind::of(&server);
+    let taken = taken(&server, reading.catalog, problems);
+    refuse_mixed(&server, taken.as_ref(), place, problems);
+    let kind = Kind::of(&server, taken.as_ref());
     let of_server = places.note(place);
     let listed = std::mem::take(&mut server.accounts);
     let wrong = listed.is_wrong();
@@ -116,45 +122,68 @@ fn known(
         name,
     };
     let default = default(&server, &known, places, problems);
+    let params = params(std::mem::take(&mut server.params), &server, taken.as_ref(), problems);
+    let mut fillings = taken.as_ref().map(|taken| Fillings::of(taken, &server, &params));
+    let from = From {
+        taken: taken.as_ref().filter(|_| says_nothing(&server)),
+        facts: taken.as_ref().and_then(|taken| taken.template.facts.as_ref()),
+        params,
+        environment: reading.environment,
+    };
     let url = server.url.value.as_ref().map(|url| url.value.0.clone());
-    let base = Base::of(&mut server, problems);
+    let is_process = kind == Kind::Process;
+    let base = Base::of(&mut server, is_process, problems);
     let mut accounts = Vec::new();
     for (name, account) in listed.entries {
         refuse_misfits(&account.value, kind, problems);
         let written = places.note(&name.place);
-        let keys = account.value;
+        let mut keys = account.value;
+        let given = self::params(std::mem::take(&mut keys.params), &server, taken.as_ref(), problems);
+        fillings.iter_mut().for_each(|fillings| fillings.put(&name.value, &given));
+        let filled = from.filled(&given, &name.value, problems);
+        let url = filled.as_ref().and_then(|filled| filled.url.as_ref()).or(url.as_ref());
         let own = Own::of(
             keys.args,
             keys.env,
             keys.headers,
             keys.auth,
-            url.as_ref(),
+            (is_process, url),
             problems,
         );
-        accounts.extend(base.as_ref().map(|base| own.over(base, problems)).map(
-            |(endpoint, auth)| Account {
-                name: name.value,
-                endpoint,
-                auth,
-                label: keys.label.into_value().map(|text| text.0),
-                color: keys.color.into_value(),
-                written,
-            },
-        ));
-    }
-    if known.accounts.is_empty() && known.complete {
-        known.accounts.push(AccountName::default_account());
-        accounts.extend(base.map(|base| {
-            let (endpoint, auth) = Own::default().over(&base, problems);
-            Account {
-                written: of_server,
-                auth,
-                ..Account::only(endpoint)
-            }
+        let made = base
+            .as_ref()
+            .and_then(|base| own.over(base, filled, from.facts, problems));
+        accounts.extend(made.map(|(endpoint, auth)| Account {
+            name: name.value,
+            endpoint,
+            auth,
+            label: keys.label.into_value().map(|text| text.0),
+            color: keys.color.into_value(),
+            written,
         }));
     }
+    if known.accounts.is_empty() && known.complete {
+        let name = AccountName::default_account();
+        let filled = from.filled(&Given::default(), &name, problems);
+        let own = Own::default();
+        let made = base.and_then(|base| own.over(&base, filled, from.facts, problems));
+        accounts.extend(made.map(|(endpoint, auth)| Account {
+            written: of_server,
+            auth,
+            ..Account::only(endpoint)
+        }));
+        known.accounts.push(name);
+    }
+    let transport = taken.as_ref().and_then(|taken| taken.template.transport);
     if !accounts.is_empty() {
-        known.server = Some(Arc::new(checked(&known.name, accounts, default, server)));
+        let mut server = checked(&known.name, accounts, default, server);
+        if let Some(transport) = transport.filter(|_| server.transport == Transport::Auto) {
+            server.transport = transport;
+        }
+        known.server = Some(Arc::new(server));
+    }
+    if let Some(fillings) = fillings {
+        reading.templates.insert(known.name.clone(), fillings);
     }
     known
 }
@@ -223,34 +252,58 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(server: &file::Server) -> Self {
+    fn of(server: &file::Server, taken: Option<&Taken<'_>>) -> Self {
         match (&server.url.key, &server.command.key) {
             (Some(_), None) => Self::Remote,
             (None, Some(_)) => Self::Process,
-            _ => Self::Unclear,
+            (None, None) => match taken.map(|taken| &taken.template.target) {
+                Some(Target::Url(_)) => Self::Remote,
+                Some(Target::Command(_)) => Self::Process,
+                Some(Target::Open) | None => Self::Unclear,
+            },
+            (Some(_), Some(_)) => Self::Unclear,
         }
     }
 }
 
 /// A server is remote or local, and has the keys of one kind.
-fn refuse_mixed(server: &file::Server, place: &Place, problems: &mut Problems) {
-    match (&server.url.key, &server.command.key) {
-        (None, None) => {
+fn refuse_mixed(
+    server: &file::Server,
+    taken: Option<&Taken<'_>>,
+    place: &Place,
+    problems: &mut Problems,
+) {
+    if let (Some(_), Some(command)) = (&server.url.key, &server.command.key) {
+        let why = "a server has `url` or `command`, not both";
+        let help = "make two servers of it";
+        problems.add_with_help(command, Mistake::does_not_fit(why), help);
+        return;
+    }
+    let target = taken.map(|taken| &taken.template.target);
+    let another = match (&server.url.key, &server.command.key, target) {
+        (Some(key), _, Some(Target::Command(_))) => Some((key, "a local process")),
+        (_, Some(key), Some(Target::Url(_))) => Some((key, "a remote server")),
+        _ => None,
+    };
+    if let Some((key, kind)) = another {
+        let why = format!("the template of this server is of {kind}");
+        problems.add_with_help(key, Mistake::DoesNotFit { why }, "remove one of them");
+        return;
+    }
+    match Kind::of(server, taken) {
+        // An unknown template was noted, and says nothing.
+        Kind::Unclear if server.template.key.is_some() && taken.is_none() => {}
+        Kind::Unclear => {
             let what = "`url` or `command`".to_owned();
             let help = "write `url: https://…` for a remote server, `command: [program, argument]` for a local process";
             problems.add_with_help(place, Mistake::Missing { what }, help);
         }
-        (Some(_), Some(command)) => {
-            let why = "a server has `url` or `command`, not both";
-            let help = "make two servers of it";
-            problems.add_with_help(command, Mistake::does_not_fit(why), help);
-        }
-        (Some(_), None) => {
+        Kind::Remote => {
             misfit("args", server.args.key.as_ref(), problems);
             misfit("env", server.env.key.as_ref(), problems);
             misfit("idle", server.idle.key.as_ref(), problems);
         }
-        (None, Some(_)) => {
+        Kind::Process => {
             misfit("headers", server.headers.key.as_ref(), problems);
             misfit("tls", server.tls.key.as_ref(), problems);
             misfit("transport", server.transport.key.as_ref(), problems);

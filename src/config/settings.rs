@@ -11,11 +11,13 @@ use super::file::{self, Document};
 use super::identity;
 use super::names::Places;
 use super::problem::{ConfigError, Mistake, Place, Problems};
+use super::fillings::{Reading, Templates};
 use super::server::Servers;
+use super::template::Catalog;
 use super::value::Text;
 use super::warning::{Warning, warnings};
 use crate::model::{
-    Account, Identity, KeySource, Listen, Reference, Server, ServerName, Settings, VaultSettings,
+    Account, Endpoint, Identity, KeySource, Listen, Reference, Server, ServerName, Settings, VaultSettings,
 };
 
 /// What counts without a key.
@@ -48,12 +50,32 @@ pub struct Loaded {
     pub written: Identity,
     /// What is allowed and probably not meant, in the order of the file.
     pub warnings: Vec<Warning>,
+    /// Which servers take a template, and what they fill in.
+    pub(super) templates: Templates,
+}
+
+impl Loaded {
+    /// The servers that have the URL of a template and do not take it.
+    pub(super) fn offers(&self, catalog: &Catalog) -> Vec<(ServerName, String)> {
+        let servers = self.settings.servers.iter().chain(&self.disabled);
+        let without = servers.filter(|server| !self.templates.contains_key(&server.name));
+        let offer = |server: &Arc<Server>| {
+            let Endpoint::Http(remote) = &server.accounts.first()?.endpoint else {
+                return None;
+            };
+            let mut templates = catalog.templates.iter();
+            let template = templates.find(|template| template.is_at(&remote.url))?;
+            Some((server.name.clone(), template.name.clone()))
+        };
+        without.filter_map(offer).collect()
+    }
 }
 
 /// Fills in the defaults, and notes what does not fit together. What is wrong is left out of the result.
 pub(super) fn check(
     mut document: Document,
     environment: &Environment,
+    catalog: Option<&Catalog>,
     problems: &mut Problems,
 ) -> Result<Loaded, ConfigError> {
     let state_directory = environment.state_directory().ok_or(ConfigError::NoHome)?;
@@ -68,7 +90,13 @@ pub(super) fn check(
         problems,
     );
     let mut places = Places::default();
-    let known = Servers::of(std::mem::take(&mut document.servers), &mut places, problems);
+    let mut reading = Reading {
+        environment,
+        catalog,
+        templates: Templates::new(),
+    };
+    let servers = std::mem::take(&mut document.servers);
+    let known = Servers::of(servers, &mut reading, &mut places, problems);
     let written = identity::check(document, &known, &mut places, problems);
     let (mut servers, mut disabled) = (Vec::new(), Vec::new());
     for known in known.list {
@@ -81,6 +109,7 @@ pub(super) fn check(
     }
     let identity = in_force(&written, &disabled);
     Ok(Loaded {
+        templates: reading.templates,
         warnings: warnings(&servers, &identity, &places, problems.take_warnings()),
         settings: Settings {
             identity,

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::choice::Word;
 use super::date::spelled_moment;
+use super::fillings::Fillings;
 use super::settings::Loaded;
 use super::value::spelled;
 use crate::model::{
     Account, AccountName, Auth, Authentication, Client, Command, Endpoint, Identity, Profile,
-    ProfileName, SecretValue, Server, VaultSettings, Written,
+    ProfileName, SecretValue, Server, VaultSettings, Written, looks_secret,
 };
 
 /// What a value that may be a secret looks like.
@@ -30,7 +31,10 @@ pub fn effective(loaded: &Loaded) -> Value {
     let disabled = loaded.disabled.iter().map(|s| (s, false));
     let servers: Keys = enabled
         .chain(disabled)
-        .map(|(s, enabled)| (s.name.to_string(), server(s, enabled)))
+        .map(|(s, enabled)| {
+            let fillings = loaded.templates.get(&s.name);
+            (s.name.to_string(), server(s, fillings, enabled))
+        })
         .collect();
     let mut document = Keys::new();
     document.insert("version".to_owned(), 1.into());
@@ -127,9 +131,13 @@ fn auth(auth: &Authentication) -> Option<Value> {
     Some(keys.into())
 }
 
-fn server(server: &Server, enabled: bool) -> Value {
+fn server(server: &Server, fillings: Option<&Fillings>, enabled: bool) -> Value {
     let mut keys = Keys::new();
-    endpoint(server, &mut keys);
+    if let Some(fillings) = fillings {
+        put(&mut keys, "template", fillings.template.as_str());
+        params(&fillings.server, &mut keys);
+    }
+    endpoint(server, fillings, &mut keys);
     if let Some(description) = &server.description {
         put(&mut keys, "description", description.as_str());
     }
@@ -149,20 +157,37 @@ fn put(keys: &mut Keys, key: &str, value: impl Into<Value>) {
     keys.insert(key.to_owned(), value.into());
 }
 
-/// Where the server is, and its accounts, unless it has only the one that it has without any.
-fn endpoint(server: &Server, keys: &mut Keys) {
+/// What a template leaves open. What looks like a secret is none that belongs there, and is not shown.
+fn params(params: &[(String, String)], keys: &mut Keys) {
+    if params.is_empty() {
+        return;
+    }
+    let shown = params.iter().map(|(name, value)| {
+        let hidden = looks_secret(value);
+        (name.clone(), if hidden { MASK } else { value }.into())
+    });
+    put(keys, "params", shown.collect::<Keys>());
+}
+
+/// Where the server is, unless its template says so, and its accounts, unless it has only the one that it has without any.
+fn endpoint(server: &Server, fillings: Option<&Fillings>, keys: &mut Keys) {
     let Some(first) = server.accounts.first() else {
         return;
     };
-    let shared = shared_arguments(server);
+    let of_template = fillings.and_then(|fillings| fillings.target);
+    let shared = of_template.unwrap_or_else(|| shared_arguments(server));
     match &first.endpoint {
         Endpoint::Process(command) => {
-            let words: Vec<String> = command.shown().into_iter().take(1 + shared).collect();
-            put(keys, "command", words);
+            if of_template.is_none() {
+                let words: Vec<String> = command.shown().into_iter().take(1 + shared).collect();
+                put(keys, "command", words);
+            }
             put(keys, "idle", spelled(server.idle.unwrap_or(Duration::ZERO)));
         }
         Endpoint::Http(remote) => {
-            put(keys, "url", remote.shown());
+            if of_template.is_none() {
+                put(keys, "url", remote.shown());
+            }
             put(keys, "transport", server.transport.word());
             if let Some(ca) = &remote.ca {
                 put(keys, "tls", json!({ "ca": ca.to_string_lossy() }));
@@ -173,13 +198,18 @@ fn endpoint(server: &Server, keys: &mut Keys) {
         && first.label.is_none()
         && first.color.is_none();
     if plain && server.accounts.len() == 1 {
-        own(first, None, keys);
+        own(first, of_template, keys);
         return;
     }
     let accounts: Keys = server
         .accounts
         .iter()
-        .map(|account| (account.name.to_string(), self::account(account, shared)))
+        .map(|account| {
+            let params = fillings.and_then(|fillings| fillings.accounts.get(&account.name));
+            let mut shown = self::account(account, shared);
+            self::params(params.map_or(&[], Vec::as_slice), &mut shown);
+            (account.name.to_string(), shown.into())
+        })
         .collect();
     put(keys, "accounts", accounts);
     if let Some((name, _)) = &server.default {
@@ -203,7 +233,7 @@ fn shared_arguments(server: &Server) -> usize {
     })
 }
 
-fn account(account: &Account, shared: usize) -> Value {
+fn account(account: &Account, shared: usize) -> Keys {
     let mut keys = Keys::new();
     own(account, Some(shared), &mut keys);
     if let Some(label) = &account.label {
@@ -212,7 +242,7 @@ fn account(account: &Account, shared: usize) -> Value {
     if let Some(color) = account.color {
         put(&mut keys, "color", color.word());
     }
-    keys.into()
+    keys
 }
 
 /// What differs between accounts; the arguments after the shared ones, where there are accounts.

@@ -13,10 +13,11 @@ mod over;
 mod show;
 mod value;
 
-pub(super) use fit::within;
-pub(super) use keys::OAuth;
+pub(super) use fit::{whoami as check_whoami, within};
+pub(super) use over::whoami;
+pub(super) use keys::{OAuth, Whoami};
 pub(super) use show::shown;
-pub(super) use value::Journal;
+pub(super) use value::{Directory, Journal, Parameter, Scope, Sent, WebUrl, web_url};
 
 use std::sync::Arc;
 
