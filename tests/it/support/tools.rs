@@ -53,6 +53,20 @@ impl Tools {
         Some(Self { root })
     }
 
+    /// The tools of both, and a browser with somebody in front of it, as the words of a command that lacks the URL.
+    pub(crate) fn browser(test: &str, person: &str) -> Option<(Self, Vec<String>)> {
+        let tools = Self::all(test)?;
+        let path = env("PATH").unwrap_or_default();
+        let mut places = std::env::split_paths(&path).map(|place| place.join("chromium"));
+        let Some(chromium) = places.find(|program| program.exists()) else {
+            skip(test, "chromium: not installed; run tests/run");
+            return None;
+        };
+        let [node, script] = tools.words("clients/browser.mjs");
+        let words = [node, script, text(&chromium), person.to_owned()];
+        Some((tools, words.to_vec()))
+    }
+
     /// A script of a package, as Node.js runs it.
     pub(crate) fn package(&self, script: &str) -> [String; 2] {
         let script = self.root.join("npm/node_modules").join(script);
