@@ -68,20 +68,30 @@ fn list(auth: Option<How>, entries: &[CatalogEntry], context: &Context) -> Resul
             })
         })
         .collect();
-    context.output.document("catalog", json!({ "templates": templates }), || {
-        let head = ["NAME", "TITLE", "LOGIN", "WITHOUT", "VERIFIED"].map(str::to_owned);
-        let rows = chosen().map(|entry| {
-            vec![
-                entry.name.clone(),
-                entry.title.clone(),
-                entry.ways.login.unwrap_or("-").to_owned(),
-                without(entry).to_owned(),
-                if entry.file.is_some() { "your own" } else { entry.verified }.to_owned(),
-            ]
-        });
-        let rows: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows).collect();
-        format!("{}\njanus catalog show NAME    # what is known of it, and the lines to copy\n", table(&rows))
-    })
+    context
+        .output
+        .document("catalog", json!({ "templates": templates }), || {
+            let head = ["NAME", "TITLE", "LOGIN", "WITHOUT", "VERIFIED"].map(str::to_owned);
+            let rows = chosen().map(|entry| {
+                vec![
+                    entry.name.clone(),
+                    entry.title.clone(),
+                    entry.ways.login.unwrap_or("-").to_owned(),
+                    without(entry).to_owned(),
+                    if entry.file.is_some() {
+                        "your own"
+                    } else {
+                        entry.verified
+                    }
+                    .to_owned(),
+                ]
+            });
+            let rows: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows).collect();
+            format!(
+                "{}\njanus catalog show NAME    # what is known of it, and the lines to copy\n",
+                table(&rows)
+            )
+        })
 }
 
 fn without(entry: &CatalogEntry) -> &'static str {
@@ -117,8 +127,14 @@ fn show(name: &str, entries: &[CatalogEntry], context: &Context) -> Result<(), F
             "reported" => "; nobody of Janus has tried it: these are the sources' words",
             _ => "",
         };
-        let login = entry.ways.login.map_or_else(String::new, |login| format!("# login: {login}\n"));
-        format!("# {}, {from}{tried}\n{login}{about}\n# To copy:\n{}", entry.name, entry.lines)
+        let login = entry
+            .ways
+            .login
+            .map_or_else(String::new, |login| format!("# login: {login}\n"));
+        format!(
+            "# {}, {from}{tried}\n{login}{about}\n# To copy:\n{}",
+            entry.name, entry.lines
+        )
     })
 }
 
@@ -126,7 +142,11 @@ fn unknown(name: &str, entries: &[CatalogEntry]) -> Failure {
     let message = format!("there is no template `{name}`");
     let failure = Failure::new(Exit::Usage, "unknown_name", message);
     let distance = |entry: &&CatalogEntry| strsim::damerau_levenshtein(name, &entry.name);
-    match entries.iter().min_by_key(distance).filter(|entry| distance(entry) <= 3) {
+    match entries
+        .iter()
+        .min_by_key(distance)
+        .filter(|entry| distance(entry) <= 3)
+    {
         Some(near) => failure.help(format!("did you mean `{}`?", near.name)),
         None => failure.help("see which there are:  janus catalog"),
     }

@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::node::Node;
 use super::oauth::Journal;
-use super::template::{Encoding, Ports, Registration, Spot, Verified};
 use super::problem::{Mistake, Path};
 use super::read::{Read, Reader};
+use super::template::{Encoding, Ports, Registration, Spot, Verified};
 use super::value::inline_schema;
 use crate::model::{
     ClientAuthentication, Colour, EraChoice, Format, GrantKind, KeySource, RedirectHost,

@@ -125,7 +125,10 @@ pub(super) fn params(
 ) -> Given {
     if let Some(key) = &field.key {
         let wrong = if server.template.key.is_none() {
-            Some(("`params` fill in a template, and this server names none", "write `template: NAME`, or remove them"))
+            Some((
+                "`params` fill in a template, and this server names none",
+                "write `template: NAME`, or remove them",
+            ))
         } else if !says_nothing(server) {
             Some((
                 "`params` fill in the address that a template has, and this server has its own",

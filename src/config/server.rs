@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::container::{Field, Map};
 use super::endpoint::{Base, Own};
-use super::fillings::{Fillings, From, Reading, params, says_nothing, taken};
 use super::file;
+use super::fillings::{Fillings, From, Reading, params, says_nothing, taken};
 use super::names::{Names, Places};
 use super::problem::{Mistake, Place, Problems};
 use super::settings::{defaults, texts};
@@ -122,11 +122,20 @@ fn known(
         name,
     };
     let default = default(&server, &known, places, problems);
-    let params = params(std::mem::take(&mut server.params), &server, taken.as_ref(), problems);
-    let mut fillings = taken.as_ref().map(|taken| Fillings::of(taken, &server, &params));
+    let params = params(
+        std::mem::take(&mut server.params),
+        &server,
+        taken.as_ref(),
+        problems,
+    );
+    let mut fillings = taken
+        .as_ref()
+        .map(|taken| Fillings::of(taken, &server, &params));
     let from = From {
         taken: taken.as_ref().filter(|_| says_nothing(&server)),
-        facts: taken.as_ref().and_then(|taken| taken.template.facts.as_ref()),
+        facts: taken
+            .as_ref()
+            .and_then(|taken| taken.template.facts.as_ref()),
         params,
         environment: reading.environment,
     };
@@ -138,10 +147,20 @@ fn known(
         refuse_misfits(&account.value, kind, problems);
         let written = places.note(&name.place);
         let mut keys = account.value;
-        let given = self::params(std::mem::take(&mut keys.params), &server, taken.as_ref(), problems);
-        fillings.iter_mut().for_each(|fillings| fillings.put(&name.value, &given));
+        let given = self::params(
+            std::mem::take(&mut keys.params),
+            &server,
+            taken.as_ref(),
+            problems,
+        );
+        fillings
+            .iter_mut()
+            .for_each(|fillings| fillings.put(&name.value, &given));
         let filled = from.filled(&given, &name.value, problems);
-        let url = filled.as_ref().and_then(|filled| filled.url.as_ref()).or(url.as_ref());
+        let url = filled
+            .as_ref()
+            .and_then(|filled| filled.url.as_ref())
+            .or(url.as_ref());
         let own = Own::of(
             keys.args,
             keys.env,

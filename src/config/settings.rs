@@ -8,16 +8,17 @@ use std::sync::Arc;
 use super::Environment;
 use super::container::List;
 use super::file::{self, Document};
+use super::fillings::{Reading, Templates};
 use super::identity;
 use super::names::Places;
 use super::problem::{ConfigError, Mistake, Place, Problems};
-use super::fillings::{Reading, Templates};
 use super::server::Servers;
 use super::template::Catalog;
 use super::value::Text;
 use super::warning::{Warning, warnings};
 use crate::model::{
-    Account, Endpoint, Identity, KeySource, Listen, Reference, Server, ServerName, Settings, VaultSettings,
+    Account, Endpoint, Identity, KeySource, Listen, Reference, Server, ServerName, Settings,
+    VaultSettings,
 };
 
 /// What counts without a key.

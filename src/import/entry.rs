@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::NotImported;
+use super::login::Login;
 use super::words::shown;
 use crate::model::Switching;
 
@@ -16,6 +17,8 @@ pub(super) struct Entry {
     /// The server, where the source names it beside the account.
     pub(super) service: Option<String>,
     pub(super) target: Target,
+    /// How it logs in, where it does.
+    pub(super) login: Option<Login>,
     pub(super) label: Option<String>,
     pub(super) description: Option<String>,
     pub(super) include: Vec<String>,
@@ -64,6 +67,7 @@ impl Entry {
             name: name.to_owned(),
             service: None,
             target,
+            login: None,
             label: None,
             description: None,
             include: Vec::new(),

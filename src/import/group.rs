@@ -64,6 +64,7 @@ pub(super) fn groups(entries: Vec<Entry>, notes: &mut Vec<String>) -> Vec<Group>
 /// Whether two entries would be one account under two names.
 fn is_same(one: &Entry, other: &Entry) -> bool {
     one.target == other.target
+        && one.login == other.login
         && has_credential(one)
         && one.enabled == other.enabled
         && one.include == other.include

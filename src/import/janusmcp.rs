@@ -1,11 +1,12 @@
 //! JanusMCP's `config.json`: `accounts[]`, `bindingMode`, `defaultAccount`, `profiles`, `oauthProviders`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::NotImported;
-use super::entry::{Entry, Found, Section, Target, text, wrong};
+use super::entry::{Entry, Field, Found, Section, Target, text, wrong};
+use super::login::Login;
 use super::words::shown;
 use crate::model::Switching;
 
@@ -21,9 +22,10 @@ pub(super) fn read(root: &Map<String, Value>) -> Result<Found, NotImported> {
         }
     };
     let mut ids = BTreeSet::new();
+    let mut providers = providers(&mut root, &mut found.notes)?;
     for (index, account) in accounts.iter().enumerate() {
         let section = Section::new(format!("accounts[{index}]"), account)?;
-        let entry = entry(section, &mut found.notes)?;
+        let entry = entry(section, &mut providers, &mut found.notes)?;
         if !ids.insert(entry.name.clone()) {
             let name = shown(&entry.name);
             return Err(NotImported::Duplicate {
@@ -43,13 +45,22 @@ pub(super) fn read(root: &Map<String, Value>) -> Result<Found, NotImported> {
         found.default = None;
     }
     profiles(&mut root, &ids, &mut found)?;
-    tell_providers(&mut root, &mut found.notes);
+    for (name, _) in providers.iter().filter(|(_, provider)| !provider.used) {
+        found.notes.push(format!(
+            "`oauthProviders.{}`: no account uses it, and it is left out",
+            shown(name)
+        ));
+    }
     root.take(&["$schema"]);
     root.tell_left(&mut found.notes);
     Ok(found)
 }
 
-fn entry(mut section: Section, notes: &mut Vec<String>) -> Result<Entry, NotImported> {
+fn entry(
+    mut section: Section,
+    providers: &mut Providers,
+    notes: &mut Vec<String>,
+) -> Result<Entry, NotImported> {
     let at = section.at.clone();
     let missing = |at: &str, what: &'static str| NotImported::WrongType {
         at: at.to_owned(),
@@ -63,7 +74,8 @@ fn entry(mut section: Section, notes: &mut Vec<String>) -> Result<Entry, NotImpo
         .text(&["command"])?
         .filter(|program| !program.is_empty());
     let args = section.texts(&["args"])?;
-    let env = section.fields(&["env"])?;
+    let mut env = section.fields(&["env"])?;
+    let mut login = token_of(&mut env, providers);
     section.take(&["transport"]);
     let target = match (url, program) {
         (Some(url), program) => {
@@ -82,19 +94,23 @@ fn entry(mut section: Section, notes: &mut Vec<String>) -> Result<Entry, NotImpo
         }
         (None, None) => return Err(missing(&at, "`command` or `url`")),
     };
-    if section
-        .text(&["auth"])?
-        .is_some_and(|auth| !auth.is_empty())
-    {
-        notes.push(format!(
-            "`{at}`: account `{}` needs a login, which Janus cannot do yet; it is written without it",
-            shown(&id)
-        ));
+    let auth = section.text(&["auth"])?.filter(|auth| !auth.is_empty());
+    match (auth, &target) {
+        (Some(auth), Target::Remote { .. }) => {
+            let provider = providers.get_mut(&auth);
+            login = Some(provider.map_or_else(Login::default, Provider::taken));
+        }
+        (Some(_), Target::Process { .. }) => notes.push(format!(
+            "`{at}.auth` is of no use to a process, and is left out"
+        )),
+        (None, Target::Remote { .. }) => login = None,
+        (None, Target::Process { .. }) => {}
     }
     let service = section
         .text(&["service"])?
         .filter(|service| !service.is_empty());
     let mut entry = Entry::new(at, &id, target);
+    entry.login = login;
     entry.service = Some(service.unwrap_or_else(|| id.clone()));
     entry.label = section.text(&["label"])?.filter(|label| !label.is_empty());
     section.tell_left(notes);
@@ -153,14 +169,50 @@ fn profiles(
     Ok(())
 }
 
-fn tell_providers(root: &mut Section, notes: &mut Vec<String>) {
-    let Some(Value::Object(providers)) = root.take(&["oauthProviders"]) else {
-        return;
-    };
-    for name in providers.keys() {
-        notes.push(format!(
-            "`oauthProviders.{}`: a provider for logins, which Janus cannot do yet; it is left out",
-            shown(name)
-        ));
+/// `oauthProviders`, by name.
+type Providers = BTreeMap<String, Provider>;
+
+/// Where a login of JanusMCP goes.
+struct Provider {
+    login: Login,
+    used: bool,
+}
+
+impl Provider {
+    fn taken(&mut self) -> Login {
+        self.used = true;
+        self.login.clone()
     }
+}
+
+fn providers(root: &mut Section, notes: &mut Vec<String>) -> Result<Providers, NotImported> {
+    let mut providers = Providers::new();
+    let Some(Value::Object(map)) = root.take(&["oauthProviders"]) else {
+        return Ok(providers);
+    };
+    for (name, provider) in map {
+        let mut section = Section::new(format!("oauthProviders.{}", shown(&name)), &provider)?;
+        let login = Login::of(&mut section)?;
+        section.tell_left(notes);
+        let used = false;
+        providers.insert(name, Provider { login, used });
+    }
+    Ok(providers)
+}
+
+/// The login whose token a variable of a process gets: `oauth:NAME`. Without both of its endpoints the variable stays.
+fn token_of(env: &mut Vec<Field>, providers: &mut Providers) -> Option<Login> {
+    let of = |field: &Field| field.value.strip_prefix("oauth:").map(str::to_owned);
+    let at = env.iter().position(|field| {
+        let provider = of(field).and_then(|name| providers.get(&name));
+        provider.is_some_and(|provider| {
+            let login = &provider.login;
+            let known = login.authorization_endpoint.is_some() && login.token_endpoint.is_some();
+            known && super::reference::is_variable(&field.name)
+        })
+    })?;
+    let field = env.remove(at);
+    let mut login = providers.get_mut(&of(&field)?)?.taken();
+    login.into = Some(field.name);
+    Some(login)
 }

@@ -1,14 +1,15 @@
 //! `npx mcp-remote URL …`: a program that makes a remote server look like a local one. Janus needs it not.
 
-use super::entry::{Field, Target};
+use super::entry::{Field, Section, Target};
+use super::login::{Login, json, uri};
 use super::words::SHORT_FLAGS_OF_HEADERS;
 
 /// Flags of mcp-remote with a value that Janus has no use for.
-const VALUES: [&str; 6] = [
-    "--host",
-    "--transport",
+const VALUES: [&str; 3] = ["--host", "--transport", "--auth-timeout"];
+
+/// Flags of mcp-remote about its login, each with a value.
+const LOGIN: [&str; 3] = [
     "--resource",
-    "--auth-timeout",
     "--static-oauth-client-info",
     "--static-oauth-client-metadata",
 ];
@@ -18,17 +19,18 @@ pub(super) fn unwrapped(
     at: &str,
     target: Target,
     notes: &mut Vec<String>,
-) -> (Target, Vec<String>) {
+) -> (Target, Vec<String>, Option<Login>) {
     let Target::Process { command, env } = &target else {
-        return (target, Vec::new());
+        return (target, Vec::new(), None);
     };
     let is_it = |word: &String| {
         let name = word.rsplit('/').next().unwrap_or_default();
         name == "mcp-remote" || name.starts_with("mcp-remote@")
     };
     let Some(position) = command.iter().position(is_it) else {
-        return (target, Vec::new());
+        return (target, Vec::new(), None);
     };
+    let mut login = Login::default();
     let (mut url, mut headers, mut excluded, mut dropped) =
         (None, Vec::new(), Vec::new(), Vec::new());
     let mut words = command.iter().skip(position + 1);
@@ -42,6 +44,12 @@ pub(super) fn unwrapped(
             headers.extend(header(&value, env));
         } else if flag == "--ignore-tool" {
             excluded.extend(inline.or_else(|| words.next().cloned()));
+        } else if LOGIN.contains(&flag) {
+            let value = inline.or_else(|| words.next().cloned()).unwrap_or_default();
+            let value = with_variables(&value, env);
+            if put(&mut login, flag, &value).is_none() {
+                dropped.push(format!("`{flag}`"));
+            }
         } else if VALUES.contains(&flag) {
             if inline.is_none() {
                 words.next();
@@ -65,7 +73,7 @@ pub(super) fn unwrapped(
         }
     }
     let Some(url) = url else {
-        return (target, Vec::new());
+        return (target, Vec::new(), None);
     };
     notes.push(format!(
         "`{at}`: Janus speaks to the remote server itself; mcp-remote is not needed"
@@ -83,12 +91,40 @@ pub(super) fn unwrapped(
             dropped.join(", ")
         ));
     }
-    if headers.is_empty() {
+    // What it would find out by itself, Janus does too: nothing has to be written.
+    let login = Some(login).filter(|login| headers.is_empty() && *login != Login::default());
+    if headers.is_empty() && login.is_none() {
         notes.push(format!(
-            "`{at}`: a login with mcp-remote is not taken over, and Janus cannot log in yet"
+            "`{at}`: a login with mcp-remote is not taken over; if the server wants one, Janus asks for it"
         ));
     }
-    (Target::Remote { url, headers }, excluded)
+    (Target::Remote { url, headers }, excluded, login)
+}
+
+/// What a flag says of the login; `None` where it cannot be read.
+fn put(login: &mut Login, flag: &str, value: &str) -> Option<()> {
+    if flag == "--resource" {
+        login.resource = Some(uri(value)?);
+        return Some(());
+    }
+    let mut section = Section::new(String::new(), &json(value).into()).ok()?;
+    let said = Login::of(&mut section).ok()?;
+    if said == Login::default() {
+        return None;
+    }
+    login.client_id = said.client_id.or(login.client_id.take());
+    login.client_secret = said.client_secret.or(login.client_secret.take());
+    if !said.scopes.is_empty() {
+        login.scopes = said.scopes;
+    }
+    Some(())
+}
+
+/// A value with the variables that the entry itself sets.
+fn with_variables(value: &str, env: &[Field]) -> String {
+    env.iter().fold(value.to_owned(), |value, field| {
+        value.replace(&format!("${{{}}}", field.name), &field.value)
+    })
 }
 
 /// `K:V`, with the variables that the entry itself sets.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::NotImported;
 use super::entry::{Entry, Field, Found, Section, Target, wrong};
+use super::login::{ClientSecret, Login};
 use super::words::shown;
 
 /// What became of its settings.
@@ -68,9 +69,12 @@ fn entry(mut section: Section, notes: &mut Vec<String>) -> Result<Entry, NotImpo
     section.take(&["transport"]);
     let command = section.texts(&["command"])?;
     let env = section.fields(&["env"])?;
+    let mut login = None;
     let target = if let Some(url) = section.text(&["endpoint"])? {
         let mut headers = section.fields(&["headers"])?;
-        headers.extend(authorized(&mut section, notes)?);
+        let (header, asked) = authorized(&mut section, notes)?;
+        headers.extend(header);
+        login = asked;
         Target::Remote { url, headers }
     } else if command.first().is_some_and(|program| !program.is_empty()) {
         if section.take(&["auth"]).is_some() {
@@ -83,18 +87,19 @@ fn entry(mut section: Section, notes: &mut Vec<String>) -> Result<Entry, NotImpo
         return Err(missing("`command` or `endpoint`"));
     };
     let mut entry = Entry::new(at, &name, target);
+    entry.login = login;
     entry.description = section.text(&["description"])?;
     section.tell_left(notes);
     Ok(entry)
 }
 
-/// The header that `auth` is, if it is one.
+/// The header or the login that `auth` is.
 fn authorized(
     section: &mut Section,
     notes: &mut Vec<String>,
-) -> Result<Option<Field>, NotImported> {
+) -> Result<(Option<Field>, Option<Login>), NotImported> {
     let Some(auth) = section.take(&["auth"]) else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let at = format!("{}.auth", section.at);
     let mut auth = Section::new(at.clone(), &auth)?;
@@ -112,26 +117,46 @@ fn authorized(
             })
         }
         "" | "none" => None,
-        "command" | "oauth" => {
-            let keys = super::entry::listed(auth.left());
-            let keys = keys
-                .map(|keys| format!(" ({keys} with it)"))
-                .unwrap_or_default();
-            let what = if kind == "oauth" {
-                "a login"
-            } else {
-                "a token that a program prints"
-            };
-            notes.push(format!("`{at}` needs {what}, which Janus cannot do yet; the server is written without it{keys}"));
-            return Ok(None);
+        "oauth" => {
+            let login = login(&mut auth, notes)?;
+            auth.tell_left(notes);
+            return Ok((None, Some(login)));
+        }
+        "command" => {
+            notes.push(format!(
+                "`{at}` runs a program that prints a token; it is left out, write it as `auth: {{ command: [program, argument] }}` if you want that"
+            ));
+            return Ok((None, None));
         }
         _ => {
             notes.push(format!(
                 "`{at}.type` is none that mcpmux knows; the server is written without it"
             ));
-            return Ok(None);
+            return Ok((None, None));
         }
     };
     auth.tell_left(notes);
-    Ok(field)
+    Ok((field, None))
+}
+
+/// mcpmux's `scopes` is an allow-list over what the server asks for.
+fn login(auth: &mut Section, notes: &mut Vec<String>) -> Result<Login, NotImported> {
+    let at = auth.at.clone();
+    let mut login = Login::of(auth)?;
+    login.scopes_limit = std::mem::take(&mut login.scopes);
+    let command = auth.texts(&["client_secret_command"])?;
+    if login.client_secret.is_none() && !command.is_empty() {
+        login.client_secret = Some(ClientSecret::Command(command));
+    }
+    if auth.take(&["client_id_command"]).is_some() {
+        notes.push(format!(
+            "`{at}.client_id_command`: run it once, and write what it prints as `client_id`"
+        ));
+    }
+    if auth.switch(&["allow_issuer_mismatch"]) == Some(true) {
+        notes.push(format!(
+            "`{at}.allow_issuer_mismatch`: Janus takes no other issuer than the one that is advertised; if that differs, write the exact one as `issuer`"
+        ));
+    }
+    Ok(login)
 }

@@ -15,6 +15,7 @@ mod argument;
 mod entry;
 mod group;
 mod janusmcp;
+mod login;
 mod mcp_remote;
 mod mcpmux;
 mod merge;
@@ -98,6 +99,8 @@ pub struct Server {
     pub name: ServerName,
     /// Where it is, and what is the same for all of its accounts.
     pub reach: Reach,
+    /// The login of the one account without a name.
+    pub auth: Option<Auth>,
     /// Shown to the model.
     pub description: Option<String>,
     /// `tools.include`; empty: all.
@@ -144,6 +147,28 @@ pub struct Account {
     pub env: Vec<(String, String)>,
     /// Names and values, of a remote server.
     pub headers: Vec<(String, String)>,
+    /// How it logs in.
+    pub auth: Option<Auth>,
+}
+
+/// A login by OAuth, with what the source says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// Keys of `auth.oauth`; without any, everything is found out.
+    pub keys: Vec<(&'static str, Said)>,
+    /// The variable of a process that gets the token.
+    pub into: Option<String>,
+}
+
+/// A value of such a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A text.
+    Text(String),
+    /// Several.
+    List(Vec<String>),
+    /// A port.
+    Number(u16),
 }
 
 /// A profile of the result.
@@ -296,6 +321,21 @@ fn detect(root: &Map<String, Value>) -> Form {
     }
 }
 
+/// The logins that a person has to repeat.
+fn logins(servers: &[Server]) -> Option<String> {
+    let mut commands = Vec::new();
+    for server in servers.iter().filter(|server| server.enabled) {
+        if server.auth.is_some() {
+            commands.push(format!("`janus login {}`", server.name));
+        }
+        for account in server.accounts.iter().filter(|one| one.auth.is_some()) {
+            commands.push(format!("`janus login {}/{}`", server.name, account.name));
+        }
+    }
+    let told = "logins are not taken over, because two owners of one login end it; to repeat:";
+    (!commands.is_empty()).then(|| format!("{told} {}", commands.join(", ")))
+}
+
 fn imported(form: Form, found: Found, mut variables: Variables) -> Imported {
     let mut notes = found.notes;
     let groups = group::groups(found.entries, &mut notes);
@@ -318,5 +358,6 @@ fn imported(form: Form, found: Found, mut variables: Variables) -> Imported {
     let (to_set, told) = variables.finish();
     imported.to_set = to_set;
     imported.notes.extend(told);
+    imported.notes.extend(logins(&imported.servers));
     imported
 }

@@ -253,7 +253,7 @@ pub fn references(text: &str) -> BTreeSet<String> {
             .map(str::to_owned)
     };
     let dollars = text.split('$').skip(1).filter_map(word);
-    let braces = text.split("{env:").skip(1).filter_map(word);
+    let braces = text.split("env:").skip(1).filter_map(word);
     dollars.chain(braces).collect()
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::NotImported;
 use super::entry::{Entry, Field, Found, Section, Target, listed, text, wrong};
+use super::login::{Login, says_who};
 use super::mcp_remote;
 use super::words::shown;
 
@@ -24,16 +25,11 @@ const SILENT: [&str; 3] = ["$schema", "inputs", "version"];
 const URLS: [&str; 5] = ["url", "serverUrl", "httpUrl", "uri", "endpoint"];
 const COMMANDS: [&str; 2] = ["command", "cmd"];
 
-/// Keys that ask for a login, or for a program that gives a token.
-const LOGINS: [&str; 7] = [
-    "auth",
-    "oauth",
-    "authorization",
-    "authProviderType",
-    "headersHelper",
-    "http_headers_helper",
-    "oauth_resource",
-];
+/// Keys that ask for a login.
+const LOGINS: [&str; 4] = ["oauth", "auth", "authorization", "authProviderType"];
+
+/// Keys that name a program which gives a token or headers.
+const HELPERS: [&str; 2] = ["headersHelper", "http_headers_helper"];
 
 /// Keys of clients for what Janus decides by itself, or leaves to the client.
 const TRANSPORTS: [&str; 3] = ["type", "transport", "source"];
@@ -153,7 +149,7 @@ fn entry(
         notes.push(format!("`{at}`: no counterpart for `name`"));
     }
     tell_transport(&mut section, notes)?;
-    tell_logins(&mut section, notes);
+    let mut login = login(&mut section, notes)?;
     let Some(target) = target(&mut section, notes)? else {
         notes.push(format!(
             "`{at}`: has neither a URL nor a command, and is left out"
@@ -164,8 +160,29 @@ fn entry(
         notes.push(format!("`{at}`: is Janus itself, and is left out"));
         return Ok(None);
     }
-    let (target, remote_excludes) = mcp_remote::unwrapped(&at, target, notes);
+    let (target, remote_excludes, of_remote) = mcp_remote::unwrapped(&at, target, notes);
+    login = login.or(of_remote);
+    match &target {
+        Target::Remote { headers, .. } => {
+            let proof = headers.iter().find(|field| says_who(&field.name));
+            if let (Some(_), Some(field)) = (&login, proof) {
+                notes.push(format!(
+                    "`{at}`: has the header `{}`, and its login is left out",
+                    shown(&field.name)
+                ));
+                login = None;
+            }
+        }
+        Target::Process { .. } if login.is_some() => {
+            notes.push(format!(
+                "`{at}`: a login is of no use to a process, and is left out"
+            ));
+            login = None;
+        }
+        Target::Process { .. } => {}
+    }
     let mut entry = Entry::new(at, name, target);
+    entry.login = login;
     entry.description = section.text(&["description"])?;
     entry.enabled = section.switch(&["enabled"]).unwrap_or(true)
         && !section.switch(&["disabled"]).unwrap_or(false);
@@ -212,17 +229,38 @@ fn tell_transport(section: &mut Section, notes: &mut Vec<String>) -> Result<(), 
     Ok(())
 }
 
-fn tell_logins(section: &mut Section, notes: &mut Vec<String>) {
-    let asked: Vec<&str> = LOGINS
-        .into_iter()
-        .filter(|key| section.take(&[key]).is_some())
-        .collect();
-    if let Some(keys) = listed(asked) {
-        notes.push(format!(
-            "`{}`: {keys} asks for a login or a helper program, which Janus cannot do yet; the server is written without it",
-            section.at
-        ));
+/// A login that the entry asks for, in the words of its client.
+fn login(section: &mut Section, notes: &mut Vec<String>) -> Result<Option<Login>, NotImported> {
+    let mut login = None;
+    for key in LOGINS {
+        let at = format!("{}.{key}", section.at);
+        match section.take(&[key]) {
+            None | Some(Value::Bool(false)) => {}
+            Some(map @ Value::Object(_)) => {
+                let mut keys = Section::new(at, &map)?;
+                keys.take(&["enabled"]);
+                keys.take(&["type"]);
+                let said = Login::of(&mut keys)?;
+                keys.tell_left(notes);
+                login.get_or_insert(said);
+            }
+            Some(_) => {
+                login.get_or_insert_with(Login::default);
+            }
+        }
     }
+    if let Some(resource) = section.text(&["oauth_resource"])? {
+        login.get_or_insert_with(Login::default).resource = super::login::uri(&resource);
+    }
+    for key in HELPERS {
+        if section.take(&[key]).is_some() {
+            notes.push(format!(
+                "`{}.{key}` runs a program that gives headers; it is left out, write it as `auth: {{ command: [program, argument] }}` if it prints a token",
+                section.at
+            ));
+        }
+    }
+    Ok(login)
 }
 
 fn target(section: &mut Section, notes: &mut Vec<String>) -> Result<Option<Target>, NotImported> {

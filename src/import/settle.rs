@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::argument::{Argument, argument};
 use super::entry::{Entry, Field, Target};
 use super::group::{Group, Member};
+use super::login::may_log_in;
 use super::url;
 use super::usable;
 use super::variables::{Spot, Variables, has_password};
 use super::words::{free, is_secret_name, legal, shown, text_looks_secret};
-use super::{Account, Reach, Server};
+use super::{Account, Auth, Reach, Server};
 use crate::model::{AccountName, ServerName};
 
 /// The account of a server that names none, in the names of variables.
@@ -63,15 +64,26 @@ pub(super) fn servers(
                 account: accounts.get(at).cloned(),
             });
         }
-        let accounts = accounts.into_iter().zip(parts).zip(labels);
+        let mut logins = settling.logins(&group.members, &accounts, &reach);
+        let auth = if accounts.is_empty() {
+            logins.pop().flatten()
+        } else {
+            None
+        };
+        let accounts = accounts
+            .into_iter()
+            .zip(parts)
+            .zip(labels.into_iter().zip(logins));
         servers.push(Server {
             reach,
+            auth,
             description,
             include,
             exclude,
             enabled: first.is_none_or(|entry| entry.enabled),
             accounts: accounts
-                .map(|((name, part), label)| Account {
+                .map(|((name, part), (label, auth))| Account {
+                    auth,
                     name,
                     label,
                     args: part.args,
@@ -208,6 +220,34 @@ impl Settling<'_> {
                 ))
             }
         }
+    }
+
+    /// How the members log in, each.
+    fn logins(
+        &mut self,
+        members: &[Member],
+        accounts: &[AccountName],
+        reach: &Reach,
+    ) -> Vec<Option<Auth>> {
+        let mut logins = Vec::new();
+        for (at, member) in members.iter().enumerate() {
+            let Some(login) = &member.entry.login else {
+                logins.push(None);
+                continue;
+            };
+            if matches!(reach, Reach::Url { url, .. } if !may_log_in(url)) {
+                self.notes.push(format!(
+                    "`{}`: the login is left out: a token would go over plain http, where everybody can read it",
+                    member.entry.at
+                ));
+                logins.push(None);
+                continue;
+            }
+            let account = accounts.get(at).map_or(ONLY, AccountName::as_str);
+            let auth = login.settled(self.server, Some(account), self.variables);
+            logins.push(Some(auth));
+        }
+        logins
     }
 
     /// The URL, and `user:password` of it.

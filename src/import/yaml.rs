@@ -1,6 +1,6 @@
 //! The result as the text of a configuration: readable, quoted where YAML could read something else, in one order.
 
-use super::{Account, Imported, Profile, Reach, Server};
+use super::{Account, Auth, Imported, Profile, Reach, Said, Server};
 
 /// Words that YAML, old or new, reads as something else than text.
 const WORDS: [&str; 11] = [
@@ -112,6 +112,9 @@ fn put_server(lines: &mut Lines, server: &Server) {
             lines.map(1, "env", env);
         }
     }
+    if let Some(auth) = &server.auth {
+        put_auth(lines, 1, auth);
+    }
     if let Some(description) = &server.description {
         lines.text(1, "description", description);
     }
@@ -144,9 +147,31 @@ fn put_account(lines: &mut Lines, account: &Account) {
     lines.list(3, "args", &account.args);
     lines.map(3, "env", &account.env);
     lines.map(3, "headers", &account.headers);
+    if let Some(auth) = &account.auth {
+        put_auth(lines, 3, auth);
+    }
     if lines.0.len() == before + 1 {
         lines.0.pop();
         lines.put(2, format!("{name}: {{}}"));
+    }
+}
+
+fn put_auth(lines: &mut Lines, depth: usize, auth: &Auth) {
+    if auth.keys.is_empty() && auth.into.is_none() {
+        lines.put(depth, "auth: oauth".to_owned());
+        return;
+    }
+    lines.put(depth, "auth:".to_owned());
+    lines.put(depth + 1, "oauth:".to_owned());
+    for (key, value) in &auth.keys {
+        match value {
+            Said::Text(text) => lines.text(depth + 2, key, text),
+            Said::List(items) => lines.list(depth + 2, key, items),
+            Said::Number(number) => lines.put(depth + 2, format!("{key}: {number}")),
+        }
+    }
+    if let Some(into) = &auth.into {
+        lines.text(depth + 1, "into", into);
     }
 }
 

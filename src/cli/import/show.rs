@@ -32,8 +32,9 @@ impl Preview {
         // A variable of a server that was left out need not be set.
         let lines = || added.iter().flat_map(|(_, lines)| lines);
         let used = |set: &&ToSet| {
-            let reference = format!("${{{}}}", set.variable);
-            lines().any(|line| line.contains(&reference))
+            let within = format!("${{{}}}", set.variable);
+            let whole = format!("env:{}", set.variable);
+            lines().any(|line| line.contains(&within) || line.contains(&whole))
         };
         Self {
             set: imported.to_set.iter().filter(used).cloned().collect(),

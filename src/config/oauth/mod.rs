@@ -14,8 +14,8 @@ mod show;
 mod value;
 
 pub(super) use fit::{whoami as check_whoami, within};
-pub(super) use over::whoami;
 pub(super) use keys::{OAuth, Whoami};
+pub(super) use over::whoami;
 pub(super) use show::shown;
 pub(super) use value::{Directory, Journal, Parameter, Scope, Sent, WebUrl, web_url};
 

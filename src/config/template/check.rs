@@ -112,7 +112,11 @@ fn params(
         };
         if name.value.0 == REGION {
             let why = "`region` is the parameter that chooses among `region_variants`";
-            problems.add_with_help(&name.place, Mistake::does_not_fit(why), "name it differently");
+            problems.add_with_help(
+                &name.place,
+                Mistake::does_not_fit(why),
+                "name it differently",
+            );
         }
         let write = keys.write.value.as_ref().map(|at| at.value.0.clone());
         if spot == Spot::Suffix && write.is_none() {
@@ -142,14 +146,19 @@ fn params(
 /// What a text has a place for is a parameter, and the other way round.
 fn placeholders(texts: &[&str], params: &[Parameter], place: &Place, problems: &mut Problems) {
     for param in params {
-        let there = texts.iter().any(|text| text.contains(&placeholder(&param.name)));
+        let there = texts
+            .iter()
+            .any(|text| text.contains(&placeholder(&param.name)));
         if matches!(param.spot, Spot::Host | Spot::Argument) && !there {
             let what = format!("`{{{}}}`, where the parameter goes", param.name);
             problems.add(place, Mistake::Missing { what });
         }
         // What stands in the middle cannot be left out.
         if there && !param.required {
-            let what = format!("`required: true` of `{}`, which stands within a text", param.name);
+            let what = format!(
+                "`required: true` of `{}`, which stands within a text",
+                param.name
+            );
             problems.add(place, Mistake::Missing { what });
         }
     }
@@ -157,7 +166,10 @@ fn placeholders(texts: &[&str], params: &[Parameter], place: &Place, problems: &
         let names = text.split('{').skip(1);
         for name in names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name)) {
             if !params.iter().any(|param| param.name == name) {
-                let what = format!("a parameter for `{{{}}}`", crate::config::problem::shown(name));
+                let what = format!(
+                    "a parameter for `{{{}}}`",
+                    crate::config::problem::shown(name)
+                );
                 problems.add(place, Mistake::Missing { what });
             }
         }

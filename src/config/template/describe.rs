@@ -125,13 +125,17 @@ fn json(node: &Node) -> Json {
     match &node.value {
         Value::List(items) => items.iter().map(|item| json(item)).collect(),
         Value::Map(entries) => {
-            let entries = entries.iter().map(|(key, node)| (key.text.clone(), json(node)));
+            let entries = entries
+                .iter()
+                .map(|(key, node)| (key.text.clone(), json(node)));
             entries.collect::<Map<_, _>>().into()
         }
         Value::Scalar { text, .. } => match node.found() {
             "nothing" => Json::Null,
             "a boolean" => text.eq_ignore_ascii_case("true").into(),
-            "a number" => text.parse::<i64>().map_or_else(|_| text.as_str().into(), Json::from),
+            "a number" => text
+                .parse::<i64>()
+                .map_or_else(|_| text.as_str().into(), Json::from),
             _ => text.as_str().into(),
         },
     }
@@ -153,12 +157,18 @@ fn lines(template: &Template, keys: &keys::Template, ways: Ways) -> String {
         (Some(facts), Some("register an application first")) => {
             application(facts, keys, &secret, &mut lines);
         }
-        (Some(_), _) => lines.put(&format!("    auth: oauth                # then:  janus login {name}")),
+        (Some(_), _) => lines.put(&format!(
+            "    auth: oauth                # then:  janus login {name}"
+        )),
         (None, _) => {}
     }
     for Without { what, note, line } in without_login(keys, &secret) {
         let note = note.map_or_else(String::new, |note| format!("; {note}"));
-        let head = if template.facts.is_some() { "instead, without a login: " } else { "" };
+        let head = if template.facts.is_some() {
+            "instead, without a login: "
+        } else {
+            ""
+        };
         lines.put(&format!("    # {head}{what}{note}"));
         lines.put(&format!("    # {line}"));
     }
@@ -176,12 +186,26 @@ fn params(template: &Template, lines: &mut Lines) {
         lines.put(&format!("    params: {{ {} }}", required.join(", ")));
     }
     for param in &template.params {
-        let may = if param.required { "" } else { ", may be left out" };
-        lines.put(&format!("    # params: {}: {}{may}", param.name, param.meaning));
+        let may = if param.required {
+            ""
+        } else {
+            ", may be left out"
+        };
+        lines.put(&format!(
+            "    # params: {}: {}{may}",
+            param.name, param.meaning
+        ));
     }
     if !template.regions.is_empty() {
-        let names: Vec<&str> = template.regions.iter().map(|(name, _)| name.as_str()).collect();
-        lines.put(&format!("    # params: {REGION}: {}, may be left out", names.join(" | ")));
+        let names: Vec<&str> = template
+            .regions
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        lines.put(&format!(
+            "    # params: {REGION}: {}, may be left out",
+            names.join(" | ")
+        ));
     }
 }
 
@@ -190,11 +214,16 @@ fn application(facts: &OAuth, keys: &keys::Template, secret: &str, lines: &mut L
     let Redirect { host, path, .. } = &facts.redirect;
     let at = fact(&keys.register_at).map_or("the provider", |text| text.0.as_str());
     lines.put(&format!("    # Register an application at {at}"));
-    lines.put(&format!("    # with the redirect URI http://{}:{PORT}{path}", host.word()));
+    lines.put(&format!(
+        "    # with the redirect URI http://{}:{PORT}{path}",
+        host.word()
+    ));
     lines.put("    auth:");
     lines.put("      oauth:");
     lines.put("        client_id: CLIENT_ID");
-    lines.put(&format!("        client_secret: vault:{secret}_client    # then:  janus secret set {secret}_client"));
+    lines.put(&format!(
+        "        client_secret: vault:{secret}_client    # then:  janus secret set {secret}_client"
+    ));
     let fixed = fact(&keys.redirect).and_then(|redirect| fact(&redirect.port).copied());
     if fixed != Some(Ports::Ephemeral) {
         lines.put(&format!("        callback_port: {PORT}"));

@@ -77,7 +77,11 @@ impl Taken<'_> {
 
     fn refuse_unknown(&self, given: &Given, problems: &mut Problems) {
         let template = self.template;
-        let mut names: Vec<&str> = template.params.iter().map(|one| one.name.as_str()).collect();
+        let mut names: Vec<&str> = template
+            .params
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
         if !template.regions.is_empty() {
             names.push(REGION);
         }
@@ -104,7 +108,10 @@ impl Taken<'_> {
                     "the parameter `{}` of the template `{}`: {}",
                     param.name, self.template.name, param.meaning
                 );
-                let help = format!("write `params: {{ {}: … }}` at the server or the account", param.name);
+                let help = format!(
+                    "write `params: {{ {}: … }}` at the server or the account",
+                    param.name
+                );
                 problems.add_with_help(&self.place, Mistake::Missing { what }, help);
             }
             return !param.required;
@@ -122,9 +129,7 @@ impl Taken<'_> {
                 let fits = text.chars().all(legal) && !text.starts_with(['-', '.']);
                 (!fits).then_some("a part of a host name: letters, digits, `-` and `.`")
             }
-            Spot::Suffix => {
-                (!matches!(text, "true" | "false")).then_some("`true` or `false`")
-            }
+            Spot::Suffix => (!matches!(text, "true" | "false")).then_some("`true` or `false`"),
             Spot::Path => matches!(text, "." | "..").then_some("a part of a path"),
             Spot::Query | Spot::Argument => None,
         };
@@ -142,9 +147,14 @@ impl Taken<'_> {
     ) -> Option<http::Uri> {
         let template = self.template;
         let mut url = url.to_owned();
-        if let Some(Value { text, place }) = value(REGION).filter(|_| !template.regions.is_empty()) {
+        if let Some(Value { text, place }) = value(REGION).filter(|_| !template.regions.is_empty())
+        {
             let Some((_, other)) = template.regions.iter().find(|(name, _)| name == text) else {
-                let names: Vec<&str> = template.regions.iter().map(|(name, _)| name.as_str()).collect();
+                let names: Vec<&str> = template
+                    .regions
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect();
                 let what = format!("region of the template `{}`", template.name);
                 let help = instead(text, "regions", &names);
                 problems.add_with_help(place, Mistake::UnknownName { what }, help);
@@ -182,7 +192,10 @@ impl Taken<'_> {
         match crate::config::value::url(&url) {
             Ok(url) => Some(url),
             Err(_) => {
-                let why = format!("with these parameters the template `{}` gives no URL", template.name);
+                let why = format!(
+                    "with these parameters the template `{}` gives no URL",
+                    template.name
+                );
                 problems.add(&self.place, Mistake::DoesNotFit { why });
                 None
             }
@@ -190,12 +203,13 @@ impl Taken<'_> {
     }
 
     fn word<'v>(&self, word: &str, value: &impl Fn(&str) -> Option<Value<'v>>) -> String {
-        self.template.params.iter().fold(word.to_owned(), |word, param| {
-            match value(&param.name) {
+        self.template
+            .params
+            .iter()
+            .fold(word.to_owned(), |word, param| match value(&param.name) {
                 Some(Value { text, .. }) => word.replace(&placeholder(&param.name), text),
                 None => word,
-            }
-        })
+            })
     }
 }
 

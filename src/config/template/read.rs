@@ -78,7 +78,9 @@ impl Catalog {
         for one in found {
             let mut problems = Problems::default();
             let made = made(one, &sources, environment, &mut problems);
-            let path = sources.get(one.source).and_then(|source| source.path.clone());
+            let path = sources
+                .get(one.source)
+                .and_then(|source| source.path.clone());
             let name = path.clone().unwrap_or_else(|| PathBuf::from(BUILT_IN_NAME));
             if let Some(error) = problems.into_error(&name) {
                 return Err(error);
@@ -119,13 +121,20 @@ fn own_files(configuration: &FilePath) -> Result<Vec<PathBuf>, ConfigError> {
                 error.kind(),
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
             );
-            return if absent { Ok(Vec::new()) } else { Err(unreadable(error)) };
+            return if absent {
+                Ok(Vec::new())
+            } else {
+                Err(unreadable(error))
+            };
         }
     };
     let mut files = Vec::new();
     for file in listed {
         let path = file.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == EXTENSION)
+        {
             files.push(path);
         }
     }
@@ -148,11 +157,7 @@ fn source(
     }
 }
 
-fn entries(
-    text: &str,
-    environment: &Environment,
-    problems: &mut Problems,
-) -> Vec<(Key, Rc<Node>)> {
+fn entries(text: &str, environment: &Environment, problems: &mut Problems) -> Vec<(Key, Rc<Node>)> {
     let top = Path::default();
     let tree = match tree::parse(text) {
         Ok(tree) => tree,
@@ -206,7 +211,9 @@ fn own_only_once(sources: &[Source]) -> Result<Vec<Found<'_>>, ConfigError> {
                 continue;
             };
             let Some(path) = &source.path else { continue };
-            let first = sources.get(other.source).and_then(|first| first.path.as_ref());
+            let first = sources
+                .get(other.source)
+                .and_then(|first| first.path.as_ref());
             let first = first.map(|path| path.display().to_string());
             let why = format!(
                 "the template `{}` is in {} already",
@@ -250,23 +257,42 @@ fn extended(
     depth: usize,
     problems: &mut Problems,
 ) -> Option<Rc<Node>> {
-    let named = members(one.node).iter().find(|(key, _)| key.text == "extends");
-    let Some((key, Node { value: Value::Scalar { text: base, .. }, at, .. })) =
-        named.map(|(key, node)| (key, &**node))
+    let named = members(one.node)
+        .iter()
+        .find(|(key, _)| key.text == "extends");
+    let Some((
+        key,
+        Node {
+            value: Value::Scalar { text: base, .. },
+            at,
+            ..
+        },
+    )) = named.map(|(key, node)| (key, &**node))
     else {
         return Some(Rc::clone(one.node));
     };
-    let path = Path::default().key("templates").key(&one.key.text).key(&key.text);
+    let path = Path::default()
+        .key("templates")
+        .key(&one.key.text)
+        .key(&key.text);
     let mut wrong = |at: Position, mistake: Mistake, help: String| {
         problems.add_with_help(&path.at(at), mistake, help);
     };
     if depth >= LONGEST_CHAIN {
         let why = "this leads back to itself, or through more templates than anybody can follow";
-        wrong(*at, Mistake::does_not_fit(why), "extend a template that extends none".to_owned());
+        wrong(
+            *at,
+            Mistake::does_not_fit(why),
+            "extend a template that extends none".to_owned(),
+        );
         return None;
     }
     // One that extends its own name extends what it stands before.
-    let from = if *base == one.key.text { one.source + 1 } else { 0 };
+    let from = if *base == one.key.text {
+        one.source + 1
+    } else {
+        0
+    };
     let Some(base) = search(sources, base, from) else {
         let names = sources.iter().flat_map(|source| &source.entries);
         let names: Vec<&str> = names.map(|(key, _)| key.text.as_str()).collect();

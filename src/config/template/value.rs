@@ -87,7 +87,9 @@ impl Read for Param {
         if is_param(text) {
             return Some(Self(text.to_owned()));
         }
-        reader.problems.add(&path.at(node.at), Mistake::bad_value(PARAM));
+        reader
+            .problems
+            .add(&path.at(node.at), Mistake::bad_value(PARAM));
         None
     }
 }
@@ -101,10 +103,13 @@ impl Read for Filling {
         const FORM: Form<'_> = Form::of("text, a number or a boolean");
         match &node.value {
             Value::Scalar { text, .. } if points(text) => {
-                let why = "a parameter is public, and a reference in it would be sent as it is written";
+                let why =
+                    "a parameter is public, and a reference in it would be sent as it is written";
                 let help = "secrets belong in `auth`, `env` or `headers`";
                 let mistake = Mistake::does_not_fit(why);
-                reader.problems.add_with_help(&path.at(node.at), mistake, help);
+                reader
+                    .problems
+                    .add_with_help(&path.at(node.at), mistake, help);
                 None
             }
             Value::Scalar { text, .. } if matches!(node.found(), "a number" | "a boolean") => {
