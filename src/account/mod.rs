@@ -7,8 +7,12 @@
 //! - A choice belongs to a profile: none reaches into another one.
 
 mod choices;
+mod host;
 pub mod login;
 mod report;
+mod standing;
 
 pub use choices::{Choices, Holders, Switch, Switched};
-pub use report::{Labels, State, listed, state, verified_as, who};
+pub use host::host_name;
+pub use report::{Labels, State, listed, state, verified_as, visible, who};
+pub use standing::{LoginNeed, LoginReason, granted_since, login_need};

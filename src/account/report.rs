@@ -23,11 +23,10 @@ pub fn state(state: &State) -> &'static str {
         State::Idle => "idle",
         State::Connecting => "connecting",
         State::Ready { .. } => "ready",
-        State::Backoff { .. } => "backoff",
         State::Failed { .. } => "failed",
         State::Rejected { .. } => "rejected",
-        // It comes back by itself.
-        State::NoCredential(NoCredential::NoToken { .. }) => "backoff",
+        // Both come back by themselves.
+        State::Backoff { .. } | State::NoCredential(NoCredential::NoToken { .. }) => "backoff",
         State::NoCredential(why) => why.code(),
     }
 }
@@ -108,7 +107,7 @@ pub fn who(
 }
 
 /// The accounts of a server that can be used here: without switching the one that is fixed.
-fn visible<'a>(scope: &'a Scope, reachable: &'a Reachable) -> &'a [AccountId] {
+pub fn visible<'a>(scope: &'a Scope, reachable: &'a Reachable) -> &'a [AccountId] {
     if let View::Transparent(account) = scope.view() {
         let is_shown = account.server() == reachable.server();
         return if is_shown {

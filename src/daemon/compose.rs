@@ -74,6 +74,7 @@ impl Composed {
             &settings,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
+            logins.clone(),
             key.expose(),
             stopping.clone(),
         ));

@@ -156,7 +156,7 @@ impl Asked<'_> {
         if opened.contains_key(&url) {
             return Ok((Json::literal(r#"{"action":"accept"}"#), None));
         }
-        let name = format!("janus-{:016x}", getrandom::u64().unwrap_or_default());
+        let name = unique_name();
         let answer = self.events.ask(named(question, &name)).await;
         let answer = answer.result().map_err(|why| self.unanswered(&why))?;
         Ok((answer, Some(name)))
@@ -205,10 +205,16 @@ impl Asked<'_> {
     async fn again(&self, request: &Request) -> Result<Relayed, Outcome> {
         let upstream = &self.gateway.upstream;
         let forwarded = upstream.forward(self.permitted, request, self.identity, self.events);
-        let method = self.request.method();
-        forwarded
-            .await
-            .map_err(|failure| error::failed(method, &failure))
+        match forwarded.await {
+            Ok(relayed) => Ok(relayed),
+            Err(failure) => {
+                let subject = self.permitted.get().subject();
+                let failed = self
+                    .gateway
+                    .failed(self.scope, subject, self.request, &failure);
+                Err(Box::pin(failed).await)
+            }
+        }
     }
 
     fn account(&self) -> &AccountId {
@@ -289,13 +295,18 @@ fn is_open(opened: &Opened, question: &Question) -> bool {
     question.url().is_some_and(|url| opened.contains_key(&url))
 }
 
-fn is_accepted(answer: &Json) -> bool {
+/// A name for a link that no other one has.
+pub(super) fn unique_name() -> String {
+    format!("janus-{:016x}", getrandom::u64().unwrap_or_default())
+}
+
+pub(super) fn is_accepted(answer: &Json) -> bool {
     let action = answer.object().and_then(|answer| answer.text("action"));
     action.as_deref() == Some("accept")
 }
 
 /// A link as the legacy era knows it: by a name.
-fn named(question: &Question, name: &str) -> Question {
+pub(super) fn named(question: &Question, name: &str) -> Question {
     let params = question
         .params()
         .edited(&[Edit::Set("elicitationId", Json::string(name))]);

@@ -16,6 +16,7 @@ mod lifecycle;
 mod listen;
 mod lists;
 mod logging;
+mod login;
 mod prompts;
 mod relay;
 mod resources;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::account::login::Logins;
 use crate::account::{Choices, Labels};
 use crate::binding::{Scope, View};
 use crate::model::{ClientId, Server, Settings};
@@ -52,6 +54,8 @@ pub struct Gateway {
     /// Milliseconds; read with every call.
     question_timeout: AtomicU64,
     choices: Arc<Choices>,
+    logins: Logins,
+    answers: login::Answers,
     views: view::Cache,
     levels: logging::Levels,
     states: Sealer,
@@ -93,6 +97,7 @@ impl Gateway {
         settings: &Settings,
         upstream: Upstream,
         choices: Arc<Choices>,
+        logins: Logins,
         installation_key: &[u8; 32],
         stopping: CancellationToken,
     ) -> Self {
@@ -101,6 +106,8 @@ impl Gateway {
             known: RwLock::new(Known::of(settings)),
             question_timeout: AtomicU64::new(millis(settings.listen.question_timeout)),
             choices,
+            logins,
+            answers: login::Answers::default(),
             views: view::Cache::default(),
             levels: logging::Levels::default(),
             states: Sealer::new(installation_key, "request state"),

@@ -8,6 +8,7 @@ use crate::protocol::{
     Body, Completion, Edit, Envelope, Era, Events, Json, Outcome, Relayed, Request,
 };
 
+use super::login::Asked;
 use super::{Gateway, bridge, error, sealed};
 
 impl Gateway {
@@ -53,10 +54,21 @@ impl Gateway {
             (Some(voice.identity), named.then_some(voice.speaker))
         });
         events.speak_for(speaker);
-        let forwarded = self
-            .upstream
-            .forward(&permitted, &request, identity.as_ref(), events);
-        match forwarded.await {
+        let forward = || {
+            self.upstream
+                .forward(&permitted, &request, identity.as_ref(), events)
+        };
+        let mut forwarded = forward().await;
+        if let Err(failure) = &forwarded
+            && failure.needs_login().is_some()
+        {
+            // Boxed, as what follows: no other call carries them.
+            match Box::pin(self.login_wanted(scope, &subject, &request, failure, events)).await {
+                Asked::LoggedIn => forwarded = Box::pin(forward()).await,
+                Asked::Told(outcome) => return outcome,
+            }
+        }
+        match forwarded {
             Ok(relayed) if bridge::is_asked(&relayed, &request) => {
                 let asked = bridge::Asked {
                     gateway: self,
@@ -69,7 +81,7 @@ impl Gateway {
                 Box::pin(asked.answered(relayed)).await
             }
             Ok(relayed) => self.returned(scope, &account, &request, relayed, events),
-            Err(failure) => error::failed(request.method(), &failure),
+            Err(failure) => Box::pin(self.failed(scope, &subject, &request, &failure)).await,
         }
     }
 

@@ -77,7 +77,7 @@ fn bound(scope: &Scope, account: &str, message: &Envelope) -> Vec<u8> {
 }
 
 /// The client that its key proves, or a program of this user without one. No client is called like the latter.
-fn principal(scope: &Scope) -> &str {
+pub(super) fn principal(scope: &Scope) -> &str {
     scope.client().map_or("local user", ClientId::as_str)
 }
 

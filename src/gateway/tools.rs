@@ -23,7 +23,9 @@ impl Gateway {
         let Some(name) = request.params().text("name") else {
             return error::invalid_params("`name` is missing");
         };
-        if let Some(tool) = Control::named(&name).filter(|tool| tool.is_listed(scope)) {
+        if let Some(tool) =
+            Control::named(&name).filter(|tool| tool.is_listed(scope, &self.labels()))
+        {
             return Box::pin(self.control(tool, scope, request, events)).await;
         }
         let merged = self
@@ -31,7 +33,7 @@ impl Gateway {
             .await;
         match merged.find(&name) {
             Some(entry) => self.call(scope, entry, request, events).await,
-            None => self.not_listed(scope, &merged, &name, &request),
+            None => self.not_listed(scope, &merged, &name, &request).await,
         }
     }
 
@@ -79,7 +81,13 @@ impl Gateway {
 
     /// A tool that a rule hides is denied, so that the person learns the rule; one of a server that was never reached
     /// may be there; any other name is unknown.
-    fn not_listed(&self, scope: &Scope, merged: &Merged, name: &str, request: &Request) -> Outcome {
+    async fn not_listed(
+        &self,
+        scope: &Scope,
+        merged: &Merged,
+        name: &str,
+        request: &Request,
+    ) -> Outcome {
         for account in scope.accounts() {
             let hidden = self
                 .listing(account)
@@ -102,12 +110,38 @@ impl Gateway {
         };
         let mut accounts = scope.accounts().iter().filter(is_of);
         match accounts.find(|account| self.listing(account).server.is_none()) {
-            Some(account) => {
-                let state = account::state(&self.upstream().state(account).borrow());
-                error::not_listed_yet(request.method(), account, state)
-            }
+            Some(account) => self.not_listed_yet(scope, account, name, request).await,
             None => error::unknown("tool", name, merged.names()),
         }
+    }
+
+    /// A name that may be one of a server whose lists are not known. Where a login is what it waits for, that is told.
+    async fn not_listed_yet(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+        name: &str,
+        request: &Request,
+    ) -> Outcome {
+        let state_of = |account: &AccountId| self.upstream().state(account).borrow().clone();
+        let needs_login = |account: &AccountId| {
+            let failure = state_of(account).failure(account)?;
+            failure.needs_login().is_some().then_some(failure)
+        };
+        if needs_login(account).is_some() {
+            // Of several accounts the one that the call means, as if the tool were there.
+            let argument = Some("janus_account");
+            let chosen = match self.choose(scope, account.server(), argument, request.clone()) {
+                Ok((chosen, _)) => chosen,
+                Err(refused) => return refused,
+            };
+            if let Some(failure) = needs_login(chosen.account()) {
+                let subject = Subject::Tool(name.to_owned());
+                return Box::pin(self.failed(scope, &subject, request, &failure)).await;
+            }
+        }
+        let state = state_of(account);
+        error::not_listed_yet(request.method(), account, account::state(&state))
     }
 
     /// Checks the `Mcp-Param-…` headers of a modern client against the arguments:

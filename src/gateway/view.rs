@@ -78,7 +78,7 @@ impl Gateway {
         }
         let known = self.known();
         let own = if kind == ListKind::Tools && scope.view() == &View::Profile {
-            Control::listed(scope)
+            Control::listed(scope, &known.servers)
         } else {
             Vec::new()
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Failure;
 use crate::credential::NoCredential;
 use crate::model::AccountId;
 use crate::protocol::{Envelope, Era, ListKind, Revision};
@@ -67,4 +68,17 @@ pub enum State {
     },
     /// There is no credential. Janus tries again when it is called, and when the vault has one or somebody logged in.
     NoCredential(NoCredential),
+}
+
+impl State {
+    /// What a call to the account would fail with, where that is known without one.
+    pub fn failure(&self, account: &AccountId) -> Option<Failure> {
+        match self {
+            Self::NoCredential(why) => Some(Failure::NoCredential {
+                account: account.clone(),
+                why: Box::new(why.clone()),
+            }),
+            _ => None,
+        }
+    }
 }

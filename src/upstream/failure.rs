@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::credential::NoCredential;
+use crate::credential::oauth::LoginReason;
 use crate::model::AccountId;
 
 /// A request that no server answered. Grouped by who must act: the person who runs the server, or nobody but time.
@@ -91,6 +92,18 @@ impl Failure {
             | Self::SessionUnknown { .. }
             | Self::Stopping { .. } => false,
             Self::Interrupted { .. } | Self::TimedOut { .. } | Self::BadAnswer { .. } => true,
+        }
+    }
+
+    /// Why a person must log in, where that is what helps, and the scopes that the server wants.
+    pub fn needs_login(&self) -> Option<(LoginReason, &str)> {
+        match self {
+            Self::NeedsScope { scope, .. } => Some((LoginReason::Scope, scope)),
+            Self::NoCredential { why, .. } => match **why {
+                NoCredential::NeedsLogin { reason } => Some((reason, "")),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::account::Account;
+use super::change::State;
 use crate::credential::oauth::{Grant, GrantState, Identity};
 
 /// Where a grant is there and yet none was to be had, it is tried again no sooner than this.
@@ -72,11 +73,15 @@ impl Account {
             if now.who != before.who {
                 identities.fetch_add(1, Ordering::Relaxed);
             }
-            if now.has != before.has || now.who != before.who {
+            let was_or_is = [before.has, now.has].contains(&Has::Token);
+            if was_or_is && (now.has != before.has || now.who != before.who) {
                 self.connect_anew();
             } else if now.scopes != before.scopes {
                 // It may be what the server did not let in before.
                 self.begin(&self.shared());
+            }
+            if now.has == Has::Token {
+                self.has_token_again();
             }
             before = now;
             tokio::select! {
@@ -98,6 +103,24 @@ impl Account {
             }
         }
         self.begin(&self.shared());
+    }
+
+    /// The connection that stands is of use again: what it lacked is there.
+    fn has_token_again(&self) {
+        let Some(connection) = self.shared().standing() else {
+            return;
+        };
+        let revision = connection.facts.revision;
+        self.state.send_if_modified(|state| {
+            let lacked = matches!(state, State::NoCredential(_));
+            if lacked {
+                *state = State::Ready {
+                    era: revision.era(),
+                    revision,
+                };
+            }
+            lacked
+        });
     }
 
     /// Resolves when there is something to prove the account with: a person may have acted while it was being found

@@ -5,15 +5,16 @@ use serde_json::{Value, json};
 use crate::binding::Scope;
 use crate::model::Switching;
 
-use super::{Control, choosable};
+use super::login::interactive;
+use super::{Control, Labels, choosable};
 
 impl Control {
-    pub(super) fn definition(self, scope: &Scope) -> Value {
+    pub(super) fn definition(self, scope: &Scope, labels: &Labels) -> Value {
         json!({
             "name": self.name(),
             "title": self.title(),
             "description": self.description(),
-            "inputSchema": self.input(scope),
+            "inputSchema": self.input(scope, labels),
             "outputSchema": self.output(),
             "annotations": self.annotations(),
             // Clients that search for tools keep these at hand.
@@ -26,6 +27,7 @@ impl Control {
             Self::Whoami => "Who am I",
             Self::ListAccounts => "List accounts",
             Self::UseAccount => "Use an account",
+            Self::Login => "Log in",
             Self::WithAccount => "Call as an account",
         }
     }
@@ -42,6 +44,9 @@ impl Control {
             Self::UseAccount => {
                 "Choose the account that calls to its server use from now on. For one call alone, pass janus_account in that call instead."
             }
+            Self::Login => {
+                "Get the link by which a person logs an account in. It does not wait for them: call again when they say that it is done."
+            }
             Self::WithAccount => {
                 "Call a tool as a certain account; without `tool`, list that account's tools. For tools that take no janus_account."
             }
@@ -56,11 +61,14 @@ impl Control {
             Self::UseAccount => {
                 json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
             }
+            Self::Login => {
+                json!({"readOnlyHint": false, "destructiveHint": false, "openWorldHint": true})
+            }
             Self::WithAccount => json!({"readOnlyHint": false, "openWorldHint": true}),
         }
     }
 
-    fn input(self, scope: &Scope) -> Value {
+    fn input(self, scope: &Scope, labels: &Labels) -> Value {
         let account = || json!({"type": "string", "enum": choosable(scope)});
         let (properties, required) = match self {
             Self::Whoami | Self::ListAccounts => (json!({}), json!([])),
@@ -76,6 +84,16 @@ impl Control {
                 }),
                 json!(["account"]),
             ),
+            Self::Login => {
+                let accounts = interactive(scope, labels)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
+                (
+                    json!({"account": {"type": "string", "enum": accounts}}),
+                    json!(["account"]),
+                )
+            }
             Self::WithAccount => (
                 json!({
                     "account": account(),
@@ -103,6 +121,11 @@ impl Control {
             Self::UseAccount => json!({"type": "object", "properties": {
                 "active": {"type": ["object", "null"]}, "was": {"type": ["object", "null"]}, "scope": text,
                 "pass": {"type": "object"}, "note": text, "error": {"type": "object"},
+            }}),
+            Self::Login => json!({"type": "object", "properties": {
+                "state": text, "account": text, "url": text, "expires_in": {"type": ["integer", "null"]},
+                "reason": text, "because": text, "verified_as": text, "instructions": text,
+                "error": {"type": "object"},
             }}),
             // The result is the called tool's own.
             Self::WithAccount => json!({"type": "object"}),

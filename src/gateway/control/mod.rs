@@ -4,6 +4,7 @@
 //! that no call changes a list.
 
 mod definition;
+mod login;
 mod use_account;
 mod with_account;
 
@@ -14,7 +15,7 @@ use crate::binding::{Reachable, Scope};
 use crate::protocol::{Events, Json, Object, Outcome, Request};
 
 use super::choice::holders;
-use super::{Gateway, error};
+use super::{Gateway, Labels, error};
 
 /// A tool of Janus itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +26,18 @@ pub(super) enum Control {
     ListAccounts,
     /// Chooses one.
     UseAccount,
+    /// How a person logs in.
+    Login,
     /// Calls as another one.
     WithAccount,
 }
 
 impl Control {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Whoami,
         Self::ListAccounts,
         Self::UseAccount,
+        Self::Login,
         Self::WithAccount,
     ];
 
@@ -42,6 +46,7 @@ impl Control {
             Self::Whoami => "janus_whoami",
             Self::ListAccounts => "janus_list_accounts",
             Self::UseAccount => "janus_use_account",
+            Self::Login => "janus_login",
             Self::WithAccount => "janus_with_account",
         }
     }
@@ -52,9 +57,10 @@ impl Control {
     }
 
     /// Whether it makes sense in this scope.
-    pub(super) fn is_listed(self, scope: &Scope) -> bool {
+    pub(super) fn is_listed(self, scope: &Scope, labels: &Labels) -> bool {
         match self {
             Self::Whoami | Self::ListAccounts => true,
+            Self::Login => !login::interactive(scope, labels).is_empty(),
             Self::UseAccount | Self::WithAccount => {
                 let mut servers = scope.servers().iter();
                 servers.any(|reachable| scope.is_choosable(reachable.server()))
@@ -63,10 +69,12 @@ impl Control {
     }
 
     /// The definitions that a client of this scope sees.
-    pub(super) fn listed(scope: &Scope) -> Vec<Json> {
-        let listed = Self::ALL.into_iter().filter(|tool| tool.is_listed(scope));
+    pub(super) fn listed(scope: &Scope, labels: &Labels) -> Vec<Json> {
+        let listed = Self::ALL
+            .into_iter()
+            .filter(|tool| tool.is_listed(scope, labels));
         listed
-            .map(|tool| Json::of(&tool.definition(scope)))
+            .map(|tool| Json::of(&tool.definition(scope, labels)))
             .collect()
     }
 }
@@ -101,6 +109,7 @@ impl Gateway {
                 &labels,
                 upstream,
             )),
+            Control::Login => self.login(scope, &arguments).await,
             Control::UseAccount => self.use_account(scope, &arguments, &request).await,
             Control::WithAccount => self.with_account(scope, &arguments, request, events).await,
         }

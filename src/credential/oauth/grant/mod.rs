@@ -560,6 +560,10 @@ impl Grant {
 
     /// A person wants what the server refused to be tried again, or it let somebody in.
     pub fn forget_refusal(&self) {
+        // Every answer of a server comes by here.
+        if self.dormant.load(Ordering::Relaxed) {
+            return;
+        }
         let asked = std::mem::take(&mut self.inner().asked);
         if asked {
             self.changes();

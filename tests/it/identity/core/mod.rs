@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use janus::account::Choices;
+use janus::account::login::{self, Logins};
 use janus::authn::Authn;
 use janus::binding::{Binding, Scope};
 use janus::config::{self, Environment};
@@ -104,23 +105,35 @@ impl Core {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (store, kept) = Store::in_memory().unwrap();
         let key = InstallationKey::ephemeral();
+        let ground = credential::Ground::new(
+            &settings,
+            Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
+            Clock::default(),
+            (tasks.clone(), stopping.clone()),
+        );
+        let grants = ground.grants.clone();
         let upstream = Upstream::new(
             &settings,
             &store,
             kept.listings,
             kept.eras,
-            credential::Ground::new(
-                &settings,
-                Vault::new(&store, &settings.vault, kept.vault, kept.secrets),
-                Clock::default(),
-                (tasks.clone(), stopping.clone()),
-            ),
+            ground,
             stopping.clone(),
         );
+        let (logins, _) = Logins::new(login::Parts {
+            grants,
+            upstream: upstream.clone(),
+            store: store.clone(),
+            port: None,
+            pages: None,
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+        });
         let gateway = Gateway::new(
             &settings,
             upstream.clone(),
             Arc::new(Choices::new(store.clone(), kept.choices)),
+            logins,
             key.expose(),
             stopping.clone(),
         );
