@@ -240,6 +240,10 @@ const EXPOSED: &[(&str, &str)] = &[
         "credential/helper/mod.rs",
         "whether a command printed the same token",
     ),
+    (
+        "credential/oauth/identity.rs",
+        "the question who that is, and the claims",
+    ),
     ("credential/proof.rs", "the header or the parameter"),
     // What goes to an authorization server, and the digest of it that says what may be lost.
     (

@@ -128,8 +128,12 @@ impl Logins {
         if options.device {
             return Ok((Flow::begin(grant, network, "", &options).await?, None));
         }
-        let (ajar, uri) = self.0.doors.open(&settings).await?;
+        let (ajar, mut uri) = self.0.doors.open(&settings).await?;
         let flow = Flow::begin(grant, network, &uri, &options).await?;
+        if flow.redirect_uri() != uri {
+            self.0.doors.also_localhost(&ajar).await?;
+            flow.redirect_uri().clone_into(&mut uri);
+        }
         Ok((flow, Some((ajar, uri))))
     }
 

@@ -1,11 +1,33 @@
 //! One login by a browser or another device, from the server's challenge to the tokens.
+//!
+//! Invariants:
+//! - A state is good for one answer: whoever finishes a login has it no more.
+//! - What is sent to the token endpoint, and what comes from there, rmcp does not see.
 
+use std::fmt;
 use std::time::Duration;
 
+use rmcp::transport::auth::{
+    AuthError, AuthorizationManager, AuthorizationRequest, AuthorizationSession,
+};
+use url::Url;
+
+use super::authorization::{self, Page};
+pub use super::callback::Callback;
+use super::callback::Expected;
+use super::device::Device;
+use super::discovery::{Found, defect, find};
+use super::exchange::{Client, Exchanging};
+pub use super::failed::LoginFailed;
+use super::failed::host_of;
 use super::grant::Grant;
-use super::granted::Granted;
+use super::granted::{Granted, Source, Tokens};
+use super::identity;
 use super::network::Network;
-use crate::model::AccountId;
+use super::registration::{For, client_of};
+use super::scopes::{Asked, Known};
+use super::seam::{PLACEHOLDER, Seam, Step, Way};
+use crate::model::{GrantKind, OAuth};
 
 /// What a server said when it refused: `WWW-Authenticate` (RFC 6750, section 3; RFC 9728, section 5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,34 +50,28 @@ pub struct Options {
 }
 
 /// A login under way. Dropping it ends it.
-#[derive(Debug)]
-pub struct Flow {}
-
-/// What the browser brought back: the query of the redirect (RFC 6749, section 4.1.2; RFC 9207).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Callback {
-    /// `state`: which login.
-    pub state: String,
+pub struct Flow {
+    way: Way,
+    settings: OAuth,
+    client: Client,
+    source: Source,
+    asked: Asked,
+    page: Page,
+    is_foreign: bool,
+    changed_from: Option<String>,
+    kind: Kind,
 }
 
-/// Why a login failed, by who must act.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LoginFailed {
-    /// The server or its authorization server must be repaired, or is no such thing.
-    #[error("{0}")]
-    Server(String),
-}
-
-impl LoginFailed {
-    /// The word for it.
-    pub fn code(&self) -> &'static str {
-        todo!()
-    }
-
-    /// The commands or lines that mend it, at most three.
-    pub fn help(&self, _account: &AccountId) -> Vec<String> {
-        todo!()
-    }
+/// How the person gets to the provider.
+enum Kind {
+    Browser {
+        session: Box<AuthorizationSession>,
+        seam: Seam,
+        state: String,
+        /// The authorization server says that it names itself in its answers.
+        names_issuer: bool,
+    },
+    Device(Device),
 }
 
 impl Flow {
@@ -65,72 +81,292 @@ impl Flow {
     /// # Errors
     /// Why nobody can log in.
     pub async fn begin(
-        _grant: &Grant,
-        _network: &Network,
-        _redirect_uri: &str,
-        _options: &Options,
+        grant: &Grant,
+        network: &Network,
+        redirect_uri: &str,
+        options: &Options,
     ) -> Result<Self, LoginFailed> {
-        todo!()
+        let mut settings = OAuth::clone(&grant.settings());
+        if options.device {
+            settings.grant = GrantKind::DeviceCode;
+        }
+        let by_device = settings.grant == GrantKind::DeviceCode;
+        let way = Way {
+            network: network.clone(),
+            policy: grant.policy(),
+        };
+        let earlier = grant.source().map(|source| source.issuer);
+        let finding = find(&way, &settings, grant.challenge(), earlier.clone());
+        let ((mut manager, seam), found) = Box::pin(finding).await?;
+        if !by_device {
+            found.check_challenges(&settings)?;
+        }
+        let changed_from = found.changed_from(earlier.as_deref());
+        if let Some(earlier) = &changed_from {
+            tracing::warn!(
+                account = %grant.account(),
+                "the server has another authorization server now: {}, before it was {}; nothing of the earlier login goes there",
+                host_of(&found.server.issuer),
+                host_of(earlier)
+            );
+        }
+        let granted = grant.status().scopes;
+        let asked = Asked::of(
+            &settings,
+            Known {
+                challenged: &found.challenged,
+                listed: &found.listed,
+                supported: found.server.scopes.as_deref(),
+                granted: if changed_from.is_none() {
+                    &granted
+                } else {
+                    &[]
+                },
+                agreed: &options.more_scopes,
+            },
+        );
+        let wanted = For {
+            settings: &settings,
+            redirect_uri: if by_device { "" } else { redirect_uri },
+            scopes: &asked.scopes,
+            fresh: options.fresh_client,
+        };
+        let registration =
+            Box::pin(client_of(grant, (&mut manager, &seam), &found, wanted)).await?;
+        let key = grant.signing_key(&registration).await;
+        let client = Client {
+            registration,
+            key: key.map_err(LoginFailed::of_client)?,
+        };
+        let source = found.source();
+        let (kind, page) = if by_device {
+            let endpoint = found.server.device.as_deref().unwrap_or_default();
+            let device = Device::begin(&way, endpoint, &client, (&source, &asked.scopes)).await?;
+            let page = device.page.clone();
+            (Kind::Device(device), page)
+        } else {
+            begun(manager, seam, &found, (&settings, &client, &asked)).await?
+        };
+        let server = way.policy.server.host();
+        let is_foreign = page.is_foreign(&source.issuer, server);
+        Ok(Self {
+            way,
+            settings,
+            client,
+            source,
+            asked,
+            page,
+            is_foreign,
+            changed_from,
+            kind,
+        })
     }
 
     /// The page of the provider: checked, and safe to be opened.
     pub fn url(&self) -> &str {
-        todo!()
+        &self.page.url
     }
 
     /// The host a person sees, in ASCII.
     pub fn host(&self) -> &str {
-        todo!()
+        &self.page.host
     }
 
     /// Whether that host belongs neither to the issuer nor to the server: a person confirms it first.
     pub fn is_foreign(&self) -> bool {
-        todo!()
+        self.is_foreign
     }
 
-    /// Which login a callback belongs to.
+    /// The authorization server of the last grant, where the server has another one now.
+    pub fn changed_from(&self) -> Option<&str> {
+        self.changed_from.as_deref()
+    }
+
+    /// Where the browser comes back to: as it was given, or under the other name of this machine, where the provider
+    /// wanted that. Empty for the device flow.
+    pub fn redirect_uri(&self) -> &str {
+        &self.client.registration.redirect_uri
+    }
+
+    /// Which login a callback belongs to; empty for the device flow, which has none.
     pub fn state(&self) -> &str {
-        todo!()
+        match &self.kind {
+            Kind::Browser { state, .. } => state,
+            Kind::Device(_) => "",
+        }
     }
 
     /// What is asked for.
     pub fn scopes(&self) -> &[String] {
-        todo!()
+        &self.asked.scopes
     }
 
     /// Those of them that are neither configured nor were granted before.
     pub fn new_scopes(&self) -> &[String] {
-        todo!()
+        &self.asked.new
     }
 
     /// The code and the address of the device flow, and how long they are good for.
     pub fn device(&self) -> Option<(&str, &str, Duration)> {
-        todo!()
+        match &self.kind {
+            Kind::Browser { .. } => None,
+            Kind::Device(device) => Some((&device.user_code, &device.address.url, device.life)),
+        }
     }
 
     /// The code for tokens, and who that is. Runs to its end wherever it is awaited: spawn it.
     ///
     /// # Errors
     /// Why there are none.
-    pub async fn finish(self, _callback: Callback) -> Result<Granted, LoginFailed> {
-        todo!()
+    pub async fn finish(mut self, callback: Callback) -> Result<Granted, LoginFailed> {
+        let Kind::Browser {
+            session,
+            seam,
+            state,
+            names_issuer,
+        } = self.kind
+        else {
+            return Err(LoginFailed::NotTheAnswer(
+                "this login waits for another device".to_owned(),
+            ));
+        };
+        let host = host_of(&self.source.issuer);
+        let code = callback.code(&Expected {
+            state: &state,
+            issuer: &self.source.issuer,
+            names_issuer,
+            host: &host,
+        })?;
+        let exchanging = Exchanging {
+            client: self.client.clone(),
+            source: self.source.clone(),
+            code,
+            outcome: None,
+        };
+        seam.begin(Step::Exchanging(Box::new(exchanging))).await;
+        // The code stays here: rmcp writes the one it is given into its log.
+        let issuer = Some(self.source.issuer.as_str());
+        let exchanged = session
+            .handle_callback_with_issuer(PLACEHOLDER, &state, issuer)
+            .await;
+        let Step::Exchanging(done) = seam.end().await else {
+            return Err(LoginFailed::Janus("the login lost its place".to_owned()));
+        };
+        self.client = done.client;
+        let tokens = match (done.outcome, exchanged) {
+            // What came is not lost over what rmcp thinks of its placeholder.
+            (Some(outcome), _) => outcome?,
+            (None, Err(error)) => return Err(defect(&error)),
+            (None, Ok(_)) => {
+                return Err(LoginFailed::Janus("nothing was exchanged".to_owned()));
+            }
+        };
+        let login = (self.way, self.settings, self.asked);
+        Ok(granted(login, self.client, self.source, tokens).await)
     }
 
     /// Waits until the person is done on the other device.
     ///
     /// # Errors
     /// Why there are no tokens.
-    pub async fn poll(self) -> Result<Granted, LoginFailed> {
-        todo!()
+    pub async fn poll(mut self) -> Result<Granted, LoginFailed> {
+        let Kind::Device(device) = self.kind else {
+            return Err(LoginFailed::NotTheAnswer(
+                "this login waits for a browser".to_owned(),
+            ));
+        };
+        let tokens = device
+            .poll(&self.way, &mut self.client, &self.source)
+            .await?;
+        let login = (self.way, self.settings, self.asked);
+        Ok(granted(login, self.client, self.source, tokens).await)
     }
 }
 
-impl Callback {
-    /// Reads the whole redirect URL, or its query; a bare code is refused, since it carries no state.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub fn read(_text: &str) -> Result<Self, LoginFailed> {
-        todo!()
+/// The URL, by rmcp: its state, and its PKCE challenge, whose verifier it keeps.
+async fn begun(
+    manager: AuthorizationManager,
+    seam: Seam,
+    found: &Found,
+    (settings, client, asked): (&OAuth, &Client, &Asked),
+) -> Result<(Kind, Page), LoginFailed> {
+    let registration = &client.registration;
+    let request = AuthorizationRequest::new(&registration.redirect_uri)
+        .with_preregistered_client(&registration.client_id);
+    // Without either of them it would ask for all that the authorization server has.
+    let request = if asked.scopes.is_empty() {
+        request.with_initial_scope_selection()
+    } else {
+        request.with_scopes(asked.scopes.iter().map(String::as_str))
+    };
+    let session = AuthorizationSession::new(manager, request).await;
+    let session = session.map_err(|(_, error)| match error {
+        AuthError::InvalidScope(_) => LoginFailed::Server(format!(
+            "the authorization server {} gives no codes",
+            host_of(&found.server.issuer)
+        )),
+        other => defect(&other),
+    })?;
+    let made = session.get_authorization_url();
+    let endpoint = found.server.authorization.as_deref().unwrap_or_default();
+    let resource = found.resource.as_deref();
+    let page = authorization::page(made, endpoint, settings, (&asked.scopes, resource))?;
+    let state = Url::parse(&page.url).ok().and_then(|url| {
+        let mut query = url.query_pairs();
+        let found = query.find(|(name, _)| name == "state")?;
+        Some(found.1.into_owned())
+    });
+    let state = state.ok_or_else(|| LoginFailed::Janus("the login has no state".to_owned()))?;
+    let kind = Kind::Browser {
+        session: Box::new(session),
+        seam,
+        state,
+        names_issuer: found.server.names_issuer,
+    };
+    Ok((kind, page))
+}
+
+/// What a login brought, and who that is.
+async fn granted(
+    (way, settings, asked): (Way, OAuth, Asked),
+    client: Client,
+    source: Source,
+    tokens: Tokens,
+) -> Granted {
+    //= https://www.rfc-editor.org/rfc/rfc6749#section-5.1
+    //# OPTIONAL, if identical to the scope requested by the client
+    let scopes = tokens.scopes.clone().unwrap_or(asked.scopes);
+    let mut granted = Granted {
+        registration: client.registration,
+        source,
+        scopes,
+        tokens,
+        verified_as: None,
+    };
+    granted.verified_as = identity::of(&way, &settings, &granted).await;
+    granted
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow")
+            .field("host", &self.page.host)
+            .field("issuer", &self.source.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[test]
+    fn a_login_can_be_finished_by_a_task() {
+        // Not called: that it compiles is the test.
+        let finish = |flow: Flow, callback: Callback| is_send(&flow.finish(callback));
+        let poll = |flow: Flow| is_send(&flow.poll());
+        let _ = (finish, poll);
     }
 }

@@ -16,20 +16,35 @@
 //! - rmcp finds metadata, makes the URL and checks PKCE; no token and no client secret gets into it (`seam`).
 
 mod address;
+mod authorization;
+mod callback;
 mod challenge;
 mod client_authentication;
 mod client_credentials;
 mod connector;
+mod device;
+mod discovery;
+mod exchange;
+mod failed;
 mod grant;
 mod granted;
+mod identity;
 mod login;
+mod metadata;
 mod network;
 mod reason;
+mod registration;
 mod revocation;
+mod scopes;
+mod seam;
 mod token_response;
+mod walk;
 
 pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason, Notice};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
 pub use revocation::revoke;
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,47 @@
-//! The end of tokens at the provider (RFC 7009).
+//! The end of tokens at the provider (RFC 7009): best effort, since they are forgotten here whatever it says.
 
+use std::time::{Duration, SystemTime};
+
+use super::client_authentication::Form;
 use super::granted::{Registration, Source, Tokens};
 use super::network::{Network, Policy};
+use crate::model::Secret;
 
-/// Tells the provider that nobody will use these tokens any more: the refresh token, then the access token. Whether it
-/// took both back; best effort, and no longer than a few seconds.
-#[expect(
-    clippy::unused_async,
-    clippy::todo,
-    reason = "filled in with the rest of the flow"
-)]
+/// For each of the two: a person waits, and what they wanted is done already.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Ends the refresh token, then the access token. Whether the provider said yes to all of it.
 pub async fn revoke(
-    _network: &Network,
-    _policy: &Policy,
-    _registration: &Registration,
-    _source: &Source,
-    _tokens: &Tokens,
+    network: &Network,
+    policy: &Policy,
+    registration: &Registration,
+    source: &Source,
+    tokens: &Tokens,
 ) -> bool {
-    todo!()
+    let Some(endpoint) = &source.revocation_endpoint else {
+        return false;
+    };
+    let mut all = true;
+    // A provider that ends the whole grant with the first says yes to the second too (section 2.2).
+    let refresh = tokens.refresh.iter().map(|token| ("refresh_token", token));
+    for (hint, token) in refresh.chain([("access_token", &tokens.access)]) {
+        let ended = one(network, policy, (registration, endpoint), (hint, token));
+        all &= tokio::time::timeout(PATIENCE, ended).await.unwrap_or(false);
+    }
+    all
+}
+
+async fn one(
+    network: &Network,
+    policy: &Policy,
+    (registration, endpoint): (&Registration, &str),
+    (hint, token): (&str, &Secret),
+) -> bool {
+    let mut form = Form::revocation(token, hint);
+    let proven = form.prove(registration, registration.method, None, SystemTime::now());
+    let Ok(request) = proven.and_then(|()| form.request(endpoint)) else {
+        return false;
+    };
+    let answer = network.send(request, policy).await;
+    answer.is_ok_and(|answer| answer.status().is_success())
 }

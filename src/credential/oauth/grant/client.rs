@@ -7,16 +7,15 @@ use super::Grant;
 use super::kept::RegistrationFacts;
 use crate::credential::NoCredential;
 use crate::credential::oauth::client_authentication::{Form, method_of};
+use crate::credential::oauth::discovery::discover;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
 use crate::credential::proof::Origin;
 use crate::credential::resolve::Resolver;
-use crate::model::{
-    ClientAuthentication, PreRegistered, Reference, RegistrationScope, Resource, Secret,
-};
+use crate::model::{ClientAuthentication, PreRegistered, Reference, RegistrationScope, Secret};
 
 /// Why there is no client to ask with.
 #[derive(Debug)]
-pub(super) enum NoClient {
+pub(in crate::credential::oauth) enum NoClient {
     /// It is gone: only a login makes another one.
     Gone(&'static str),
     /// What proves it cannot be had now.
@@ -82,8 +81,25 @@ impl Grant {
         })
     }
 
+    /// The client of a login that a person registered, with its secret; `None`: the configuration has none.
+    pub(in crate::credential::oauth) async fn preregistered(
+        &self,
+        source: &Source,
+        redirect_uri: &str,
+    ) -> Result<Option<Registration>, NoClient> {
+        let settings = self.settings();
+        let Some(configured) = &settings.client else {
+            return Ok(None);
+        };
+        let client = self.configured_client(configured, source).await?;
+        Ok(Some(Registration {
+            redirect_uri: redirect_uri.to_owned(),
+            ..client
+        }))
+    }
+
     /// The text of the key that a client signs with.
-    pub(super) async fn signing_key(
+    pub(in crate::credential::oauth) async fn signing_key(
         &self,
         client: &Registration,
     ) -> Result<Option<Arc<Secret>>, NoClient> {
@@ -125,27 +141,8 @@ impl Grant {
 
     /// From where the tokens of a machine account come.
     pub(super) async fn found(&self) -> Result<Source, String> {
-        let settings = self.settings();
-        let by_hand = settings.endpoints.token.clone();
-        let Some(token_endpoint) = by_hand else {
-            return Err(
-                "its authorization server is not known; see `auth.oauth.token_endpoint`".to_owned(),
-            );
-        };
-        Ok(Source {
-            issuer: settings
-                .issuer
-                .clone()
-                .unwrap_or_else(|| token_endpoint.clone()),
-            token_endpoint,
-            revocation_endpoint: settings.endpoints.revocation.clone(),
-            userinfo_endpoint: None,
-            resource: match &settings.resource {
-                Resource::Is(resource) => Some(resource.clone()),
-                Resource::Auto | Resource::Omit => None,
-            },
-            methods: Vec::new(),
-        })
+        let found = Box::pin(discover(self, &self.engine.network)).await;
+        found.map_err(|why| why.to_string())
     }
 
     /// Where tokens come from by now, if the same authorization server says so.

@@ -32,6 +32,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::breaker::Breaker;
+pub(in crate::credential::oauth) use self::client::NoClient;
 use self::kept::{Facts, RegistrationFacts};
 use self::schedule::keep_alive;
 use self::state::{Answer, Life, Phase, Verdict};

@@ -1,0 +1,255 @@
+//! What a browser brought back: the query of the redirect (RFC 6749, section 4.1.2; RFC 9207).
+//!
+//! Invariant: after a wrong `iss` nothing of it is acted on or shown.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::failed::{LoginFailed, foreign};
+use crate::model::Secret;
+use crate::telemetry::learn;
+
+/// A code of a kilobyte, and what belongs to it. Whoever sends more is no authorization server.
+const LONGEST: usize = 16 * 1024;
+
+/// What the browser brought back: the query of the redirect (RFC 6749, section 4.1.2; RFC 9207).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// `state`: which login.
+    pub state: String,
+    issuer: Option<String>,
+    error: Option<String>,
+    code: Option<Arc<Secret>>,
+}
+
+impl Callback {
+    /// Reads the whole redirect URL, or its query; a bare code is refused, since it carries no state.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn read(text: &str) -> Result<Self, LoginFailed> {
+        let text = text.trim();
+        let wrong = |why: &str| LoginFailed::NotTheAnswer(why.to_owned());
+        if text.len() > LONGEST {
+            return Err(wrong("it is too long"));
+        }
+        let (_, query) = text.split_once('?').unwrap_or(("", text));
+        let (query, _) = query.split_once('#').unwrap_or((query, ""));
+        if !query.contains('=') {
+            return Err(wrong(
+                "the whole address is needed, since a code alone does not say which login it is for",
+            ));
+        }
+        let (mut state, mut issuer) = (None, None);
+        let (mut error, mut described, mut code) = (None, None, None);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let place = match name.as_ref() {
+                "state" => &mut state,
+                "iss" => &mut issuer,
+                "error" => &mut error,
+                "error_description" => &mut described,
+                "code" => &mut code,
+                _ => continue,
+            };
+            //= https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+            //# Request and response parameters MUST NOT be included more than once.
+            if place.replace(value.into_owned()).is_some() {
+                return Err(wrong("it says something twice"));
+            }
+        }
+        let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let state = filled(state).ok_or_else(|| wrong("it carries no state"))?;
+        let error = filled(error).map(|error| match filled(described) {
+            Some(described) => format!("{error}: {described}"),
+            None => error,
+        });
+        let code = filled(code).map(|code| {
+            let code = Arc::new(Secret::new(code));
+            learn(&code);
+            code
+        });
+        Ok(Self {
+            state,
+            issuer: filled(issuer),
+            error,
+            code,
+        })
+    }
+
+    /// The code, if this is the answer to the login of this state, from this issuer.
+    pub(super) fn code(self, expected: &Expected<'_>) -> Result<Arc<Secret>, LoginFailed> {
+        let wrong = |why: &str| LoginFailed::NotTheAnswer(why.to_owned());
+        if self.state != expected.state {
+            return Err(wrong("it belongs to another login"));
+        }
+        //= https://www.rfc-editor.org/rfc/rfc9207#section-2.4
+        //# If the value does not match the expected issuer identifier, clients MUST reject the authorization response and MUST NOT proceed with the authorization grant.
+        match &self.issuer {
+            Some(issuer) if issuer != expected.issuer => {
+                return Err(wrong("it comes from another authorization server"));
+            }
+            None if expected.names_issuer => {
+                return Err(wrong(
+                    "it does not say which authorization server it comes from",
+                ));
+            }
+            _ => {}
+        }
+        if let Some(error) = self.error {
+            return Err(LoginFailed::Denied {
+                host: expected.host.to_owned(),
+                why: foreign(&error),
+            });
+        }
+        self.code.ok_or_else(|| wrong("it carries no code"))
+    }
+}
+
+/// What a callback is held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'e> {
+    pub(super) state: &'e str,
+    pub(super) issuer: &'e str,
+    /// The authorization server says that it names itself.
+    pub(super) names_issuer: bool,
+    pub(super) host: &'e str,
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://as.example";
+
+    fn outcome(query: &str, names_issuer: bool) -> String {
+        let expected = Expected {
+            state: "state-of-this-login",
+            issuer: ISSUER,
+            names_issuer,
+            host: "as.example",
+        };
+        match Callback::read(query).and_then(|callback| callback.code(&expected)) {
+            Ok(code) => code.expose().to_owned(),
+            Err(failed) => format!("{}: {failed}", failed.code()),
+        }
+    }
+
+    #[test]
+    fn state_comes_before_the_issuer_and_that_before_the_error() {
+        for (query, names_issuer, got) in [
+            ("code=c0de&state=state-of-this-login", false, "c0de"),
+            ("?code=c0de&state=state-of-this-login", false, "c0de"),
+            (
+                "http://127.0.0.1:7334/callback?code=c0de&state=state-of-this-login#_",
+                false,
+                "c0de",
+            ),
+            ("  code=c%30de&state=state-of-this-login\n", false, "c0de"),
+            (
+                "code=c0de&state=state-of-this-login&iss=https%3A%2F%2Fas.example",
+                true,
+                "c0de",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&iss=https%3A%2F%2Fas.example",
+                false,
+                "c0de",
+            ),
+            (
+                "code=c0de&state=other&iss=https%3A%2F%2Fevil.example&error=x",
+                true,
+                "belongs to another login",
+            ),
+            (
+                "code=c0de&state=state-of-this-login",
+                true,
+                "does not say which",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&iss=",
+                true,
+                "does not say which",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&iss=https://as.example/",
+                false,
+                "another authorization server",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&iss=https://AS.example",
+                false,
+                "another authorization server",
+            ),
+            (
+                "error=evil-text&state=state-of-this-login&iss=https://evil.example",
+                true,
+                "another authorization server",
+            ),
+            (
+                "error=access_denied&state=state-of-this-login",
+                true,
+                "does not say which",
+            ),
+            (
+                "error=access_denied&error_description=no%0Away&state=state-of-this-login",
+                false,
+                "login_denied: as.example did not let you in: access_denied: no way",
+            ),
+            (
+                "error=access_denied&code=c0de&state=state-of-this-login",
+                false,
+                "access_denied",
+            ),
+            ("state=state-of-this-login", false, "carries no code"),
+            ("code=&state=state-of-this-login", false, "carries no code"),
+            ("code=c0de", false, "carries no state"),
+            ("code=c0de&state=", false, "carries no state"),
+            (
+                "code=c0de&code=other&state=state-of-this-login",
+                false,
+                "twice",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&state=other",
+                false,
+                "twice",
+            ),
+            (
+                "code=c0de&state=state-of-this-login&iss=https://as.example&iss=x",
+                false,
+                "twice",
+            ),
+            ("c0de", false, "a code alone"),
+            ("", false, "a code alone"),
+            ("http://127.0.0.1:7334/callback", false, "a code alone"),
+        ] {
+            let outcome = outcome(query, names_issuer);
+            assert!(outcome.contains(got), "{query}: {outcome}");
+        }
+        assert!(
+            !outcome(
+                "error=evil-text&state=state-of-this-login&iss=https://evil.example",
+                true
+            )
+            .contains("evil")
+        );
+        assert!(
+            outcome(&format!("code={}&state=s", "x".repeat(LONGEST)), false).contains("too long")
+        );
+    }
+
+    #[test]
+    fn a_callback_shows_nothing_of_itself() {
+        let read = Callback::read("code=very-secret-code&state=very-secret-state").unwrap();
+        let shown = format!("{read:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

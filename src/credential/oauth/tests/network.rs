@@ -1,0 +1,98 @@
+//! No connection to where nobody may go (suite 16), and no more of an answer than is read.
+
+use http::Request;
+use tokio::net::TcpListener;
+
+use super::{Said, Scripted, way};
+use crate::credential::oauth::network::NetworkError;
+use crate::credential::oauth::seam::Way;
+
+async fn got(way: &Way, url: &str) -> Result<u16, NetworkError> {
+    let request = Request::get(url).body(Vec::new()).unwrap();
+    way.send(request)
+        .await
+        .map(|answer| answer.status().as_u16())
+}
+
+#[tokio::test]
+async fn whoever_is_asked_for_a_server_on_the_internet_finds_nothing_on_this_machine() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let public = way("https://mcp.example.com/mcp");
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "127.255.255.254",
+        "0x7f.1",
+        "0x7f000001",
+        "0x7f.0x0.0x0.0x1",
+        "017700000001",
+        "0177.0.0.1",
+        "0177.0.0.01",
+        "2130706433",
+        "0",
+        "0.0.0.0",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "as.localhost",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[0:0:0:0:0:0:0:1]",
+        "ip6-localhost",
+    ] {
+        for scheme in ["https", "http"] {
+            let url = format!("{scheme}://{host}:{port}/token");
+            let got = got(&public, &url).await;
+            let is_refused = matches!(got, Err(NetworkError::Refused(_)));
+            // What this machine has no name for is no way to it either.
+            let is_unknown = matches!(got, Err(NetworkError::Unreachable { sent: false, .. }));
+            assert!(is_refused || is_unknown, "{url}: {got:?}");
+        }
+    }
+    for host in ["127.0.0.1", "localhost", "as.localhost", "[::1]"] {
+        let url = format!("{}{path}", server.origin);
+        let got = got(&server.way(), &url).await;
+        assert!(
+            matches!(got, Err(NetworkError::BadAnswer(_))),
+            "{path}: {got:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whether_something_was_sent_is_known() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let url = format!("http://{address}/token");
+    let got = got(&way(&format!("http://{address}/mcp")), &url).await;
+    assert!(
+        matches!(got, Err(NetworkError::Unreachable { sent: false, .. })),
+        "{got:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_may_have_been_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let way = way(&format!("http://{address}/mcp"));
+    let url = format!("http://{address}/token");
+    let (got, _) = tokio::join!(got(&way, &url), async {
+        let (stream, _) = listener.accept().await.unwrap();
+        // It hears something, and says nothing.
+        stream.readable().await.unwrap();
+        drop(stream);
+    });
+    assert!(
+        matches!(got, Err(NetworkError::Unreachable { sent: true, .. })),
+        "{got:?}"
+    );
+}
