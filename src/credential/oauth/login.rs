@@ -188,6 +188,11 @@ impl Flow {
         &self.client.registration.redirect_uri
     }
 
+    /// The authorization server.
+    pub fn issuer(&self) -> &str {
+        &self.source.issuer
+    }
+
     /// Which login a callback belongs to; empty for the device flow, which has none.
     pub fn state(&self) -> &str {
         match &self.kind {

@@ -1,6 +1,7 @@
 //! What the rooms of OAuth do with servers that say what a test wrote down.
 
 mod discovery;
+mod login;
 mod network;
 mod registration;
 
@@ -62,6 +63,20 @@ impl Scripted {
         let mut answers = self.shared.answers.lock().unwrap();
         answers.entry(place.to_owned()).or_default().push(said);
         self
+    }
+
+    /// From now on only this is said there.
+    pub(super) fn instead(&self, place: &str, said: Said) {
+        let mut answers = self.shared.answers.lock().unwrap();
+        answers.insert(place.to_owned(), vec![said]);
+    }
+
+    /// This is said once, before the last that was written down.
+    pub(super) fn before(&self, place: &str, said: Said) {
+        let mut answers = self.shared.answers.lock().unwrap();
+        let all = answers.entry(place.to_owned()).or_default();
+        let last = all.len().saturating_sub(1);
+        all.insert(last, said);
     }
 
     /// JSON, in which `ORIGIN` is this server.

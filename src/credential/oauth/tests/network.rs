@@ -57,6 +57,37 @@ async fn whoever_is_asked_for_a_server_on_the_internet_finds_nothing_on_this_mac
         }
     }
     for host in ["127.0.0.1", "localhost", "as.localhost", "[::1]"] {
+        let url = format!("https://{host}:{port}/token");
+        let got = got(&public, &url).await;
+        assert!(
+            matches!(got, Err(NetworkError::Refused(_))),
+            "{url}: {got:?}"
+        );
+    }
+    let nobody = std::time::Duration::ZERO;
+    let came = tokio::time::timeout(nobody, listener.accept()).await;
+    assert!(came.is_err(), "somebody connected");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer() {
+    let (server, other) = (Scripted::start().await, Scripted::start().await);
+    let away = format!("{}/token", other.origin);
+    server.says("GET /a", Said::new(307, "").with("location", &away));
+    let url = format!("{}/a", server.origin);
+    assert_eq!(got(&server.way(), &url).await, Ok(307));
+    assert_eq!(other.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_answer_is_read_up_to_a_megabyte_and_to_its_end() {
+    let server = Scripted::start().await;
+    server.says("GET /long", Said::new(200, &"x".repeat(1024 * 1024 + 1)));
+    server.says(
+        "GET /cut",
+        Said::new(200, "{").with("content-length", "100"),
+    );
+    for path in ["/long", "/cut"] {
         let url = format!("{}{path}", server.origin);
         let got = got(&server.way(), &url).await;
         assert!(
