@@ -1,6 +1,7 @@
 //! The official conformance suite: against the fixture alone, which shows that the fixture is right, and through Janus,
 //! a client of each era at a server of each. `tests/matrix` shows the four as a table.
 
+mod client;
 mod expected;
 mod suite;
 

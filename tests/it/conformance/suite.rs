@@ -1,9 +1,9 @@
 //! Runs the suite and reads what it found.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,21 +40,51 @@ impl Checks {
         checks
     }
 
-    /// Reads `server-SCENARIO-TIME/checks.json` of every scenario.
+    /// Runs the set of a revision against a client, which gets the URL of a server as its last argument. Also gives what
+    /// the client said in each scenario that it did not play to its end.
+    pub(super) fn of_client(tools: &Tools, revision: &str, client: &Path) -> (Self, String) {
+        let out = TempDir::new().unwrap();
+        let mut command = tools.node_package("@modelcontextprotocol/conformance/dist/index.js");
+        // Dozens at once on a loaded machine: each takes as long as all.
+        command
+            .args(["client", "--requirements", revision, "--timeout", "240000"])
+            .arg("--command")
+            .arg(client)
+            .arg("-o")
+            .arg(out.path());
+        let ended = Process::run("conformance", &mut command);
+        let checks = Self::read(out.path());
+        let (stdout, stderr) = (ended.stdout, ended.stderr);
+        assert!(checks.passed() > 0, "it did not run:\n{stdout}{stderr}");
+        let mut said = String::new();
+        for path in scenarios(out.path()) {
+            let text = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
+            let (stdout, stderr) = (text("stdout.txt"), text("stderr.txt"));
+            if stdout.trim_end() != "done" {
+                let name = path.strip_prefix(out.path()).unwrap().display();
+                writeln!(said, "== {name}\n{stdout}\n{stderr}").unwrap();
+            }
+        }
+        (checks, said)
+    }
+
+    /// Reads `checks.json` of every scenario.
     fn read(out: &Path) -> Self {
-        let mut scenarios: Vec<_> = fs::read_dir(out)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        scenarios.sort();
         let mut checks = Vec::new();
-        for path in scenarios {
+        for path in scenarios(out) {
             let text = fs::read_to_string(path.join("checks.json")).unwrap();
             let found: Vec<Value> = serde_json::from_str(&text).unwrap();
-            let scenario = scenario(path.file_name().unwrap().to_str().unwrap());
+            let name = path.strip_prefix(out).unwrap().to_str().unwrap();
+            let scenario = scenario(name);
             checks.extend(found.iter().map(|check| Check::of(scenario, check)));
         }
         Self(checks)
+    }
+
+    /// The scenarios that were played.
+    pub(super) fn scenarios(&self) -> BTreeSet<&str> {
+        let names = self.0.iter().map(|check| check.name.rsplit_once(':'));
+        names.flatten().map(|(scenario, _)| scenario).collect()
     }
 
     pub(super) fn passed(&self) -> usize {
@@ -72,6 +102,21 @@ impl Checks {
         let mut made = self.0.iter().filter(|check| check.name == name).peekable();
         made.peek().is_some() && made.all(Check::passed)
     }
+}
+
+/// The directories of all scenarios: `server-SCENARIO-TIME`, and for clients `SCENARIO-TIME`, in which may be a slash.
+fn scenarios(out: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(out).unwrap() {
+        let path = entry.unwrap().path();
+        if path.join("checks.json").exists() {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(scenarios(&path));
+        }
+    }
+    found.sort();
+    found
 }
 
 impl Check {

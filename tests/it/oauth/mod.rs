@@ -4,5 +4,6 @@ mod authority;
 mod calls;
 mod crossing;
 mod elicitation;
+mod real;
 mod rig;
 mod tool;

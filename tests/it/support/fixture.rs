@@ -69,6 +69,11 @@ impl Fixture {
         Self::example("who-server")
     }
 
+    /// The client of the conformance suite.
+    pub(crate) fn client() -> PathBuf {
+        Self::example("conf-client")
+    }
+
     fn example(name: &str) -> PathBuf {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(|deps| deps.parent()).unwrap();

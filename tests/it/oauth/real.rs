@@ -1,0 +1,108 @@
+//! Nothing of our own but Janus: a real authorization server whose tokens live ten seconds, a real browser, a real MCP
+//! server that checks the tokens itself.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::secrets::home;
+use crate::support::{Client, Ended, Era, Fixture, Home, Janus, Output, Process, Tools};
+
+/// All of it.
+struct World {
+    tools: Tools,
+    authority: Fixture,
+    server: Fixture,
+    janus: Janus,
+}
+
+impl World {
+    /// `None` where something is not installed.
+    fn start(test: &str) -> Option<Self> {
+        let (tools, _) = Tools::browser(test, "nobody")?;
+        let script = tools.script("servers/authorization_server.mjs");
+        let authority = Fixture::run("authorization server", &mut { script });
+        let mut script = tools.script("servers/fastmcp_protected.py");
+        let server = Fixture::run("fastmcp", script.arg(authority.url()));
+        let home = home(&format!("fast: {{ url: \"{}\" }}", server.url()));
+        let janus = Janus::start_in(home, |_| {});
+        Some(Self {
+            tools,
+            authority,
+            server,
+            janus,
+        })
+    }
+
+    /// `janus login`, which starts the browser as its argument says.
+    fn log_in(&self, test: &str, person: &str, more: &[&str]) -> Ended {
+        let (_, words) = Tools::browser(test, person).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let browser = shlex(&words);
+        let mut command = self.command(&["login", "fast", "--yes", "--browser", &browser]);
+        command
+            .args(more)
+            .env("JANUS_TEST_TOOLS", self.tools.root());
+        Process::run("janus login", &mut command)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let home: &Home = self.janus.home();
+        let mut command = home.command(arguments);
+        command.arg("--config").arg(home.config());
+        command
+    }
+
+    async fn who(&self) -> String {
+        let mut client = Client::open(self.janus.http(), "/mcp/@fast", Era::Legacy).await;
+        client.text("who", serde_json::json!({})).await
+    }
+
+    /// Waits until the authorization server has renewed a token so many times more.
+    fn renewed(&mut self, times: usize) {
+        for _ in 0..times {
+            let said = |line: &str| (line == "refreshed").then_some(());
+            self.authority.process.line(Output::Stdout, said);
+        }
+    }
+
+    /// No refresh token came twice, and nothing else was wrong.
+    fn assert_content(&mut self) {
+        let said = self.authority.process.said();
+        for word in ["refused", "revoked", "broken"] {
+            assert!(!said.contains(&format!("{word} ")), "{said}");
+            assert!(!said.contains(&format!("\n{word}\n")), "{said}");
+        }
+    }
+}
+
+/// Words as a shell would take them.
+fn shlex(words: &[&str]) -> String {
+    let quoted = words.iter().map(|word| format!("'{word}'"));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_login_by_a_real_browser_lasts_through_expiries_and_restarts() {
+    const TEST: &str = "oauth::real";
+    let Some(mut world) = World::start(TEST) else {
+        return;
+    };
+    let ended = world.log_in(TEST, "alice", &[]);
+    let janus = world.janus.stderr().to_owned();
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(ended.status.success(), "{said}\n{janus}");
+    assert_eq!(world.who().await, "alice");
+    world.renewed(2);
+    assert_eq!(world.who().await, "alice");
+    // Ended without a warning, and started again: nobody is asked.
+    let home = world.janus.kill();
+    world.janus = Janus::start_in(home, |_| {});
+    assert_eq!(world.who().await, "alice");
+    world.renewed(2);
+    assert_eq!(world.who().await, "alice");
+    world.assert_content();
+    let status = Process::run("janus status", &mut world.command(&["status", "--json"]));
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert!(!status.to_string().contains("needs_login"), "{status}");
+}
