@@ -119,6 +119,13 @@ impl Output {
         }
     }
 
+    /// The same for several lines.
+    pub(super) fn notes(self, text: &str) {
+        for line in text.lines() {
+            self.note(line);
+        }
+    }
+
     /// Prints a failure.
     pub fn failure(self, failure: &Failure) {
         let parts = failure.parts();

@@ -110,6 +110,11 @@ impl Composed {
         }
     }
 
+    /// What it was built by.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Goes on with another configuration: what is the same in both is not touched.
     pub(super) fn reload(&mut self, settings: Settings) -> Reloaded {
         let mut notes = Vec::new();

@@ -7,6 +7,7 @@
 
 mod bind;
 mod compose;
+mod desktop;
 mod hygiene;
 mod run;
 mod standalone;

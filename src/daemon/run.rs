@@ -18,6 +18,7 @@ use crate::store::{InstallationKey, StateDirectory, Store};
 
 use super::bind;
 use super::compose::Composed;
+use super::desktop::Desktop;
 use super::hygiene::keep_memory_private;
 
 /// Where Janus can be reached.
@@ -99,6 +100,8 @@ pub async fn run(
     if let Some(doors) = composed.doors.take() {
         vital.spawn(downstream.clone().answer_doors(doors));
     }
+    let desktop = Desktop::new(composed.settings());
+    tasks.spawn(desktop.tell(composed.logins.clone(), stopping.clone()));
     composed.upstream.start();
     on_ready(&ready);
 

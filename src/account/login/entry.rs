@@ -200,13 +200,18 @@ impl Entry {
         lock(&self.answered).take()
     }
 
-    /// Ends it if it has no answer yet. Whether it had not ended.
+    /// Ends it, also where the answer is there and not used yet. Whether it had not ended.
     pub(super) fn give_up(&self, why: NotLoggedIn) -> bool {
         if !self.is_open() {
             return false;
         }
         self.given_up.send_replace(Some(why));
         true
+    }
+
+    /// Why it shall end, if it shall.
+    pub(super) fn end_wanted(&self) -> Option<NotLoggedIn> {
+        self.given_up.borrow().clone()
     }
 
     /// Resolves when it shall end.

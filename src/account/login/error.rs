@@ -101,7 +101,7 @@ impl NotLoggedIn {
             Self::Gone(_) => "unknown_account",
             Self::NoLogin { .. } => "no_login",
             Self::WrongIdentity { .. } | Self::SameIdentity { .. } => "wrong_identity",
-            Self::Expired { .. } => "needs_login",
+            Self::Expired { .. } => "login_expired",
             Self::Cancelled | Self::Replaced => "declined",
             Self::TooMany(_)
             | Self::PortTaken { .. }

@@ -44,8 +44,11 @@ impl Logins {
         }
         let (logins, account) = (self.clone(), account.clone());
         let ending = self.0.tasks.spawn(async move {
+            // A login that is about to make a grant sees that it shall not, or has made it.
+            let turn = logins.0.settling.lock().await;
             let had = grant.status().issuer.is_some();
             let ended = grant.end().await?;
+            drop(turn);
             tracing::info!(event = "logged_out", %account, "logged out: {account}");
             let revoked = match ended {
                 Some((registration, source, tokens)) if !local => {

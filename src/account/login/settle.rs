@@ -53,7 +53,10 @@ impl Logins {
             earlier: earlier.as_ref(),
             siblings: &self.siblings(account),
         };
-        let judged = identity::judge(granted.verified_as.as_ref(), known, &entry.wanted());
+        let judged = match entry.end_wanted() {
+            Some(why) => Err(why),
+            None => identity::judge(granted.verified_as.as_ref(), known, &entry.wanted()),
+        };
         if let Err(why) = judged {
             self.give_back(grant, &granted).await;
             return Err(why);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
@@ -44,6 +45,8 @@ impl Attended<'_> {
         let mut finishing = false;
         let mut hint = std::pin::pin!(sleep(SILENCE));
         let mut hinted = false;
+        let interrupt = signal(SignalKind::interrupt());
+        let mut interrupt = interrupt.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
         let mut stood = std::pin::pin!(self.stands());
         loop {
             tokio::select! {
@@ -69,7 +72,7 @@ impl Attended<'_> {
                     hinted = true;
                     self.output.note("still waiting; if it does not go on in the browser, the provider's page shows the reason");
                 }
-                _ = tokio::signal::ctrl_c() => return Err(self.interrupted().await),
+                _ = interrupt.recv() => return Err(self.interrupted().await),
             }
         }
     }

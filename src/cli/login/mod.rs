@@ -123,7 +123,7 @@ impl Arguments {
             };
             match Box::pin(outcome).await {
                 Ok(logged_in) => {
-                    context.output.note(say::logged_in(&logged_in).trim_end());
+                    context.output.notes(&say::logged_in(&logged_in));
                     done.push(logged_in);
                 }
                 Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
@@ -180,10 +180,10 @@ impl Arguments {
             paste: self.paste,
             ours: self.wait.is_none() && pending.get("joined").is_none_or(|joined| joined != true),
         };
-        context.output.note(&say::head(&pending));
+        context.output.notes(&say::head(&pending));
         let opened = self.open(&pending, context).await?;
         for line in say::what_to_do(&pending, opened, attended.takes_lines(), context) {
-            context.output.note(&line);
+            context.output.notes(&line);
         }
         attended.wait().await
     }

@@ -13,7 +13,8 @@ use crate::account::login::{Initiator, LoggedIn, NotLoggedIn, Pending, Progress,
 use crate::credential::oauth::{GrantState, LoginReason, Options};
 use crate::downstream::Downstream;
 use crate::model::{AccountId, OpenBrowser};
-use crate::upstream::State;
+use crate::protocol::ListKind;
+use crate::upstream::{Change, State};
 
 /// Shorter than any patience of a command: who waits longer asks again.
 const LONGEST_WAIT: u64 = 25;
@@ -182,11 +183,8 @@ impl Downstream {
     async fn logged_in(&self, logged_in: &LoggedIn) -> Value {
         let id = &logged_in.account;
         let upstream = self.gateway.upstream();
-        let mut state = upstream.state(id);
-        let settled = state.wait_for(|state| !matches!(state, State::Idle | State::Connecting));
         // What is there by then is shown.
-        timeout(CONNECT, settled).await.ok();
-        upstream.settled(id, CONNECT).await;
+        timeout(CONNECT, self.connected(id)).await.ok();
         let who = logged_in.verified_as.as_ref();
         json!({
             "state": "logged_in",
@@ -199,6 +197,34 @@ impl Downstream {
             "tools": self.tool_count(id),
             "connected": matches!(&*upstream.state(id).borrow(), State::Ready { .. }),
         })
+    }
+
+    /// Waits until the account is connected and its tools are listed, or it cannot be.
+    async fn connected(&self, id: &AccountId) {
+        let upstream = self.gateway.upstream();
+        let (mut changes, mut state) = (upstream.changes(), upstream.state(id));
+        let there = |state: &State| {
+            matches!(
+                state,
+                State::Ready { .. }
+                    | State::Failed { .. }
+                    | State::Backoff { .. }
+                    | State::Rejected { .. }
+            )
+        };
+        let stands = state.wait_for(there).await;
+        if !stands.is_ok_and(|state| matches!(&*state, State::Ready { .. })) {
+            return;
+        }
+        while self.tool_count(id) == 0 {
+            let Ok(change) = changes.recv().await else {
+                return;
+            };
+            let tools = |change: &Change| matches!(change, Change::Listed { account, kind: ListKind::Tools, .. } if account == id);
+            if tools(&change) {
+                return;
+            }
+        }
     }
 
     /// How the grant of an account stands, for people.

@@ -1,9 +1,12 @@
 //! Logins and the tokens they bring, against real authorization servers and one that misbehaves on command.
 
 mod authority;
+mod callback;
 mod calls;
+mod cli_login;
 mod crossing;
 mod elicitation;
+mod page;
 mod real;
 mod rig;
 mod tool;

@@ -44,6 +44,19 @@ pub(crate) fn scale(full: usize) -> usize {
     }
 }
 
+/// An address, as soon as nobody else has it.
+pub(crate) async fn until_bound(address: &str) -> std::net::TcpListener {
+    within("the address", async {
+        loop {
+            match std::net::TcpListener::bind(address) {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+}
+
 /// Says that a test cannot run here. With `CI=true` nothing may be skipped.
 #[expect(clippy::print_stderr, reason = "the words of a test are for people")]
 pub(crate) fn skip(name: &str, reason: &str) {

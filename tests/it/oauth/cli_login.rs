@@ -1,0 +1,472 @@
+//! `janus login` and `janus logout`, as a person or a script runs them, against the fake authorization server.
+
+use serde_json::{Value, json};
+
+use super::rig::{Rig, home};
+use crate::support::authorization::{
+    AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection, land,
+};
+use crate::support::{Ended, Janus, Output, Process};
+
+/// Who logs in can be learnt.
+fn known() -> Behaviour {
+    Behaviour {
+        openid: true,
+        scopes: Some(vec!["openid", "read", "write"]),
+        ..Behaviour::default()
+    }
+}
+
+async fn rig() -> Rig {
+    Rig::start(known(), Protection::default(), "auth: oauth").await
+}
+
+fn run(janus: &Janus, arguments: &[&str]) -> Ended {
+    janus.home().run(arguments)
+}
+
+fn begin(janus: &Janus, arguments: &[&str]) -> Process {
+    Process::start("janus login", &mut janus.home().command(arguments))
+}
+
+/// The provider's link among what the command says.
+fn link(login: &mut Process) -> String {
+    login.line(Output::Stderr, |line| {
+        let line = line.trim();
+        line.starts_with("http").then(|| line.to_owned())
+    })
+}
+
+fn json_of(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{}", ended.stdout, ended.stderr))
+}
+
+/// The code and the text of a failed command with `--json`.
+fn failure(ended: &Ended) -> (String, String) {
+    let line = ended
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("{\"error\""));
+    let line = line.unwrap_or_else(|| panic!("no failure: {}\n{}", ended.stdout, ended.stderr));
+    let error: Value = serde_json::from_str(line).unwrap();
+    let text = |member: &str| error["error"][member].as_str().unwrap().to_owned();
+    (text("code"), text("message"))
+}
+
+fn status(janus: &Janus) -> Value {
+    let ended = run(janus, &["status", "--json"]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    json_of(&ended)
+}
+
+/// Logs in to the end, as `who`.
+async fn log_in(rig: &Rig, arguments: &[&str], who: &str) -> Ended {
+    rig.authority.log_in_as(who);
+    let mut login = begin(&rig.janus, arguments);
+    let url = link(&mut login);
+    land(&rig.authority.follow(&url).await).await;
+    login.finish()
+}
+
+#[tokio::test]
+async fn a_login_by_the_redirect_ends_with_who_it_is() {
+    let rig = rig().await;
+    assert_eq!(status(&rig.janus)["accounts"][0]["needs_login"], true);
+    let mut login = begin(&rig.janus, &["login", "s"]);
+    let head = login.line(Output::Stderr, |line| {
+        line.starts_with("log in s/default at 127.0.0.1")
+            .then(|| line.to_owned())
+    });
+    assert!(head.contains("valid 10 min)"), "{head}");
+    let url = link(&mut login);
+    assert!(url.starts_with(rig.authority.issuer()), "{url}");
+    // The line for a browser elsewhere has the port on which this very login comes back.
+    let back = rig.authority.follow(&url).await;
+    let port = url::Url::parse(&back).unwrap().port().unwrap();
+    let forward = login.line(Output::Stderr, |line| {
+        line.split_once("ssh -N -L ")
+            .map(|(_, rest)| rest.to_owned())
+    });
+    assert!(
+        forward.starts_with(&format!("{port}:127.0.0.1:{port} ")),
+        "{forward}"
+    );
+    let (code, page) = land(&back).await;
+    assert_eq!(code, 200, "{page}");
+    assert!(page.contains("Logged in"), "{page}");
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.starts_with(
+            "✔ logged in as ana@example.org\n  saved for s/default; used by profile default; "
+        ),
+        "{}",
+        ended.stdout
+    );
+    let row = &status(&rig.janus)["accounts"][0];
+    assert_eq!(
+        (
+            &row["verified_as"],
+            &row["grant"]["state"],
+            &row["needs_login"]
+        ),
+        (&json!("ana@example.org"), &json!("fresh"), &json!(false)),
+        "{row}"
+    );
+    let shown = run(&rig.janus, &["status"]).stdout;
+    assert!(shown.contains("renews in "), "{shown}");
+    assert!(!shown.contains("waiting for you"), "{shown}");
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login() {
+    let rig = rig().await;
+    let mut login = begin(&rig.janus, &["login", "s", "--paste"]);
+    let back = rig.authority.follow(&link(&mut login)).await;
+    login.say(&back);
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("logged in as ana"),
+        "{}",
+        ended.stdout
+    );
+
+    // The query alone is enough; a code alone carries no state.
+    for (what, code) in [
+        ("the query", None),
+        ("a bare code", Some("not_the_answer")),
+        ("another state", Some("foreign_state")),
+    ] {
+        let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
+        let back = rig.authority.follow(&link(&mut login)).await;
+        let query = back.split_once('?').unwrap().1.to_owned();
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        let code_of = pairs.iter().find(|(name, _)| name == "code").unwrap();
+        login.say(&match what {
+            "the query" => query.clone(),
+            "a bare code" => code_of.1.clone(),
+            _ => back.replace("state=", "state=x"),
+        });
+        let ended = login.finish();
+        match code {
+            None => assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr),
+            Some(code) => {
+                assert_eq!(ended.status.code(), Some(2), "{what}: {}", ended.stderr);
+                assert_eq!(failure(&ended).0, code, "{what}");
+                assert!(!ended.stderr.contains(&code_of.1), "{}", ended.stderr);
+            }
+        }
+    }
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_login_is_left_with_its_id_joined_and_taken_up_again() {
+    let rig = rig().await;
+    let left = run(&rig.janus, &["login", "s", "--no-wait", "--json"]);
+    assert_eq!(left.status.code(), Some(0), "{}", left.stderr);
+    let left = json_of(&left);
+    let id = left["login"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (
+            left["schema"].as_str(),
+            left["state"].as_str(),
+            left["joined"].as_bool()
+        ),
+        (Some("janus/login/1"), Some("waiting"), Some(false))
+    );
+    assert_eq!(id.len(), 6, "{id}");
+    let url = left["url"].as_str().unwrap().to_owned();
+
+    // The status has it, and whoever asks again gets the same.
+    let waiting = &status(&rig.janus)["logins"][0];
+    assert_eq!(waiting["login"], json!(id));
+    let shown = run(&rig.janus, &["status"]).stdout;
+    assert!(shown.contains("waiting for you (1)"), "{shown}");
+    assert!(
+        shown.contains(&format!("janus login --wait {id}")),
+        "{shown}"
+    );
+    let again = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    assert_eq!(
+        (&again["login"], &again["url"], &again["joined"]),
+        (&json!(id), &json!(url), &json!(true))
+    );
+    assert_eq!(rig.authority.count(Endpoint::Register), 1);
+
+    let waiting = begin(&rig.janus, &["login", "--wait", &id, "--json"]);
+    let mut second = begin(&rig.janus, &["login", "s"]);
+    assert_eq!(link(&mut second), url);
+    land(&rig.authority.follow(&url).await).await;
+    let ended = waiting.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(json_of(&ended)["verified_as"], "ana@example.org");
+    assert_eq!(second.finish().status.code(), Some(0));
+    // It is told for a while after it ended; another id never was.
+    let late = run(&rig.janus, &["login", "--wait", &id, "--json"]);
+    assert_eq!(json_of(&late)["state"], "logged_in", "{}", late.stderr);
+    let unknown = run(&rig.janus, &["login", "--wait", "aaaaaa", "--json"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", unknown.stderr);
+    assert_eq!(failure(&unknown).0, "login_unknown");
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_login_as_somebody_else_is_not_saved_and_both_are_named() {
+    let rig = rig().await;
+    let ended = log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let revoked = rig.authority.count(Endpoint::Revoke);
+
+    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    let (code, message) = failure(&ended);
+    assert_eq!(code, "wrong_identity");
+    assert_eq!(
+        message,
+        "you logged in as ben@example.org, s/default is ana@example.org"
+    );
+    assert!(ended.stderr.contains("--replace"), "{}", ended.stderr);
+    assert!(
+        rig.authority.count(Endpoint::Revoke) > revoked,
+        "what came is given back"
+    );
+    let row = status(&rig.janus)["accounts"][0].clone();
+    assert_eq!(
+        (&row["verified_as"], &row["grant"]["state"]),
+        (&json!("ana@example.org"), &json!("fresh"))
+    );
+
+    // `--expect` of a person counts as much.
+    let expected = log_in(
+        &rig,
+        &["login", "s", "--replace", "--expect", "carol", "--json"],
+        "ben",
+    );
+    let ended = expected.await;
+    assert_eq!(
+        failure(&ended).1,
+        "you logged in as ben@example.org, s/default is carol"
+    );
+    let ended = log_in(&rig, &["login", "s", "--replace"], "ben").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(
+        status(&rig.janus)["accounts"][0]["verified_as"],
+        "ben@example.org"
+    );
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_command() {
+    let authority = AuthorizationServer::start(known()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let servers = format!(
+        "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ one: {{}}, two: {{}} }}\n",
+        server.url()
+    );
+    let rig = Rig {
+        janus: Janus::start_in(home(&servers, ""), |_| {}),
+        authority,
+        server,
+    };
+    let ambiguous = run(&rig.janus, &["login", "s", "--no-wait", "--json"]);
+    assert_eq!(ambiguous.status.code(), Some(2));
+    assert_eq!(failure(&ambiguous).0, "ambiguous_account");
+    let slip = run(&rig.janus, &["login", "s/tow", "--json"]);
+    assert_eq!(failure(&slip).0, "unknown_account");
+    assert!(
+        slip.stderr.contains("did you mean `s/two`?"),
+        "{}",
+        slip.stderr
+    );
+
+    let mut all = begin(&rig.janus, &["login", "--all"]);
+    rig.authority.log_in_as("ana");
+    land(&rig.authority.follow(&link(&mut all)).await).await;
+    rig.authority.log_in_as("ben");
+    land(&rig.authority.follow(&link(&mut all)).await).await;
+    let ended = all.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "2 of 2 accounts are logged in\n");
+    let none = run(&rig.janus, &["login", "--all"]);
+    assert_eq!(none.stdout, "no account needs a login\n");
+
+    let ended = log_in(&rig, &["login", "s/two", "--replace", "--json"], "ana").await;
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    let (code, message) = failure(&ended);
+    assert_eq!(code, "wrong_identity");
+    assert_eq!(
+        message,
+        "you logged in as ana@example.org, who is s/one already; s/two would be the same"
+    );
+    let meant = ["login", "s/two", "--replace", "--same-identity"];
+    let ended = log_in(&rig, &meant, "ana").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_grant_here_and_at_the_provider() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    // A login that waits goes with it.
+    let left = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    assert_eq!(
+        out.stdout,
+        "✔ logged out: s/default, here and at the provider\n"
+    );
+    assert!(!rig.authority.revoked().is_empty());
+    let now = status(&rig.janus);
+    assert_eq!(now["accounts"][0]["needs_login"], true, "{now}");
+    assert_eq!(now["accounts"][0]["verified_as"], Value::Null);
+    assert_eq!(now["logins"], json!([]));
+    let gone = run(
+        &rig.janus,
+        &["login", "--wait", left["login"].as_str().unwrap(), "--json"],
+    );
+    assert_eq!(failure(&gone).0, "declined", "{}", gone.stderr);
+    let again = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(again.stdout, "nobody was logged in for s/default\n");
+
+    // Without the provider, only here.
+    log_in(&rig, &["login", "s"], "ana").await;
+    let revoked = rig.authority.count(Endpoint::Revoke);
+    let local = run(&rig.janus, &["logout", "s", "--local"]);
+    assert!(
+        local.stdout.contains("the provider was not told"),
+        "{}",
+        local.stdout
+    );
+    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_login_outlives_a_restart() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    let Rig {
+        janus,
+        authority,
+        server,
+    } = rig;
+    let home = janus.kill();
+    let tokens = authority.count(Endpoint::Token);
+    let janus = Janus::start_in(home, |_| {});
+    let row = status(&janus)["accounts"][0].clone();
+    assert_eq!(
+        (&row["verified_as"], &row["needs_login"]),
+        (&json!("ana@example.org"), &json!(false)),
+        "{row}"
+    );
+    let listed = run(&janus, &["account", "verify", "s", "--json"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", listed.stderr);
+    assert_eq!(json_of(&listed)["verified_as"], "ana@example.org");
+    assert_eq!(
+        authority.count(Endpoint::Token),
+        tokens,
+        "no login, no renewal"
+    );
+    drop(janus);
+    assert_eq!(server.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn who_says_no_and_who_comes_too_late_are_told_apart() {
+    let rig = rig().await;
+    rig.authority.behave(|behaviour| {
+        behaviour.consent = crate::support::authorization::Consent::Refused("access_denied");
+    });
+    let mut login = begin(&rig.janus, &["login", "s", "--json"]);
+    let back = rig.authority.follow(&link(&mut login)).await;
+    let (_, page) = land(&back).await;
+    assert!(page.contains("Not logged in"), "{page}");
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    assert_eq!(failure(&ended).0, "login_denied");
+}
+
+#[tokio::test]
+async fn a_scope_that_is_new_needs_a_yes() {
+    let rig = Rig::start(
+        known(),
+        Protection {
+            challenge_scope: Some("read".to_owned()),
+            ..Protection::default()
+        },
+        "auth: oauth",
+    )
+    .await;
+    // The first time the provider's own page asks, and here it is said.
+    rig.authority.log_in_as("ana");
+    let mut login = begin(&rig.janus, &["login", "s"]);
+    login.line(Output::Stderr, |line| {
+        (line == "it will be asked for: read").then_some(())
+    });
+    land(&rig.authority.follow(&link(&mut login)).await).await;
+    assert_eq!(login.finish().status.code(), Some(0));
+
+    rig.server
+        .protect(|protection| protection.challenge_scope = Some("read write".to_owned()));
+    rig.authority.revoke_all();
+    let refused = run(&rig.janus, &["account", "verify", "s"]);
+    assert_ne!(refused.status.code(), Some(0));
+    let ended = run(&rig.janus, &["login", "s", "--json"]);
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    let (code, message) = failure(&ended);
+    assert_eq!(code, "needs_approval");
+    assert_eq!(
+        message,
+        "s/default will be asked for more than before: write."
+    );
+    assert!(ended.stderr.contains("--yes"), "{}", ended.stderr);
+    let waiting = &status(&rig.janus)["logins"][0];
+    assert_eq!(
+        (
+            &waiting["new_scopes"],
+            &waiting["needs_yes"],
+            &waiting["link"]
+        ),
+        (&json!(["write"]), &json!(true), &waiting["page"])
+    );
+    let ended = log_in(&rig, &["login", "s", "--yes"], "ana").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let scopes = status(&rig.janus)["accounts"][0]["grant"]["scopes"].clone();
+    assert_eq!(scopes, json!(["read", "write"]));
+    rig.assert_clean();
+}
+
+#[test]
+fn without_a_daemon_the_command_says_how_to_start_one() {
+    let home = home(
+        "  s: { url: \"http://127.0.0.1:9/mcp\", auth: oauth }\n",
+        "",
+    );
+    for arguments in [&["login", "s"][..], &["logout", "s"], &["login", "--all"]] {
+        let ended = home.run(arguments);
+        assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains("janus serve"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_opened_by_its_arguments_and_only_in_a_session() {
+    let rig = rig().await;
+    let seen = rig.janus.home().path().join("seen");
+    let script = format!("sh -c 'printf %s \"$1\" > {}' browser", seen.display());
+    let mut login = begin(&rig.janus, &["login", "s", "--browser", &script]);
+    login.line(Output::Stderr, |line| {
+        line.starts_with("a browser was opened").then_some(())
+    });
+    let url = std::fs::read_to_string(&seen).unwrap();
+    assert!(url.starts_with(rig.authority.issuer()), "{url}");
+    land(&rig.authority.follow(&url).await).await;
+    assert_eq!(login.finish().status.code(), Some(0));
+}
