@@ -300,3 +300,158 @@ impl Life {
         self.end.is_some_and(|end| end <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const WEEK: Duration = Duration::from_hours(168);
+
+    fn start() -> Moment {
+        Moment::of_start(HOUR * 1000)
+    }
+
+    fn later(seconds: u64) -> Moment {
+        start().after(Duration::from_secs(seconds))
+    }
+
+    fn hour() -> Life {
+        Life::held(1, true, Some(HOUR), WEEK, start())
+    }
+
+    #[test]
+    fn a_token_is_fresh_then_due_then_expired_and_serves_until_its_end() {
+        let life = hour();
+        for (seconds, state, answer) in [
+            (0, GrantState::Fresh, Answer::Token),
+            (3200, GrantState::Fresh, Answer::Token),
+            (3350, GrantState::Due, Answer::Token),
+            (3599, GrantState::Due, Answer::Token),
+            (3600, GrantState::Expired, Answer::Wait),
+            (999_999, GrantState::Expired, Answer::Wait),
+        ] {
+            let now = later(seconds);
+            assert_eq!(
+                (life.state(now), life.answer(now)),
+                (state, answer),
+                "{seconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_warm_account_is_renewed_early_and_an_idle_one_to_stay_alive() {
+        let life = hour();
+        let next = |used: Option<u64>, called, now: u64| {
+            let next = life.next(later(now), used.map(later), called);
+            next.map(|next| next.from(start()).as_secs())
+        };
+        let warm = next(Some(3000), false, 3000).unwrap();
+        assert!((3270..=3330).contains(&warm), "{warm}");
+        assert_eq!(next(None, false, 3000), Some(WEEK.as_secs()));
+        assert_eq!(next(Some(0), false, 5000), Some(WEEK.as_secs()));
+        // An expired one is renewed when somebody wants it.
+        assert_eq!(next(None, true, 5000), Some(5000));
+        // Without an end it is kept alive all the same.
+        let endless = Life::held(1, true, None, WEEK, start());
+        let next = endless.next(later(1), Some(later(1)), false);
+        assert_eq!(next, Some(start().after(WEEK)));
+        assert!(!endless.is_due(later(9_999_999)));
+    }
+
+    #[test]
+    fn what_cannot_be_renewed_runs_out_once() {
+        let mut life = Life::held(1, false, Some(HOUR), WEEK, start());
+        assert!(!life.ran_out(later(3599)));
+        assert_eq!(life.next(later(3599), Some(later(3599)), true), None);
+        assert!(life.ran_out(later(3600)) && !life.ran_out(later(3601)));
+        let reason = LoginReason::Expired;
+        assert_eq!(life.answer(later(3600)), Answer::Person(reason));
+        assert_eq!(life.state(later(3600)), GrantState::NeedsLogin(reason));
+    }
+
+    #[test]
+    fn a_refusal_renews_once_and_never_a_young_token() {
+        let mut life = hour();
+        assert_eq!(life.refuse(later(59)), Verdict::Final);
+        assert_eq!(life.answer(later(59)), Answer::Token);
+        assert_eq!(life.refuse(later(61)), Verdict::Renew);
+        assert_eq!(life.answer(later(61)), Answer::Wait);
+        assert_eq!(life.state(later(61)), GrantState::Expired);
+        // Whoever was refused at the same time waits for the same renewal.
+        assert_eq!(life.refuse(later(62)), Verdict::Renew);
+        // One from before this start is as old as it may be.
+        let mut found = Life::found(1, true, (Some(later(3600)), Some(HOUR)), later(9999));
+        assert_eq!(found.refuse(later(1)), Verdict::Renew);
+        // A token that lives shorter than a minute is renewed after its end.
+        let mut short = Life::held(1, true, Some(Duration::from_secs(10)), WEEK, start());
+        assert_eq!(short.refuse(later(5)), Verdict::Final);
+        assert_eq!(short.refuse(later(11)), Verdict::Renew);
+        let mut last = Life::held(1, false, None, WEEK, start());
+        assert_eq!(last.refuse(later(61)), Verdict::Person);
+        assert_eq!(last.refuse(later(62)), Verdict::Final);
+        for phase in [
+            Phase::Absent(LoginReason::Never),
+            Phase::Sealed,
+            Phase::Needs(LoginReason::Rejected),
+        ] {
+            let mut other = Life { phase, ..hour() };
+            assert_eq!(other.refuse(later(61)), Verdict::Final, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_pauses_and_a_valid_token_serves_meanwhile() {
+        let mut life = hour();
+        let now = later(3400);
+        life.fail(Failed::Passing, "down".to_owned(), None, now);
+        assert_eq!(
+            (life.state(now), life.answer(now)),
+            (GrantState::Due, Answer::Token)
+        );
+        let next = life.next(now, Some(now), false).unwrap();
+        assert!(next > now && next <= now.after(Duration::from_millis(1200)));
+        for _ in 0..20 {
+            life.fail(Failed::Passing, "down".to_owned(), None, now);
+        }
+        let pause = |called| life.next(later(5000), Some(now), called).unwrap().from(now);
+        assert!(pause(false) >= Duration::from_mins(4) && pause(false) <= Duration::from_mins(6));
+        let mut called = life.clone();
+        called.end = Some(now);
+        let called = called.next(now, Some(now), true).unwrap().from(now);
+        assert!(called >= Duration::from_secs(40) && called <= Duration::from_secs(50));
+        assert_eq!(life.waits_until(later(9999)), None);
+    }
+
+    #[test]
+    fn what_needs_a_person_is_told_once_and_asks_nobody() {
+        let mut life = hour();
+        assert!(life.need(LoginReason::Rejected));
+        assert!(!life.need(LoginReason::Rejected));
+        for now in [0, 3600, 86_400] {
+            assert_eq!(
+                life.answer(later(now)),
+                Answer::Person(LoginReason::Rejected)
+            );
+            assert_eq!(life.next(later(now), Some(later(now)), true), None);
+        }
+    }
+
+    #[test]
+    fn what_may_be_lost_is_asked_for_at_once() {
+        let mut life = Life::found(3, true, (Some(later(3600)), Some(HOUR)), later(9999));
+        life.interrupted = true;
+        assert_eq!(life.next(later(1), None, false), Some(later(1)));
+        life.fail(Failed::Passing, "down".to_owned(), None, later(1));
+        assert!(life.next(later(1), None, false) > Some(later(1)));
+    }
+
+    #[test]
+    fn a_machine_account_waits_for_its_first_token_when_somebody_wants_one() {
+        let life = Life::machine();
+        assert_eq!(life.answer(start()), Answer::Wait);
+        assert_eq!(life.next(start(), None, false), None);
+        assert_eq!(life.next(start(), Some(start()), true), Some(start()));
+    }
+}

@@ -1,9 +1,11 @@
 //! What the rooms of OAuth do with servers that say what a test wrote down.
 
+mod client;
 mod discovery;
 mod login;
 mod network;
 mod registration;
+mod zoo;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
