@@ -9,11 +9,18 @@ use super::{Context, Exit, Failure, definition};
 const EXAMPLE: &str = include_str!("../../janus.example.yaml");
 
 /// The topics, in the order of the alphabet.
-const TOPICS: [&str; 5] = ["bindings", "config", "errors", "exit-codes", "json"];
+const TOPICS: [&str; 6] = [
+    "bindings",
+    "config",
+    "errors",
+    "exit-codes",
+    "headless",
+    "json",
+];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A topic (bindings, config, errors, exit-codes, json) or a command.
+    /// A topic (bindings, config, errors, exit-codes, headless, json) or a command.
     topic: Vec<String>,
 }
 
@@ -35,6 +42,7 @@ fn topic_text(topic: &str) -> Option<String> {
         "config" => Some(format!("{CONFIG}\n{EXAMPLE}")),
         "errors" => Some(ERRORS.to_owned()),
         "exit-codes" => Some(exit_codes()),
+        "headless" => Some(HEADLESS.to_owned()),
         "json" => Some(JSON.to_owned()),
         _ => None,
     }
@@ -149,6 +157,51 @@ An error goes to standard error and looks like this:
   help:        what to do next
 
 No error shows a value of the configuration: it may be a secret.
+";
+
+const HEADLESS: &str = "\
+How an account logs in on a machine without a display. The daemon keeps the login alive afterwards:
+it is done once, and a restart does not ask again.
+
+1  No login at all: the right answer where no person is near. Many providers give a token that does
+   not end, and `janus catalog show NAME` names the ways it knows of.
+
+     auth: { bearer: vault:NAME }                  # then:  janus secret set NAME
+     auth: { command: [gh, auth, token] }          # a tool that holds a login
+
+2  A machine account, which logs in by itself (client credentials):
+
+     auth:
+       oauth:
+         grant: client_credentials
+         client_id: janus-build
+         client_secret: vault:NAME                 # or private_key, key_id and alg
+
+3  Paste. A browser anywhere, and the address on which it ends:
+
+     janus login ACCOUNT --paste
+
+   It prints the provider's link. After you said yes, the browser ends on a page of 127.0.0.1 that
+   does not load, because Janus is on another machine. Copy its whole address and paste it.
+
+4  Forward the port. The same command prints a line with the right port and host, such as
+
+     ssh -N -L 7334:127.0.0.1:7334 me@server
+
+   Run it where your browser is: then the page loads, and nothing has to be pasted.
+
+5  A code. Where the provider offers it, type a short code on any device:
+
+     janus login ACCOUNT --device                  # or always:  auth: { oauth: { grant: device_code } }
+
+What waits for a login is in `janus status`, in the journal and in the answers of tools. Without
+somebody at a desktop, let the link itself be shown there:
+
+     auth: { oauth: { open_browser: false } }      # journal_url: local keeps it out of the journal
+
+  janus login --all             every account that needs one
+  janus login --wait ID         go on with one that was begun elsewhere
+  janus logout ACCOUNT          end it, here and at the provider
 ";
 
 const JSON: &str = "\

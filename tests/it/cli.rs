@@ -324,3 +324,26 @@ fn without_a_home_the_reason_is_given() {
     assert_eq!(code, Some(78));
     assert!(stderr.contains("`HOME` is not set"), "{stderr}");
 }
+
+#[test]
+fn the_catalogue_is_listed_and_shown() {
+    let home = TempDir::new().unwrap();
+    let (code, listed, _) = run(&home, &["catalog", "--auth", "none"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(listed, @"");
+    let (_, shown, _) = run(&home, &["catalog", "show", "sentry"]);
+    insta::assert_snapshot!(shown, @"");
+    let (code, _, refused) = run(&home, &["catalog", "show", "linaer"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(refused, @"");
+    let (_, document, _) = run(&home, &["catalog", "--auth", "oauth", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["schema"], "janus/catalog/1");
+    let templates = document["templates"].as_array().unwrap();
+    let github = templates
+        .iter()
+        .find(|one| one["name"] == "github")
+        .unwrap();
+    assert_eq!(github["login"], "register an application first");
+    assert!(templates.iter().all(|one| one["login"].is_string()));
+}

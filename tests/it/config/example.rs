@@ -19,7 +19,7 @@ fn example() -> String {
 fn the_example_holds_to_reader_and_schema() {
     assert_eq!(mistakes(&example()), "none");
     let loaded = parse(&example()).unwrap();
-    assert_eq!(loaded.settings.servers.len(), 8);
+    assert_eq!(loaded.settings.servers.len(), 9);
     assert_eq!(loaded.settings.identity.profiles.len(), 3);
     let validator = jsonschema::validator_for(&config::schema()).unwrap();
     let document: Value = serde_yaml::from_str(&example()).unwrap();

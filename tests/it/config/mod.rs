@@ -5,6 +5,7 @@ mod identity;
 mod names;
 mod oauth;
 mod schema;
+mod templates;
 mod warnings;
 
 use std::path::Path;

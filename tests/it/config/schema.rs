@@ -11,6 +11,11 @@ fn reader_and_schema_agree() {
     let server = |body: &str| format!("servers: {{ a: {{ {body} }} }}");
     let good = [
         "version: 1".to_owned(),
+        server("template: linear"),
+        server("template: dataverse, params: { org: 7 }, accounts: { x: { params: { org: a } } }"),
+        server("template: supabase-pat, params: { project_ref: p }, args: [a], env: { A: b }"),
+        server("template: linear, auth: { oauth: { open_browser: false } }, headers: { X-A: b }"),
+        server("url: 'https://h', auth: oauth, accounts: { x: { auth: { oauth: } } }"),
         "servers:".to_owned(),
         "listen: { socket: ~/x, http: '[::1]:1', session_idle: 1ms, allow_remote: true }"
             .to_owned(),
@@ -40,6 +45,17 @@ bindings: [ { client: a, profile: default }, { directory: ~/x, profile: default 
         ),
     ];
     let bad = [
+        server("template: x, url: 'https://h', command: [x]"),
+        server("template: x, params: [a]"),
+        server("template: X"),
+        server("url: 'https://h', auth: outh"),
+        server("url: 'https://h', auth: { oauth: { scops: [a] } }"),
+        server(
+            "url: 'https://h', auth: { oauth: { whoami: { tool: t, url: 'https://h', subject: /a } } }",
+        ),
+        server("url: 'https://h', auth: { oauth: { authorize_params: { state: x } } }"),
+        server("url: 'https://h', auth: { oauth: { callback_port: '1' } }"),
+        server("url: 'https://h', auth: { oauth: , bearer: 'vault:a' }"),
         "version: 2".to_owned(),
         "version: '1'".to_owned(),
         "nothing: 1".to_owned(),

@@ -1,0 +1,330 @@
+//! Templates: every built-in one, what a server gets of one, a person's own files, and the mistakes.
+
+use janus::config::{self, CatalogEntry, ConfigError, Loaded, Location, Named};
+use janus::model::{Auth, Authentication, Endpoint, OAuth, Resource};
+
+use super::{environment, mistakes, parse};
+use crate::support::Home;
+
+fn nowhere() -> Location {
+    Location {
+        path: "/nowhere/config.yaml".into(),
+        named: Named::Default,
+    }
+}
+
+fn built_in() -> Vec<CatalogEntry> {
+    config::catalog(&nowhere(), &environment()).unwrap()
+}
+
+fn read(text: &str) -> Loaded {
+    parse(text).unwrap_or_else(|error| panic!("{error:?}\n{text}"))
+}
+
+fn urls(loaded: &Loaded) -> Vec<String> {
+    let accounts = loaded
+        .settings
+        .servers
+        .iter()
+        .flat_map(|server| &server.accounts);
+    accounts
+        .map(|account| match &account.endpoint {
+            Endpoint::Http(remote) => remote.url.to_string(),
+            Endpoint::Process(command) => command.args.join(" "),
+        })
+        .collect()
+}
+
+fn login(auth: &Authentication) -> &OAuth {
+    match &auth.how {
+        Auth::OAuth(oauth) => oauth,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a person copies is a configuration, for every template, and so is each way without a login.
+#[test]
+fn the_lines_to_copy_of_every_template_load() {
+    let entries = built_in();
+    assert!(entries.len() >= 29, "{}", entries.len());
+    let schema = jsonschema::validator_for(&config::schema()).unwrap();
+    for entry in entries {
+        let loaded = read(&entry.lines);
+        let server = &loaded.settings.servers[0];
+        assert_eq!(server.name.as_str(), entry.name);
+        let document: serde_json::Value = serde_yaml::from_str(&entry.lines).unwrap();
+        assert!(schema.is_valid(&document), "{}", entry.lines);
+        let others = entry.lines.lines().filter_map(|line| {
+            let line = line.trim_start().strip_prefix("# ")?;
+            line.starts_with("auth: ").then(|| line.to_owned())
+        });
+        for other in others {
+            let kept = entry
+                .lines
+                .lines()
+                .take_while(|line| !line.trim_start().starts_with("auth:"));
+            let text = format!("{}\n    {other}\n", kept.collect::<Vec<_>>().join("\n"));
+            assert_eq!(mistakes(&text), "none", "{text}");
+        }
+        for key in ["title", "verified"] {
+            assert!(entry.about[key].is_string(), "{}: {key}", entry.name);
+        }
+        let sources = entry.about["sources"].as_array().map_or(0, Vec::len);
+        assert!(
+            entry.verified == "built-in" || sources > 0,
+            "{}: no source, no fact",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn a_server_gets_what_is_known_of_its_provider() {
+    let loaded = read(
+        "
+servers:
+  github:
+    template: github
+    accounts:
+      mine: { auth: { oauth: { client_id: i, client_secret: 'vault:s', login_hint: ana } } }
+      narrow: { params: { toolset: issues, readonly: true }, auth: { oauth: { authorize_params: { prompt: consent }, issuer: 'https://other.example' } } }
+      token: { auth: { bearer: 'vault:t' } }
+  left: { template: google-gmail }
+  own: { template: azure-devops, auth: { oauth: { scopes_limit: [a], resource: auto } } }
+",
+    );
+    let github = &loaded.settings.servers[0].accounts;
+    let mine = login(&github[0].auth);
+    assert_eq!(
+        mine.issuer.as_deref(),
+        Some("https://github.com/login/oauth")
+    );
+    assert_eq!(
+        mine.endpoints.token.as_deref(),
+        Some("https://github.com/login/oauth/access_token")
+    );
+    assert_eq!(
+        mine.choose_account,
+        [("prompt".to_owned(), "select_account".to_owned())]
+    );
+    assert_eq!(mine.login_hint_param.as_deref(), Some("login"));
+    assert_eq!(mine.client.as_ref().unwrap().id, "i");
+    let provider = mine.provider.as_ref().unwrap();
+    assert_eq!(
+        (
+            provider.template.as_str(),
+            provider.dynamic_registration,
+            provider.max_idle_days
+        ),
+        ("github", Some(false), Some(180))
+    );
+    assert!(provider.register_at.as_ref().unwrap().contains("OAuth App"));
+    assert_eq!(
+        provider.without_login,
+        ["a personal access token: auth: { bearer: vault:NAME }"]
+    );
+
+    let narrow = login(&github[1].auth);
+    assert!(
+        narrow.choose_account.is_empty(),
+        "what a person wrote stands instead"
+    );
+    assert_eq!(
+        narrow.endpoints.token, None,
+        "another issuer has other endpoints"
+    );
+    assert_eq!(github[2].auth.how.word(), "bearer");
+    assert_eq!(
+        urls(&loaded)[..3],
+        [
+            "https://api.githubcopilot.com/mcp/",
+            "https://api.githubcopilot.com/mcp/x/issues/readonly",
+            "https://api.githubcopilot.com/mcp/",
+        ]
+    );
+    let left = login(&loaded.settings.servers[1].accounts[0].auth);
+    assert_eq!(
+        left.scopes.as_ref().unwrap().len(),
+        2,
+        "a template with a login means one"
+    );
+    assert_eq!(
+        left.authorize_params,
+        [("access_type".to_owned(), "offline".to_owned())]
+    );
+    let own = login(&loaded.settings.servers[2].accounts[0].auth);
+    assert_eq!(own.resource, Resource::Auto);
+}
+
+#[test]
+fn parameters_go_where_they_belong() {
+    let loaded = read(
+        "
+servers:
+  a: { template: sentry, params: { org: 'client a', project: p }, auth: oauth }
+  b: { template: supabase, params: { read_only: true, features: 'docs,a&b' }, accounts: { x: { params: { project_ref: 7, features: f } }, y: } }
+  c: { template: dataverse, params: { org: client-a }, auth: { bearer: 'vault:t' } }
+  d: { template: intercom, params: { region: eu } }
+  e: { template: supabase-pat, accounts: { x: { params: { project_ref: px } }, y: { params: { project_ref: py }, args: [--more], env: { SUPABASE_ACCESS_TOKEN: 'vault:other' } } } }
+  f: { template: http-oauth, url: 'https://h.example/mcp' }
+  g: { template: stdio, command: [x, y] }
+",
+    );
+    insta::assert_snapshot!(urls(&loaded).join("\n"), @"");
+    let pat = &loaded.settings.servers[4];
+    let references = pat
+        .accounts
+        .iter()
+        .flat_map(janus::model::Account::references);
+    let references: Vec<String> = references.map(ToString::to_string).collect();
+    assert_eq!(references, ["vault:supabase_x", "vault:other"]);
+
+    // What is shown says the same.
+    let shown = serde_yaml::to_string(&config::effective(&loaded)).unwrap();
+    let again = read(&shown);
+    assert_eq!(urls(&again), urls(&loaded), "{shown}");
+    assert!(
+        shown.contains("template: supabase-pat") && !shown.contains("crm.dynamics"),
+        "{shown}"
+    );
+    assert_eq!(config::effective(&again), config::effective(&loaded));
+}
+
+#[test]
+fn every_mistake_names_what_mends_it() {
+    let report = |text: &str| {
+        format!(
+            "--- {text}\n{}\n",
+            mistakes(&format!("servers: {{ a: {{ {text} }} }}"))
+        )
+    };
+    insta::assert_snapshot!([
+        "template: githib",
+        "template: nothing-like-it, auth: oauth",
+        "template: 7",
+        "template: dataverse",
+        "template: dataverse, params: { org: 'evil.example/x' }",
+        "template: dataverse, params: { orgg: a, org: a }",
+        "template: sentry, params: { project: p }",
+        "template: github, params: { readonly: maybe, toolset: .. }",
+        "template: supabase, params: { project_ref: 'vault:x' }",
+        "template: supabase, params: { project_ref: }",
+        "template: intercom, params: { region: au }",
+        "template: linear, params: { region: eu }",
+        "url: 'https://h', params: { a: b }",
+        "url: 'https://h', accounts: { x: { params: { a: b } } }",
+        "template: sentry, url: 'https://h', params: { org: b }",
+        "template: sentry, command: [x]",
+        "template: supabase-pat, url: 'https://h'",
+        "template: supabase-pat, params: { project_ref: p }, headers: { X-A: b }",
+        "template: sentry, accounts: { x: { args: [a] } }",
+        "template: http-oauth",
+        "template: supabase-pat, accounts: { x: , y: }",
+    ].map(report).concat(), @"");
+}
+
+#[test]
+fn a_persons_own_files_win_and_are_checked_with_their_lines() {
+    let home = Home::new("");
+    let directory = home.path().join("templates");
+    std::fs::create_dir(&directory).unwrap();
+    let file = home.path().join("config.yaml");
+    let load = |text: &str| config::parse(text, &file, &environment());
+    let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    write(
+        "mine.yaml",
+        "
+templates:
+  github: { extends: github, title: Mine, url: 'https://ghe.example/mcp', scopes: [repo], register_at: unknown }
+  corp: { title: Corp, url: 'https://{team}.corp.example/{room}', registration: [dcr],
+          params: { team: { in: host, required: true }, room: { in: path, required: true, meaning: a room }, },
+          whoami: { url: 'https://id.corp.example/me', subject: /mail } }
+",
+    );
+    write("ignored.yml", "nonsense");
+    let loaded = load("servers: { a: { template: github }, b: { template: corp, params: { team: t, room: 'a/b' } } }").unwrap();
+    assert_eq!(
+        urls(&loaded),
+        ["https://ghe.example/mcp", "https://t.corp.example/a%2Fb"]
+    );
+    let github = login(&loaded.settings.servers[0].accounts[0].auth);
+    assert_eq!(github.scopes.as_deref(), Some(&["repo".to_owned()][..]));
+    assert_eq!(
+        github.token_auth_method.unwrap().word(),
+        "client_secret_post",
+        "of the built-in one"
+    );
+    assert_eq!(github.provider.as_ref().unwrap().register_at, None);
+    let location = Location {
+        path: file.clone(),
+        named: Named::Flag,
+    };
+    let entries = config::catalog(&location, &environment()).unwrap();
+    let own: Vec<&str> = entries
+        .iter()
+        .filter(|one| one.file.is_some())
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(own, ["corp", "github"]);
+
+    let wrong = |text: &str| {
+        write("mine.yaml", text);
+        let error = load("servers: { a: { template: linear } }").unwrap_err();
+        let ConfigError::Wrong { file, problems, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(file, directory.join("mine.yaml"));
+        let lines = problems.iter().map(|one| {
+            format!(
+                "{} {} {}{}",
+                one.place.position,
+                one.place.path,
+                one.mistake,
+                one.help
+                    .as_ref()
+                    .map(|help| format!(" | {help}"))
+                    .unwrap_or_default()
+            )
+        });
+        format!("--- {text}\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+    };
+    insta::assert_snapshot!([
+        "templates: [",
+        "templates: { a: { titel: x } }",
+        "templates: { a: { url: 'https://h' } }",
+        "templates: { a: { title: A, url: 'http://h.example' } }",
+        "templates: { a: { title: A, url: 'https://{b}.example', command: [x] } }",
+        "templates: { a: { title: A, url: 'https://{b}.example' } }",
+        "templates: { a: { title: A, url: 'https://h', params: { b: { in: host }, c: { required: true }, d: { in: suffix }, e: { in: path, after: f }, region: { in: query } } } }",
+        "templates: { a: { title: A, url: 'https://{b}.example', params: { b: { in: host } } } }",
+        "templates: { a: { title: A, extends: linaer } }",
+        "templates: { a: { title: A, extends: b }, b: { title: B, extends: a } }",
+        "templates: { a: { title: A, whoami: { subject: /x }, registration: [sometimes], redirect: { port: 8080 } } }",
+        "templates: { a: { title: A, url: 'https://h', client_id: mine } }",
+    ].map(wrong).concat(), @"");
+    write("mine.yaml", "templates: { a: { title: A } }");
+    write("other.yaml", "templates:\n  a: { title: B }");
+    let error = load("servers: { a: { template: linear } }").unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::Wrong { file, problems, .. }
+        if file.ends_with("other.yaml") && problems[0].place.position.line == 2),
+        "{error:?}"
+    );
+    assert!(
+        load("servers: { a: { command: [x] } }").is_ok(),
+        "nobody takes a template"
+    );
+}
+
+#[test]
+fn a_url_is_only_offered_its_template() {
+    let text = "servers: { a: { url: 'https://mcp.sentry.dev/mcp/client' }, b: { url: 'https://mcp.sentry.dev.example/mcp' }, c: { template: sentry }, d: { url: 'https://MCP.linear.app/mcp' }, e: { url: 'https://mcp.linear.app/mcpx' }, f: { command: [x] } }";
+    let loaded = read(text);
+    assert_eq!(loaded.settings.servers[0].accounts[0].auth.how, Auth::Left);
+    let offers = config::offers(&loaded, &nowhere(), &environment()).unwrap();
+    let offers: Vec<String> = offers
+        .iter()
+        .map(|(server, template)| format!("{server} {template}"))
+        .collect();
+    assert_eq!(offers, ["a sentry", "d linear"]);
+}
