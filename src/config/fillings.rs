@@ -7,6 +7,7 @@ use super::container::{Field, Map};
 use super::file;
 use super::problem::{Mistake, Problems};
 use super::template::{Catalog, Filled, Given, Taken, Target};
+use super::warning::Warning;
 use super::words::nearest;
 use crate::model::{AccountName, OAuth, ServerName};
 
@@ -105,6 +106,12 @@ pub(super) fn taken<'c>(
         problems.add_with_help(&at.place, Mistake::UnknownName { what }, help);
         return None;
     };
+    let facts = template.facts.as_ref();
+    if facts.is_some_and(|facts| facts.risks.unadvertised_pkce) {
+        let message = "this template takes a risk: `allow_unadvertised_pkce`, by which a code that somebody steals on its way back could be used";
+        let help = "take it out of the template as soon as the provider allows that";
+        problems.warn(Warning::new(&at.place, message, help));
+    }
     Some(Taken {
         template,
         place: at.place.clone(),

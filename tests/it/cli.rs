@@ -330,12 +330,72 @@ fn the_catalogue_is_listed_and_shown() {
     let home = TempDir::new().unwrap();
     let (code, listed, _) = run(&home, &["catalog", "--auth", "none"]);
     assert_eq!(code, Some(0));
-    insta::assert_snapshot!(listed, @"");
+    insta::assert_snapshot!(listed, @"
+    NAME           TITLE                                           LOGIN  WITHOUT  VERIFIED
+    figma-desktop  Figma (desktop app)                             -      -        reported
+    stdio          Any local server                                -      -        built-in
+    supabase-pat   Supabase (local, with a personal access token)  -      -        reported
+
+    janus catalog show NAME    # what is known of it, and the lines to copy
+    ");
     let (_, shown, _) = run(&home, &["catalog", "show", "sentry"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @"
+    # sentry, built in; nobody of Janus has tried it: these are the sources' words
+    # login: automatic
+    title: Sentry
+    url: https://mcp.sentry.dev/mcp
+    params:
+      org:
+        in: path
+        meaning: one organization
+      project:
+        in: path
+        after: org
+        meaning: one project of it
+    registration:
+    - dcr
+    redirect:
+      host: 127.0.0.1
+      path: /callback
+    token_auth_method: unknown
+    scopes: unknown
+    extra_authorize_params: unknown
+    header_auth: unknown
+    client_credentials: unknown
+    device_code: unknown
+    whoami:
+      tool: whoami
+      subject: /user/email
+      workspace: /sessionConstraints/organizationSlug
+    expected_access_ttl: unknown
+    refresh: unknown
+    account_is: one Sentry user; the parameters pin organization and project
+    notes:
+    - The authorization server is the MCP server's own, before Sentry's.
+    - 'Until 2026-04-26 (PR #925) a login ended every other one of the same person and client.'
+    - A life of 30 days for refresh tokens is stated there.
+    verified: reported
+    sources:
+    - getsentry/sentry-mcp docs/specs/subpath-constraints.md
+    - getsentry/sentry-mcp docs/cloudflare/oauth-architecture.md
+    - getsentry/sentry-mcp packages/mcp-core/src/tools/catalog/whoami.ts
+    - 'getsentry/sentry-mcp PR #925'
+    - 'openbot PR #667'
+
+    # To copy:
+    servers:
+      sentry:
+        template: sentry
+        # params: org: one organization, may be left out
+        # params: project: one project of it, may be left out
+        auth: oauth                # then:  janus login sentry
+    ");
     let (code, _, refused) = run(&home, &["catalog", "show", "linaer"]);
     assert_eq!(code, Some(2));
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"
+    error[unknown_name]: there is no template `linaer`
+      help:  did you mean `linear`?
+    ");
     let (_, document, _) = run(&home, &["catalog", "--auth", "oauth", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["schema"], "janus/catalog/1");

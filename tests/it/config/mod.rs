@@ -87,7 +87,7 @@ listen:
     4:3 servers [bad_value] expected a name of 1 to 32 characters: a-z, 0-9, `-` and single `_`, with a letter or a digit at both ends
     8:14 servers.github.timeout [wrong_type] expected a duration such as `500ms`, `60s`, `10m` or `24h`, found a number | write the unit too
     9:10 servers.github.era [wrong_type] expected `auto`, `legacy` or `modern`, found another word | did you mean `legacy`?
-    10:5 servers.github.tol [unknown_key] unknown key `tol` | the keys here are `url`, `command`, `args`, `env`, `headers`, `auth`, `accounts`, `default`, `description`, `timeout`, `idle`, `sharing`, `era`, `transport`, `tls`, `tools` and `enabled`
+    10:5 servers.github.tol [unknown_key] unknown key `tol` | the keys here are `template`, `params`, `url`, `command`, `args`, `env`, `headers`, `auth`, `accounts`, `default`, `description`, `timeout`, `idle`, `sharing`, `era`, `transport`, `tls`, `tools` and `enabled`
     12:14 servers.local.command [wrong_type] expected a list, found text | write a list: `[first, second]`, or one `- item` a line
     15:5 servers.both.env [does_not_fit] `env` belongs to a local process, and this server has `url` | fixed values go to a remote server in `headers`
     16:27 servers.both.tools.include[1] [wrong_type] expected text, found a number | put it in quotes

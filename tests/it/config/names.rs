@@ -40,7 +40,7 @@ fn accounts_have_keys_of_their_servers_kind() {
     1:63 servers.a.accounts.x.env [does_not_fit] `env` belongs to a local process, and this server has `url` | fixed values go to a remote server in `headers`
     --- servers: { a: { command: [x], accounts: { x: { headers: { X-A: b }, tls: {} } } } }
     1:48 servers.a.accounts.x.headers [does_not_fit] `headers` belongs to a remote server, and this server has `command` | values go to a process in `env`
-    1:69 servers.a.accounts.x.tls [unknown_key] unknown key `tls` | the keys here are `args`, `env`, `headers`, `auth`, `label` and `color`
+    1:69 servers.a.accounts.x.tls [unknown_key] unknown key `tls` | the keys here are `params`, `args`, `env`, `headers`, `auth`, `label` and `color`
     --- servers: { a: { url: 'https://h', accounts: { x: { headers: { Host: b, X-A: a, x-a: b } } } } }
     1:63 servers.a.accounts.x.headers.Host [does_not_fit] Janus sets the header `host` itself | remove it
     1:80 servers.a.accounts.x.headers.x-a [does_not_fit] the header `x-a` is there twice; upper and lower case are the same | keep one of them

@@ -167,10 +167,20 @@ servers:
   d: { template: intercom, params: { region: eu } }
   e: { template: supabase-pat, accounts: { x: { params: { project_ref: px } }, y: { params: { project_ref: py }, args: [--more], env: { SUPABASE_ACCESS_TOKEN: 'vault:other' } } } }
   f: { template: http-oauth, url: 'https://h.example/mcp' }
-  g: { template: stdio, command: [x, y] }
+  g: { template: stdio, command: [x, --flag] }
 ",
     );
-    insta::assert_snapshot!(urls(&loaded).join("\n"), @"");
+    insta::assert_snapshot!(urls(&loaded).join("\n"), @"
+    https://mcp.sentry.dev/mcp/client%20a/p
+    https://mcp.supabase.com/mcp?project_ref=7&read_only=true&features=f
+    https://mcp.supabase.com/mcp?read_only=true&features=docs,a%26b
+    https://client-a.crm.dynamics.com/api/mcp
+    https://mcp.eu.intercom.com/mcp
+    -y @supabase/mcp-server-supabase@latest --read-only --project-ref=px
+    -y @supabase/mcp-server-supabase@latest --read-only --project-ref=py --more
+    https://h.example/mcp
+    --flag
+    ");
     let pat = &loaded.settings.servers[4];
     let references = pat
         .accounts
@@ -220,7 +230,51 @@ fn every_mistake_names_what_mends_it() {
         "template: sentry, accounts: { x: { args: [a] } }",
         "template: http-oauth",
         "template: supabase-pat, accounts: { x: , y: }",
-    ].map(report).concat(), @"");
+    ].map(report).concat(), @"
+    --- template: githib
+    1:27 servers.a.template [unknown_name] no template has this name | did you mean `github`?  All of them:  janus catalog
+    --- template: nothing-like-it, auth: oauth
+    1:27 servers.a.template [unknown_name] no template has this name | see which there are:  janus catalog
+    --- template: 7
+    1:27 servers.a.template [wrong_type] expected a name, found a number | put it in quotes
+    --- template: dataverse
+    1:27 servers.a.template [missing_key] missing the parameter `org` of the template `dataverse`: the name of the environment | write `params: { org: … }` at the server or the account
+    --- template: dataverse, params: { org: 'evil.example/x' }
+    1:48 servers.a.params.org [bad_value] expected a part of a host name: letters, digits, `-` and `.`
+    --- template: dataverse, params: { orgg: a, org: a }
+    1:48 servers.a.params.orgg [unknown_name] no parameter of the template `dataverse` has this name | did you mean `org`?
+    --- template: sentry, params: { project: p }
+    1:45 servers.a.params.project [missing_key] missing the parameter `org`, which `project` needs
+    --- template: github, params: { readonly: maybe, toolset: .. }
+    1:45 servers.a.params.readonly [bad_value] expected `true` or `false`
+    1:62 servers.a.params.toolset [bad_value] expected a part of a path
+    --- template: supabase, params: { project_ref: 'vault:x' }
+    1:60 servers.a.params.project_ref [does_not_fit] a parameter is public, and a reference in it would be sent as it is written | secrets belong in `auth`, `env` or `headers`
+    --- template: supabase, params: { project_ref: }
+    1:58 servers.a.params.project_ref [wrong_type] expected text, a number or a boolean, found nothing
+    --- template: intercom, params: { region: au }
+    1:47 servers.a.params.region [unknown_name] no region of the template `intercom` has this name | did you mean `eu`?
+    --- template: linear, params: { region: eu }
+    1:45 servers.a.params.region [unknown_name] no parameter of the template `linear` has this name | there are no parameters of `linear`
+    --- url: 'https://h', params: { a: b }
+    1:35 servers.a.params [does_not_fit] `params` fill in a template, and this server names none | write `template: NAME`, or remove them
+    --- url: 'https://h', accounts: { x: { params: { a: b } } }
+    1:52 servers.a.accounts.x.params [does_not_fit] `params` fill in a template, and this server names none | write `template: NAME`, or remove them
+    --- template: sentry, url: 'https://h', params: { org: b }
+    1:53 servers.a.params [does_not_fit] `params` fill in the address that a template has, and this server has its own | remove the server's `url` or `command`, or the `params`
+    --- template: sentry, command: [x]
+    1:35 servers.a.command [does_not_fit] the template of this server is of a remote server | remove one of them
+    --- template: supabase-pat, url: 'https://h'
+    1:41 servers.a.url [does_not_fit] the template of this server is of a local process | remove one of them
+    --- template: supabase-pat, params: { project_ref: p }, headers: { X-A: b }
+    1:69 servers.a.headers [does_not_fit] `headers` belongs to a remote server, and this server has `command` | values go to a process in `env`
+    --- template: sentry, accounts: { x: { args: [a] } }
+    1:52 servers.a.accounts.x.args [does_not_fit] `args` belongs to a local process, and this server has `url` | remove it
+    --- template: http-oauth
+    1:12 servers.a [missing_key] missing `url` or `command` | write `url: https://…` for a remote server, `command: [program, argument]` for a local process
+    --- template: supabase-pat, accounts: { x: , y: }
+    1:27 servers.a.template [missing_key] missing the parameter `project_ref` of the template `supabase-pat`: one project | write `params: { project_ref: … }` at the server or the account
+    ");
 }
 
 #[test]
@@ -301,7 +355,38 @@ templates:
         "templates: { a: { title: A, extends: b }, b: { title: B, extends: a } }",
         "templates: { a: { title: A, whoami: { subject: /x }, registration: [sometimes], redirect: { port: 8080 } } }",
         "templates: { a: { title: A, url: 'https://h', client_id: mine } }",
-    ].map(wrong).concat(), @"");
+    ].map(wrong).concat(), @"
+    --- templates: [
+    2:1  this is not YAML: while parsing a node, did not find expected node content
+    --- templates: { a: { titel: x } }
+    1:19 templates.a.titel unknown key `titel` | did you mean `title`?
+    --- templates: { a: { url: 'https://h' } }
+    1:14 templates.a missing `title`
+    --- templates: { a: { title: A, url: 'http://h.example' } }
+    1:34 templates.a.url expected an `https` URL; `http` is for this machine only
+    --- templates: { a: { title: A, url: 'https://{b}.example', command: [x] } }
+    1:14 templates.a a template has `url` or `command`, not both | make two of it
+    --- templates: { a: { title: A, url: 'https://{b}.example' } }
+    1:14 templates.a missing a parameter for `{b}`
+    1:34 templates.a.url expected an absolute URL such as `https://mcp.example.com/mcp`
+    --- templates: { a: { title: A, url: 'https://h', params: { b: { in: host }, c: { required: true }, d: { in: suffix }, e: { in: path, after: f }, region: { in: query } } } }
+    1:14 templates.a missing `{b}`, where the parameter goes
+    1:74 templates.a.params.c missing `in`: where the parameter goes
+    1:97 templates.a.params.d missing `write`: what stands at the end of the path
+    1:138 templates.a.params.e.after no parameter before this one has this name
+    1:143 templates.a.params.region `region` is the parameter that chooses among `region_variants` | name it differently
+    --- templates: { a: { title: A, url: 'https://{b}.example', params: { b: { in: host } } } }
+    1:14 templates.a missing `required: true` of `b`, which stands within a text
+    --- templates: { a: { title: A, extends: linaer } }
+    1:38 templates.a.extends no template has this name | did you mean `linear`?
+    --- templates: { a: { title: A, extends: b }, b: { title: B, extends: a } }
+    1:38 templates.a.extends this leads back to itself, or through more templates than anybody can follow | extend a template that extends none
+    --- templates: { a: { title: A, whoami: { subject: /x }, registration: [sometimes], redirect: { port: 8080 } } }
+    1:69 templates.a.registration[0] expected `preregistered`, `cimd`, `dcr` or `none`, found another word
+    1:99 templates.a.redirect.port expected `fixed` or `ephemeral`, found a number
+    --- templates: { a: { title: A, url: 'https://h', client_id: mine } }
+    1:47 templates.a.client_id unknown key `client_id` | the keys here are `title`, `url`, `command`, `env`, `transport`, `params`, `region_variants`, `status`, `extends`, `registration`, `register_at`, `requires_vendor_approval`, `issuer`, `endpoints`, `redirect`, `token_auth_method`, `resource`, `scopes`, `allow_unadvertised_pkce`, `extra_authorize_params`, `header_auth`, `helper`, `client_credentials`, `device_code`, `whoami`, `expected_access_ttl`, `refresh`, `account_is`, `notes`, `verified`, `verified_on` and `sources`
+    ");
     write("mine.yaml", "templates: { a: { title: A } }");
     write("other.yaml", "templates:\n  a: { title: B }");
     let error = load("servers: { a: { template: linear } }").unwrap_err();
