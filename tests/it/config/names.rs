@@ -254,8 +254,7 @@ fn bindings_and_clients_name_what_exists() {
     --- clients: { a: { expires: '2027-03-01T00:00:00+01:00' } }
     1:26 clients.a.expires [bad_value] expected a date such as `2027-03-01`, or a time such as `2027-03-01T18:00:00Z`
     --- clients: { a: { policy: read-only, url_elicitation: true } }
-    1:17 clients.a.policy [unknown_key] unknown key `policy` | the keys here are `profile`, `profiles` and `expires`
-    1:36 clients.a.url_elicitation [unknown_key] unknown key `url_elicitation` | the keys here are `profile`, `profiles` and `expires`
+    1:17 clients.a.policy [unknown_key] unknown key `policy` | the keys here are `profile`, `profiles`, `expires` and `url_elicitation`
     --- clients: { claude code: {} }
     1:12 clients [bad_value] expected a name of 1 to 32 characters: a-z, 0-9, `-` and single `_`, with a letter or a digit at both ends
     --- bindings: [ { client: a, profile: default } ]

@@ -33,6 +33,7 @@ profiles:
 "
         .to_owned(),
         "profiles:".to_owned(),
+        "clients: { a: { url_elicitation: true } }".to_owned(),
         "default_profile: default".to_owned(),
         "identity: { switching: global }".to_owned(),
         "bindings:".to_owned(),
@@ -108,7 +109,7 @@ bindings: [ { client: a, profile: default }, { directory: ~/x, profile: default 
         "clients: { a: { profiles: } }".to_owned(),
         "clients: { a: { expires: tomorrow } }".to_owned(),
         "clients: { a: { policy: p } }".to_owned(),
-        "clients: { a: { url_elicitation: true } }".to_owned(),
+        "clients: { a: { url_elicitation: 'yes' } }".to_owned(),
     ];
     for (texts, fits) in [(good.as_slice(), true), (bad.as_slice(), false)] {
         for text in texts {
