@@ -40,9 +40,6 @@ mod seam;
 mod token_response;
 mod walk;
 
-#[cfg(test)]
-mod tests;
-
 pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason, Notice};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Callback, Challenge, Flow, LoginFailed, Options};

@@ -6,6 +6,7 @@ mod calls;
 mod cli_login;
 mod crossing;
 mod elicitation;
+mod engine;
 mod page;
 mod real;
 mod rig;

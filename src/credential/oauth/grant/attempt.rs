@@ -18,6 +18,7 @@ use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
 use crate::credential::oauth::network::NetworkError;
+use crate::credential::oauth::revocation::revoke;
 use crate::credential::oauth::token_response::{self, Answer, Said};
 use crate::model::{ClientAuthentication, GrantKind, Secret};
 use crate::store::{Change, IntentRecord};
@@ -383,7 +384,9 @@ impl Grant {
             return;
         };
         if client.issuer == subject.source.issuer {
-            self.revoke(&client, &subject.source, &tokens).await;
+            let policy = self.policy();
+            let network = &self.engine.network;
+            revoke(network, &policy, &client, &subject.source, &tokens).await;
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use super::Grant;
 use super::kept::RegistrationFacts;
 use crate::credential::NoCredential;
-use crate::credential::oauth::client_authentication::{Form, method_of};
+use crate::credential::oauth::client_authentication::method_of;
 use crate::credential::oauth::discovery::discover;
-use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
+use crate::credential::oauth::granted::{Registration, RegistrationKind, Source};
 use crate::credential::proof::Origin;
 use crate::credential::resolve::Resolver;
 use crate::model::{ClientAuthentication, PreRegistered, Reference, RegistrationScope, Secret};
@@ -141,7 +141,7 @@ impl Grant {
 
     /// From where the tokens of a machine account come.
     pub(super) async fn found(&self) -> Result<Source, String> {
-        let found = Box::pin(discover(self, &self.engine.network)).await;
+        let found = discover(self, &self.engine.network).await;
         found.map_err(|why| why.to_string())
     }
 
@@ -149,35 +149,11 @@ impl Grant {
     pub(super) async fn found_anew(&self, before: &Source) -> Option<Source> {
         let found = self.found().await.ok()?;
         let moved = found.issuer == before.issuer && found.token_endpoint != before.token_endpoint;
-        moved.then_some(found)
-    }
-
-    /// Tells the provider that nobody will use these tokens.
-    pub(super) async fn revoke(&self, client: &Registration, source: &Source, tokens: &Tokens) {
-        let Some(endpoint) = &source.revocation_endpoint else {
-            return;
-        };
-        let clock = &self.engine.means.clock;
-        let Ok(key) = self.signing_key(client).await else {
-            return;
-        };
-        let hints = [
-            (tokens.refresh.as_ref(), "refresh_token"),
-            (Some(&tokens.access), "access_token"),
-        ];
-        for (token, hint) in hints {
-            let Some(token) = token else {
-                continue;
-            };
-            let mut form = Form::revocation(token, hint);
-            let proved = form.prove(client, client.method, key.as_deref(), clock.wall());
-            let Ok(request) = proved.and_then(|()| form.request(endpoint)) else {
-                return;
-            };
-            if let Err(why) = self.engine.network.send(request, &self.policy()).await {
-                tracing::debug!(account = %self.account, "not revoked: {why}");
-            }
-        }
+        // What was granted was granted for this.
+        moved.then(|| Source {
+            resource: before.resource.clone(),
+            ..found
+        })
     }
 
     fn nobody(&self, issuer: &str, kind: RegistrationKind) -> Registration {

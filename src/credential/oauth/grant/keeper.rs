@@ -41,6 +41,7 @@ impl Engine {
         loop {
             vault.mark_unchanged();
             let next = self.look();
+            self.looked();
             tokio::select! {
                 () = self.wake.notified() => {}
                 changed = vault.changed() => if changed.is_err() {

@@ -1,5 +1,8 @@
 //! Marked points of a login and a renewal: tests have them stop there for good, which is what a killed process does.
 
+#[cfg(any(test, debug_assertions))]
+use std::sync::Weak;
+
 use super::Engine;
 #[cfg(any(test, debug_assertions))]
 use super::Grants;
@@ -14,6 +17,17 @@ impl Engine {
         }
     }
 
+    /// All grants were looked at.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn looked(&self) {
+        self.looks.send_modify(|count| *count += 1);
+    }
+
+    /// Nothing.
+    #[cfg(not(any(test, debug_assertions)))]
+    #[expect(clippy::unused_self, reason = "tests wait for this")]
+    pub(super) fn looked(&self) {}
+
     /// Nothing.
     #[cfg(not(any(test, debug_assertions)))]
     #[expect(clippy::unused_async, reason = "tests stop here")]
@@ -25,6 +39,34 @@ impl Grants {
     /// Has logins and renewals stop for good at a marked point.
     pub fn halt_at(&self, point: &'static str) {
         self.0.halts.send_replace(Some(point));
+    }
+
+    /// Waits until all that is due by now is done.
+    pub async fn quiet(&self) {
+        loop {
+            // The one that is under way may have begun before the clock was moved.
+            for _ in 0..2 {
+                let mut looks = self.0.looks.subscribe();
+                self.0.wake.notify_one();
+                looks.changed().await.ok();
+            }
+            let grants: Vec<_> = {
+                let grants = self.0.grants();
+                grants.values().filter_map(Weak::upgrade).collect()
+            };
+            let mut running = None;
+            for grant in grants {
+                let changed = grant.changed.subscribe();
+                if grant.inner().running {
+                    running = Some(changed);
+                    break;
+                }
+            }
+            match running {
+                Some(mut changed) => drop(changed.changed().await),
+                None => return,
+            }
+        }
     }
 
     /// Waits until one has stopped there.

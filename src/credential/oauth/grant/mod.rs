@@ -78,6 +78,8 @@ struct Engine {
     halts: watch::Sender<Option<&'static str>>,
     #[cfg(any(test, debug_assertions))]
     halted: watch::Sender<u64>,
+    #[cfg(any(test, debug_assertions))]
+    looks: watch::Sender<u64>,
 }
 
 /// A grant came to need a person: said once for each time.
@@ -224,6 +226,8 @@ impl Grants {
             halts: watch::Sender::new(None),
             #[cfg(any(test, debug_assertions))]
             halted: watch::Sender::new(0),
+            #[cfg(any(test, debug_assertions))]
+            looks: watch::Sender::new(0),
         }))
     }
 

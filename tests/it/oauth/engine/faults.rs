@@ -1,0 +1,191 @@
+//! A disk that fails, a vault that is sealed, a logout.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use janus::credential::NoCredential;
+use janus::credential::oauth::{GrantState, LoginReason};
+use rusqlite::Connection;
+
+use super::{HOUR, Rig};
+use crate::support::authorization::{Behaviour, Endpoint};
+
+/// Makes every change of a grant fail, as a disk does that is full.
+fn break_disk(rig: &Rig) -> Connection {
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE UPDATE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'full'); END;",
+        )
+        .unwrap();
+    database
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    // The file system says no from here on: the tables of the engine are gone.
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    database
+        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
+        .unwrap();
+    rig.advance(HOUR);
+    let token = life.token().await.unwrap();
+    assert!(rig.takes(&token));
+    assert!(life.grant.status().unpersisted);
+    let rescue = rig.home.path().join("run/janus/rescue");
+    let kept: Vec<_> = fs::read_dir(&rescue).unwrap().flatten().collect();
+    assert_eq!(kept.len(), 1);
+    let path = kept[0].path();
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(token.expose()));
+    // And once more: what is kept is the latest.
+    rig.advance(HOUR);
+    let token = life.token().await.unwrap();
+    assert!(rig.takes(&token));
+    // The disk is there again.
+    database
+        .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
+        .unwrap();
+    rig.clock.advance(Duration::from_mins(2));
+    let mut changes = life.grant.watch();
+    while life.grant.status().unpersisted {
+        changes.changed().await.unwrap();
+    }
+    assert!(!path.exists());
+    life.stop().await;
+    let life = rig.life();
+    assert_eq!(life.token().await.unwrap(), token);
+    assert_eq!(rig.authority.reuse(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_finds_what_was_kept_beside_the_disk() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    database
+        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
+        .unwrap();
+    rig.advance(HOUR);
+    let token = life.token().await.unwrap();
+    life.kill();
+    database
+        .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
+        .unwrap();
+    let life = rig.life();
+    assert_eq!(life.token().await.unwrap(), token);
+    rig.advance(HOUR);
+    assert!(rig.takes(&life.token().await.unwrap()));
+    assert_eq!(rig.authority.reuse(), 0);
+    let rescue = rig.home.path().join("run/janus/rescue");
+    assert_eq!(fs::read_dir(&rescue).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_that_contradicts_the_disk_is_dropped() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    let _database = break_disk(&rig);
+    rig.advance(HOUR);
+    // A contradiction is what a login by another hand would be; the token that came is given back.
+    let grant = Arc::clone(&life.grant);
+    let call = tokio::spawn(async move { grant.token().await });
+    rig.authority.came(Endpoint::Revoke, 2).await;
+    call.abort();
+    assert_eq!(life.grant.status().generation, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealed_vault_is_said_and_over_when_the_key_is_there() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    let token = life.token().await.unwrap();
+    life.stop().await;
+    let (key, away) = (
+        rig.home.path().join("vault.key"),
+        rig.home.path().join("away"),
+    );
+    fs::rename(&key, &away).unwrap();
+    let life = rig.life();
+    let why = life.token().await.unwrap_err();
+    assert!(matches!(why, NoCredential::Sealed(_)), "{why}");
+    assert_eq!(life.state(), GrantState::Sealed);
+    fs::rename(&away, &key).unwrap();
+    let opened = life.vault.open().await;
+    opened.unwrap();
+    life.stands(|state| *state == GrantState::Fresh).await;
+    assert_eq!(life.token().await.unwrap(), token);
+    assert_eq!(rig.authority.refreshes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_key_seals_grants_and_registrations_anew() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    let token = life.token().await.unwrap();
+    let before = life.vault.grant(life.grant.account()).unwrap();
+    let vault = life.vault.clone();
+    vault.rekey().await.unwrap();
+    let after = life.vault.grant(life.grant.account()).unwrap();
+    assert_eq!(before.generation, after.generation);
+    assert_ne!(before.refresh_token, after.refresh_token);
+    rig.advance(HOUR);
+    let newer = life.token().await.unwrap();
+    assert!(newer != token && rig.takes(&newer));
+    life.stop().await;
+    let life = rig.life();
+    assert_eq!(life.token().await.unwrap(), newer);
+    let issuer = rig.authority.issuer();
+    let registered = life.grant.registration(issuer).await.unwrap().unwrap();
+    assert_eq!(registered.client_id, "janus");
+    rig.advance(HOUR);
+    assert!(rig.takes(&life.token().await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_leaves_nothing_and_says_so() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    let token = life.token().await.unwrap();
+    let (registration, source, tokens) = life.grant.end().await.unwrap().unwrap();
+    assert_eq!(registration.client_id, "janus");
+    assert_eq!(source, rig.source());
+    assert!(tokens.access == token && tokens.refresh.is_some());
+    let reason = LoginReason::LoggedOut;
+    let why = life.token().await.unwrap_err();
+    assert_eq!(why, NoCredential::NeedsLogin { reason });
+    assert!(life.grant.end().await.unwrap().is_none());
+    rig.advance(HOUR * 24);
+    life.grants.quiet().await;
+    assert_eq!(rig.authority.refreshes(), 0);
+    life.stop().await;
+    let life = rig.life();
+    assert_eq!(life.state(), GrantState::NeedsLogin(LoginReason::Never));
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    let rows: i64 = database
+        .query_row("SELECT count(*) FROM oauth_grant", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_costs_its_own_account_a_login() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    life.stop().await;
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    database
+        .execute("UPDATE oauth_grant SET generation = generation + 1", [])
+        .unwrap();
+    drop(database);
+    let life = rig.life();
+    let reason = LoginReason::Lost;
+    let why = life.token().await.unwrap_err();
+    assert_eq!(why, NoCredential::NeedsLogin { reason });
+    assert_eq!(rig.authority.refreshes(), 0);
+}

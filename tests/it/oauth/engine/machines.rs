@@ -1,0 +1,106 @@
+//! Machine accounts: the client asks in its own name.
+
+use std::sync::Arc;
+
+use janus::credential::NoCredential;
+use janus::credential::oauth::GrantState;
+use janus::model::{
+    Endpoints, GrantKind, OAuth, PreRegistered, Reference, Resource, Secret, SigningAlgorithm,
+    SigningKey,
+};
+
+use super::{HOUR, RESOURCE, Rig, account};
+use crate::support::authorization::{Behaviour, Endpoint, KeyKind, Proof};
+
+fn settings(rig: &Rig, client: PreRegistered) -> OAuth {
+    OAuth {
+        grant: GrantKind::ClientCredentials,
+        client: Some(client),
+        scopes: Some(vec!["read".to_owned()]),
+        issuer: Some(rig.authority.issuer().to_owned()),
+        resource: Resource::Is(RESOURCE.to_owned()),
+        endpoints: Endpoints {
+            token: Some(rig.authority.endpoint("token")),
+            ..Endpoints::default()
+        },
+        ..OAuth::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_gets_its_tokens_with_a_secret_and_nobody_logs_in() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let secret = Arc::new(Secret::new("a-secret-of-the-machine"));
+    rig.authority
+        .preregister("machine", Proof::Basic(secret.expose().to_owned()), &[]);
+    let client = PreRegistered {
+        id: "machine".to_owned(),
+        secret: Some(Reference::Environment {
+            name: "SECRET".to_owned(),
+            value: Some(Arc::clone(&secret)),
+        }),
+        key: None,
+    };
+    let life = rig.life_of(&account("machine"), settings(&rig, client));
+    assert_eq!(life.state(), GrantState::Expired);
+    life.grants.quiet().await;
+    assert_eq!(rig.authority.count(Endpoint::Token), 0);
+    let first = life.token().await.unwrap();
+    assert!(rig.takes(&first));
+    assert_eq!(life.token().await.unwrap(), first);
+    rig.advance(HOUR);
+    let second = life.token().await.unwrap();
+    assert!(second != first && rig.takes(&second));
+    assert_eq!(rig.authority.count(Endpoint::Token), 2);
+    assert_eq!(rig.authority.violations(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_signs_where_it_has_a_key() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let path = rig.home.path().join("key.pem");
+    std::fs::write(&path, key.serialize_pem()).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, private).unwrap();
+    let point = key.public_key_raw().to_vec();
+    rig.authority
+        .preregister("machine", Proof::Key(KeyKind::Es256, point), &[]);
+    let client = PreRegistered {
+        id: "machine".to_owned(),
+        secret: None,
+        key: Some(SigningKey {
+            key: Reference::File(path),
+            id: None,
+            algorithm: SigningAlgorithm::Es256,
+        }),
+    };
+    let life = rig.life_of(&account("machine"), settings(&rig, client));
+    assert!(rig.takes(&life.token().await.unwrap()));
+    assert_eq!(rig.authority.violations(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_with_a_wrong_secret_says_which_key_to_correct() {
+    let rig = Rig::new(Behaviour::default()).await;
+    rig.authority
+        .preregister("machine", Proof::Basic("another-secret".to_owned()), &[]);
+    let client = PreRegistered {
+        id: "machine".to_owned(),
+        secret: Some(Reference::Environment {
+            name: "SECRET".to_owned(),
+            value: Some(Arc::new(Secret::new("a-wrong-secret"))),
+        }),
+        key: None,
+    };
+    let life = rig.life_of(&account("machine"), settings(&rig, client));
+    let why = life.token().await.unwrap_err();
+    let NoCredential::NoToken { why, .. } = why else {
+        panic!("{why}");
+    };
+    assert!(why.contains("auth.oauth.client_id"), "{why}");
+    // Both ways to send it were tried, and then it rests.
+    assert_eq!(rig.authority.count(Endpoint::Token), 2);
+    life.token().await.unwrap_err();
+    assert_eq!(rig.authority.count(Endpoint::Token), 2);
+}

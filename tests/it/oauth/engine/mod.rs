@@ -1,0 +1,321 @@
+//! The refresh engine against an authorization server that rotates and remembers what it was shown.
+
+mod clocks;
+mod faults;
+mod kills;
+mod machines;
+mod outages;
+mod races;
+mod soak;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use janus::config::{self, Environment};
+use janus::credential::oauth::{
+    Grant, GrantState, Granted, Grants, Identity, Policy, Registration, RegistrationKind, Source,
+    Tokens,
+};
+use janus::credential::{Clock, Ground, NoCredential};
+use janus::model::{AccountId, AccountName, ClientAuthentication, OAuth, Secret, ServerName};
+use janus::store::{StateDirectory, Store};
+use janus::vault::{OAuthRows, Vault};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::support::Http;
+use crate::support::authorization::{AuthorizationServer, Behaviour, Proof, follow};
+
+const REDIRECT: &str = "http://127.0.0.1:7334/callback";
+const RESOURCE: &str = "http://127.0.0.1:1/mcp";
+const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
+const HOUR: Duration = Duration::from_hours(1);
+
+/// An authorization server, and a state directory beside which engines live.
+struct Rig {
+    home: TempDir,
+    authority: AuthorizationServer,
+    clock: Clock,
+}
+
+/// One life of an engine, in a runtime of its own.
+struct Life {
+    runtime: Option<Runtime>,
+    grants: Grants,
+    grant: Arc<Grant>,
+    vault: Vault,
+    store: Store,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    policy: Policy,
+    _state: StateDirectory,
+}
+
+impl Rig {
+    async fn new(behaviour: Behaviour) -> Self {
+        let authority = AuthorizationServer::start(behaviour).await;
+        authority.preregister("janus", Proof::None, &[REDIRECT]);
+        let home = TempDir::with_prefix("janus-engine-").unwrap();
+        Self {
+            home,
+            authority,
+            clock: Clock::movable(),
+        }
+    }
+
+    /// One whose account has logged in.
+    async fn logged_in(behaviour: Behaviour) -> (Self, Life) {
+        let rig = Self::new(behaviour).await;
+        let life = rig.life();
+        life.begin(rig.granted().await).await.unwrap();
+        (rig, life)
+    }
+
+    fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    /// What Janus does when it is started.
+    fn life(&self) -> Life {
+        self.life_of(&account("one"), OAuth::default())
+    }
+
+    fn life_of(&self, account: &AccountId, settings: OAuth) -> Life {
+        let state = StateDirectory::open(&self.state()).unwrap();
+        let (store, mut kept) = Store::open(&state).unwrap();
+        let key = self.home.path().join("vault.key");
+        let text = format!("vault: {{ key: file, key_file: {} }}\n", key.display());
+        let run = self.home.path().join("run");
+        let variables = [
+            ("HOME", self.home.path().to_str().unwrap()),
+            ("XDG_RUNTIME_DIR", run.to_str().unwrap()),
+        ];
+        let environment = Environment::new(variables, 0);
+        let loaded = config::parse(&text, Path::new("/nowhere"), &environment).unwrap();
+        let oauth = OAuthRows::of(&mut kept);
+        let vault = Vault::new(&store, &loaded.settings.vault, kept.vault, kept.secrets);
+        let vault = vault.with_oauth(oauth);
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let entered = runtime.enter();
+        tasks.spawn(vault.clone().watch(stopping.clone()));
+        let ground = Ground::new(
+            &loaded.settings,
+            vault.clone(),
+            self.clock.clone(),
+            (tasks.clone(), stopping.clone()),
+        );
+        let policy = Policy {
+            server: self.authority.issuer().parse().unwrap(),
+            private: false,
+            ca: None,
+        };
+        let grant = ground
+            .grants
+            .of(account, &Arc::new(settings), &policy, false);
+        drop(entered);
+        Life {
+            runtime: Some(runtime),
+            grants: ground.grants,
+            grant,
+            vault,
+            store,
+            stopping,
+            tasks,
+            policy,
+            _state: state,
+        }
+    }
+
+    /// Time goes by, here and there.
+    fn advance(&self, by: Duration) {
+        self.authority.advance(by);
+        self.clock.advance(by);
+    }
+
+    /// What a login brings.
+    async fn granted(&self) -> Granted {
+        let tokens = log_in(&self.authority).await;
+        let source = self.source();
+        Granted {
+            registration: registration(&source.issuer),
+            source,
+            scopes: vec!["read".to_owned()],
+            tokens: read(&tokens),
+            verified_as: Some(Identity {
+                subject: "ana".to_owned(),
+                workspace: None,
+            }),
+        }
+    }
+
+    fn source(&self) -> Source {
+        Source {
+            issuer: self.authority.issuer().to_owned(),
+            token_endpoint: self.authority.endpoint("token"),
+            revocation_endpoint: Some(self.authority.endpoint("revoke")),
+            userinfo_endpoint: None,
+            resource: Some(RESOURCE.to_owned()),
+            methods: Vec::new(),
+        }
+    }
+
+    /// Whether the provider takes this token now.
+    fn takes(&self, token: &Secret) -> bool {
+        self.authority.owner(token.expose()).is_some()
+    }
+}
+
+impl Life {
+    async fn token(&self) -> Result<Arc<Secret>, NoCredential> {
+        self.grant.token().await.map(|token| token.unwrap())
+    }
+
+    async fn begin(&self, granted: Granted) -> Result<(), janus::vault::Refused> {
+        let grant = Arc::clone(&self.grant);
+        let begun = self
+            .runtime()
+            .spawn(async move { grant.begin(granted).await });
+        begun.await.unwrap()
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().unwrap()
+    }
+
+    fn state(&self) -> GrantState {
+        self.grant.status().state
+    }
+
+    /// Waits until it stands like this.
+    async fn stands(&self, wanted: impl Fn(&GrantState) -> bool) {
+        let mut changes = self.grant.watch();
+        let waited = async {
+            loop {
+                changes.mark_unchanged();
+                if wanted(&self.state()) {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        let patience = crate::support::PATIENCE / 2;
+        if tokio::time::timeout(patience, waited).await.is_err() {
+            panic!("it stands as {:?}", self.grant.status());
+        }
+    }
+
+    /// The process is killed: nothing that runs goes on, and nobody cleans up.
+    fn kill(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// It is stopped in order.
+    async fn stop(mut self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn account(name: &str) -> AccountId {
+    AccountId::new(
+        ServerName::new("s").unwrap(),
+        AccountName::new(name).unwrap(),
+    )
+}
+
+fn registration(issuer: &str) -> Registration {
+    Registration {
+        id: "registration".into(),
+        issuer: issuer.to_owned(),
+        server: ServerName::new("s").unwrap(),
+        account: Some(AccountName::new("one").unwrap()),
+        kind: RegistrationKind::Dynamic,
+        client_id: "janus".to_owned(),
+        client_secret: None,
+        signing_key: None,
+        method: ClientAuthentication::None,
+        secret_expires: None,
+        redirect_uri: REDIRECT.to_owned(),
+        management: None,
+        created: SystemTime::now(),
+    }
+}
+
+fn read(tokens: &Value) -> Tokens {
+    let secret = |name: &str| {
+        tokens[name]
+            .as_str()
+            .map(|token| Arc::new(Secret::new(token)))
+    };
+    Tokens {
+        access: secret("access_token").unwrap_or_else(|| panic!("no token: {tokens}")),
+        refresh: secret("refresh_token"),
+        life: tokens["expires_in"].as_u64().map(Duration::from_secs),
+        scopes: None,
+        id_token: None,
+    }
+}
+
+/// A login by the book.
+async fn log_in(authority: &AuthorizationServer) -> Value {
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
+    let mut page = url::Url::parse(&authority.endpoint("authorize")).unwrap();
+    page.query_pairs_mut().extend_pairs([
+        ("response_type", "code"),
+        ("client_id", "janus"),
+        ("redirect_uri", REDIRECT),
+        ("state", "a-state-that-nobody-guesses"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+        ("resource", RESOURCE),
+    ]);
+    let back = url::Url::parse(&follow(page.as_str()).await).unwrap();
+    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap();
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs([
+        ("grant_type", "authorization_code"),
+        ("code", &code.1),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+        ("client_id", "janus"),
+        ("resource", RESOURCE),
+    ]);
+    let request = http::Request::builder()
+        .method(http::Method::POST)
+        .uri("/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.finish())
+        .unwrap();
+    Http::tcp(authority.issuer())
+        .send(request)
+        .await
+        .json()
+        .await
+}

@@ -1,0 +1,70 @@
+//! A month of use in moments: the clock is the tests' own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use janus::credential::oauth::{Grant, GrantState};
+use janus::model::{AccountName, OAuth};
+
+use super::{Rig, account};
+use crate::support::authorization::Behaviour;
+use crate::support::scale;
+
+const ACCOUNTS: usize = 50;
+const STEP: Duration = Duration::from_mins(1);
+/// Each account is used in so many minutes of a day.
+const USED: [u64; 2] = [9 * 60, 15 * 60];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_accounts_live_a_month_without_a_login() {
+    let rig = Rig::new(Behaviour {
+        access_life: Duration::from_mins(5),
+        refresh_life: Some(Duration::from_hours(24 * 8)),
+        ..Behaviour::default()
+    })
+    .await;
+    let life = rig.life();
+    let mut grants: Vec<Arc<Grant>> = Vec::new();
+    for number in 0..ACCOUNTS {
+        let account = account(&format!("a{number}"));
+        let grant = {
+            let _entered = life.runtime().enter();
+            let settings = Arc::new(OAuth::default());
+            life.grants.of(&account, &settings, &life.policy, false)
+        };
+        let mut granted = rig.granted().await;
+        granted.registration.id = format!("r{number}").into();
+        granted.registration.account = Some(AccountName::new(&format!("a{number}")).unwrap());
+        let (of, begun) = (Arc::clone(&grant), life.runtime());
+        begun
+            .spawn(async move { of.begin(granted).await })
+            .await
+            .unwrap()
+            .unwrap();
+        grants.push(grant);
+    }
+    let mut notices = life.grants.notices();
+    let minutes = u64::try_from(scale(30)).unwrap() * 24 * 60;
+    let mut calls = 0;
+    for minute in 0..minutes {
+        rig.advance(STEP);
+        life.grants.quiet().await;
+        for (number, grant) in grants.iter().enumerate() {
+            // They do not all begin at the same time.
+            let hers = (minute + u64::try_from(number).unwrap() * 7) % (24 * 60);
+            if USED.iter().any(|used| (*used..used + 10).contains(&hers)) {
+                let token = grant.token().await.unwrap().unwrap();
+                assert!(rig.takes(&token), "a{number} at minute {minute}");
+                calls += 1;
+            }
+        }
+    }
+    assert!(calls >= ACCOUNTS * 20 * scale(30) * 9 / 10, "{calls}");
+    assert!(notices.try_recv().is_err());
+    assert_eq!(rig.authority.reuse(), 0);
+    for grant in &grants {
+        let state = grant.status().state;
+        assert!(!matches!(state, GrantState::NeedsLogin(_)), "{state:?}");
+    }
+    life.stop().await;
+}
