@@ -141,7 +141,7 @@ impl Grant {
 
     /// From where the tokens of a machine account come.
     pub(super) async fn found(&self) -> Result<Source, String> {
-        let found = discover(self, &self.engine.network).await;
+        let found = Box::pin(discover(self, &self.engine.network)).await;
         found.map_err(|why| why.to_string())
     }
 
