@@ -1,7 +1,6 @@
 //! A whole login: what the person sees, what is sent, and what never gets into rmcp.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
