@@ -4,6 +4,8 @@ use super::scripted::{Arrival, Server as Scripted};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::credential::NoCredential;
+use crate::credential::oauth::LoginReason;
 
 async fn remote(adapt: impl FnOnce(&mut Server)) -> (Scripted, Rig) {
     let scripted = Scripted::start().await;
@@ -95,21 +97,31 @@ async fn a_session_that_is_forgotten_twice_is_not_tried_a_third_time() {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_a_state_and_no_era() {
+async fn a_server_that_wants_a_login_is_told_nothing_more_until_somebody_logged_in() {
     let (mut scripted, rig) = remote(|_| {}).await;
     let script = async {
         let probe = scripted.next().await;
         assert_eq!(probe.body["method"], "server/discover");
-        probe.reply(401, &[], "");
+        probe.reply(401, &[("www-authenticate", "Bearer scope=\"a b\"")], "");
     };
     let (called, ()) = tokio::join!(rig.call("a", "t"), script);
-    assert!(
-        matches!(called, Err(Failure::Rejected { status: 401, .. })),
-        "{called:?}"
-    );
-    rig.state(|state| *state == State::Rejected { status: 401 })
-        .await;
+    let needs = |called: &Result<_, Failure>| {
+        let failure = called.as_ref().unwrap_err();
+        assert_eq!(failure.needs_login(), Some((LoginReason::Never, "")), "{failure}");
+        assert!(!failure.sent());
+    };
+    needs(&called);
+    rig.state(|state| {
+        let reason = LoginReason::Never;
+        *state == State::NoCredential(NoCredential::NeedsLogin { reason })
+    })
+    .await;
+    needs(&rig.call("a", "t").await);
     assert!(scripted.is_quiet());
+    // What it said is where the login begins.
+    let credential = rig.upstream.credential(&rig.account).unwrap();
+    let said = credential.grant().unwrap().challenge().unwrap();
+    assert_eq!((said.status, said.scope().as_deref()), (401, Some("a b")));
 }
 
 #[tokio::test]
