@@ -11,6 +11,7 @@ use crate::protocol::{
 };
 
 use super::control::Control;
+use super::login::Asked;
 use super::{Gateway, error};
 
 impl Gateway {
@@ -33,7 +34,10 @@ impl Gateway {
             .await;
         match merged.find(&name) {
             Some(entry) => self.call(scope, entry, request, events).await,
-            None => self.not_listed(scope, &merged, &name, &request).await,
+            None => {
+                self.not_listed(scope, &merged, &name, request, events)
+                    .await
+            }
         }
     }
 
@@ -86,7 +90,8 @@ impl Gateway {
         scope: &Scope,
         merged: &Merged,
         name: &str,
-        request: &Request,
+        request: Request,
+        events: &Events,
     ) -> Outcome {
         for account in scope.accounts() {
             let hidden = self
@@ -110,18 +115,22 @@ impl Gateway {
         };
         let mut accounts = scope.accounts().iter().filter(is_of);
         match accounts.find(|account| self.listing(account).server.is_none()) {
-            Some(account) => self.not_listed_yet(scope, account, name, request).await,
+            Some(account) => {
+                Box::pin(self.not_listed_yet(scope, account, name, request, events)).await
+            }
             None => error::unknown("tool", name, merged.names()),
         }
     }
 
-    /// A name that may be one of a server whose lists are not known. Where a login is what it waits for, that is told.
+    /// A name that may be one of a server whose lists are not known. Where a login is what it waits for, that is asked for,
+    /// and then it is looked for again.
     async fn not_listed_yet(
         &self,
         scope: &Scope,
         account: &AccountId,
         name: &str,
-        request: &Request,
+        request: Request,
+        events: &Events,
     ) -> Outcome {
         let state_of = |account: &AccountId| self.upstream().state(account).borrow().clone();
         let needs_login = |account: &AccountId| {
@@ -137,7 +146,14 @@ impl Gateway {
             };
             if let Some(failure) = needs_login(chosen.account()) {
                 let subject = Subject::Tool(name.to_owned());
-                return Box::pin(self.failed(scope, &subject, request, &failure)).await;
+                let wanted = self.login_wanted(scope, &subject, &request, &failure, events);
+                if let Asked::Told(outcome) = wanted.await {
+                    return outcome;
+                }
+                let merged = self.list_with(scope, ListKind::Tools, &request, name).await;
+                if let Some(entry) = merged.find(name) {
+                    return self.call(scope, entry, request, events).await;
+                }
             }
         }
         let state = state_of(account);

@@ -102,6 +102,15 @@ impl Account {
                 self.tasks.spawn(superseding);
             }
         }
+        self.begin_for_login();
+    }
+
+    /// Connects because there may be something to prove the account with: whoever asks for lists that were never read waits
+    /// for them once more.
+    pub(super) fn begin_for_login(self: &Arc<Self>) {
+        if self.listing.borrow().server.is_none() {
+            self.settled.send_replace(false);
+        }
         self.begin(&self.shared());
     }
 

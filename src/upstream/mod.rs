@@ -281,7 +281,7 @@ impl Upstream {
         if let Ok(account) = self.account(id) {
             let lacks = matches!(*account.state.borrow(), State::NoCredential(_));
             if lacks {
-                account.begin(&account.shared());
+                account.begin_for_login();
             }
         }
     }

@@ -107,7 +107,11 @@ async fn a_server_that_wants_a_login_is_told_nothing_more_until_somebody_logged_
     let (called, ()) = tokio::join!(rig.call("a", "t"), script);
     let needs = |called: &Result<_, Failure>| {
         let failure = called.as_ref().unwrap_err();
-        assert_eq!(failure.needs_login(), Some((LoginReason::Never, "")), "{failure}");
+        assert_eq!(
+            failure.needs_login(),
+            Some((LoginReason::Never, "")),
+            "{failure}"
+        );
         assert!(!failure.sent());
     };
     needs(&called);

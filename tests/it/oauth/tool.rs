@@ -97,7 +97,7 @@ async fn the_tool_offers_the_accounts_in_scope_that_people_log_in_to() {
         url
     );
     let sections = concat!(
-        "profiles:\n",
+        "default_profile: everything\nprofiles:\n",
         "  everything: { accounts: { plain: \"*\", fixed: \"*\", none: \"*\", left: \"*\", machine: \"*\", s: \"*\" } }\n",
         "  one: { accounts: { s: [b], plain: \"*\" } }\n",
         "  locked: { accounts: { s: [b, a] }, switching: off }\n",
