@@ -8,6 +8,9 @@ use super::rig::{NO_BROWSER, Rig, call, called, link, text, told};
 use crate::support::authorization::{Behaviour, Endpoint, Outage, Protection};
 use crate::support::{Client, Era};
 
+/// Whom the provider calls so.
+const ANA: &str = "ana@example.org";
+
 /// Who logs in can be learnt.
 fn known() -> Behaviour {
     Behaviour {
@@ -65,10 +68,10 @@ async fn a_call_that_needs_a_login_says_how_and_sends_nothing() {
         let account = &who["structuredContent"]["accounts"]["s"];
         assert_eq!(
             (&account["state"], &account["verified_as"]),
-            (&json!("ready"), &json!("ana"))
+            (&json!("ready"), &json!(ANA))
         );
         let result = called(&mut client, "s__who").await;
-        assert_eq!(result["_meta"]["dev.janus/identity"]["verified_as"], "ana");
+        assert_eq!(result["_meta"]["dev.janus/identity"]["verified_as"], ANA);
         rig.assert_clean();
     }
 }
@@ -124,6 +127,16 @@ async fn an_account_without_a_login_has_a_state_and_never_begins_one() {
     }
 }
 
+/// Somebody logged in before Janus was started: a token that came a moment ago is not renewed for a refusal.
+async fn logged_in_before(auth: &str) -> (Rig, Client) {
+    let rig = Rig::start(Behaviour::default(), Protection::default(), auth).await;
+    drop(logged_in(&rig).await);
+    let rig = rig.restarted();
+    let mut client = rig.client(Era::Legacy).await;
+    called(&mut client, "s__who").await;
+    (rig, client)
+}
+
 /// Somebody has logged in, and one call went through.
 async fn logged_in(rig: &Rig) -> Client {
     let mut client = rig.client(Era::Legacy).await;
@@ -135,8 +148,7 @@ async fn logged_in(rig: &Rig) -> Client {
 
 #[tokio::test]
 async fn a_token_that_the_server_refuses_is_renewed_once_and_the_call_goes_through() {
-    let rig = Rig::start(Behaviour::default(), Protection::default(), NO_BROWSER).await;
-    let mut client = logged_in(&rig).await;
+    let (rig, mut client) = logged_in_before(NO_BROWSER).await;
     rig.server.forget();
     rig.authority.expire_all();
     assert_eq!(text(&called(&mut client, "s__who").await), "ana");
@@ -172,8 +184,7 @@ async fn a_server_that_refuses_good_tokens_is_not_asked_in_a_loop() {
 
 #[tokio::test]
 async fn a_grant_that_the_provider_ended_is_told_with_its_time_and_lists_stay() {
-    let rig = Rig::start(Behaviour::default(), Protection::default(), NO_BROWSER).await;
-    let mut client = logged_in(&rig).await;
+    let (rig, mut client) = logged_in_before(NO_BROWSER).await;
     let before = client.names("tools/list", "name").await;
     rig.authority.revoke_all();
     let first = call(&mut client, "s__who").await;
@@ -199,8 +210,7 @@ async fn a_grant_that_the_provider_ended_is_told_with_its_time_and_lists_stay() 
 
 #[tokio::test]
 async fn an_authorization_server_that_is_away_is_named_and_nobody_is_sent_to_log_in() {
-    let rig = Rig::start(Behaviour::default(), Protection::default(), NO_BROWSER).await;
-    let mut client = logged_in(&rig).await;
+    let (rig, mut client) = logged_in_before(NO_BROWSER).await;
     rig.authority.outage(Outage::Unavailable);
     // A token that is good is good without anybody.
     assert_eq!(text(&called(&mut client, "s__who").await), "ana");
@@ -299,20 +309,14 @@ async fn any_other_403_is_passed_on_and_wants_no_login() {
 async fn a_login_outlives_a_restart_and_needs_nobody_but_the_server() {
     let rig = Rig::start(known(), Protection::default(), NO_BROWSER).await;
     drop(logged_in(&rig).await);
-    let Rig {
-        janus,
-        authority,
-        server,
-    } = rig;
-    authority.outage(Outage::Unavailable);
-    let before = authority.count_all();
-    let janus = crate::support::Janus::start_in(janus.kill(), |_| {});
-    let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
+    rig.authority.outage(Outage::Unavailable);
+    let before = rig.authority.count_all();
+    let rig = rig.restarted();
+    let mut client = rig.client(Era::Legacy).await;
     let result = called(&mut client, "s__who").await;
     assert_eq!(text(&result), "ana");
-    assert_eq!(result["_meta"]["dev.janus/identity"]["verified_as"], "ana");
-    assert_eq!(authority.count_all(), before);
-    drop((janus, server));
+    assert_eq!(result["_meta"]["dev.janus/identity"]["verified_as"], ANA);
+    assert_eq!(rig.authority.count_all(), before);
 }
 
 #[tokio::test]

@@ -7,13 +7,15 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::rig::{home, link, text};
-use crate::support::authorization::{AuthorizationServer, Behaviour, ProtectedServer, Protection};
+use crate::support::authorization::{
+    Answer, AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection,
+};
 use crate::support::{Client, Era, Janus, scale};
 
 const SERVERS: usize = 5;
 const ACCOUNTS: usize = 10;
 /// Calls at full size.
-const CALLS: usize = 100_000;
+const CALLS: usize = 40_000;
 /// Calls at once.
 const BURST: usize = 50;
 /// What no server may see.
@@ -39,6 +41,9 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
         ..Behaviour::default()
     };
     let authority = AuthorizationServer::start(behaviour).await;
+    // So that they are renewed all the time, each at its own.
+    let short = Answer::edited(|tokens| tokens["expires_in"] = json!(15));
+    authority.always(Endpoint::Token, Some(short));
     let mut servers = Vec::new();
     let mut text_of_servers = String::new();
     for number in 0..SERVERS {
@@ -84,12 +89,7 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
         }
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let rounds = scale(CALLS) / BURST;
-    for round in 0..rounds {
-        if round % 10 == 5 {
-            // All of them at once need another token.
-            authority.expire_all();
-        }
+    for _ in 0..scale(CALLS) / BURST {
         let calls = clients.iter_mut().map(|client| {
             let (server, account) = (random.below(SERVERS), random.below(ACCOUNTS));
             async move {
@@ -98,7 +98,7 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
                 assert_eq!(text(&result), name, "{result}");
                 let identity = &result["_meta"]["dev.janus/identity"];
                 assert_eq!(identity["account"], format!("a{account}"));
-                assert_eq!(identity["verified_as"], name);
+                assert_eq!(identity["verified_as"], format!("{name}@example.org"));
             }
         });
         join_all(calls).await;
@@ -111,8 +111,7 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
     }
     assert_eq!(authority.violations(), [""; 0]);
     assert_eq!(authority.reuse(), 0);
-    let renewals = rounds.div_ceil(10);
-    assert!(authority.refreshes() <= renewals * SERVERS * ACCOUNTS);
+    assert!(authority.refreshes() > 0);
 }
 
 async fn ask(client: &mut Client, server: usize, account: usize) -> serde_json::Value {

@@ -47,6 +47,14 @@ impl Rig {
         }
     }
 
+    /// The same after Janus was killed and started again.
+    pub(crate) fn restarted(self) -> Self {
+        Self {
+            janus: Janus::start_in(self.janus.kill(), |_| {}),
+            ..self
+        }
+    }
+
     /// A client of the merged view.
     pub(crate) async fn client(&self, era: Era) -> Client {
         Client::open(self.janus.http(), "/mcp", era).await

@@ -73,7 +73,7 @@ async fn the_tool_gives_the_link_at_once_and_says_when_none_is_needed() {
     let said = ask(&mut client, "default").await;
     assert_eq!(
         (&said["state"], &said["url"], &said["verified_as"]),
-        (&json!("ready"), &Value::Null, &json!("ana")),
+        (&json!("ready"), &Value::Null, &json!("ana@example.org")),
         "{said}"
     );
     // Who is logged in changes no list.
