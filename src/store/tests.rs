@@ -568,3 +568,79 @@ async fn writes_until_it_is_killed() {
     while writers.join_next().await.is_some() {}
     printer.join().unwrap();
 }
+
+fn grant(generation: u64) -> GrantRecord {
+    GrantRecord {
+        account: github(),
+        issuer: "https://as.example".to_owned(),
+        registration: Some("r".into()),
+        generation,
+        facts: "{}".to_owned(),
+        access_token: Some(vec![1]),
+        refresh_token: Some(vec![2]),
+    }
+}
+
+fn intent() -> IntentRecord {
+    IntentRecord {
+        account: github(),
+        generation: 1,
+        attempt: 2,
+        token_hash: [3; 32],
+        began: at(5),
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_changed_only_by_who_names_the_generation_that_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let state = directory(home.path());
+    let (store, _) = Store::open(&state).unwrap();
+    let registration = RegistrationRecord {
+        id: "r".into(),
+        issuer: "https://as.example".to_owned(),
+        server: ServerName::new("github").unwrap(),
+        account: None,
+        generation: 1,
+        facts: "{}".to_owned(),
+        client_id: vec![7],
+        client_secret: None,
+        management_token: Some(vec![8]),
+    };
+    let changes = [
+        Change::RegistrationKept(registration.clone()),
+        Change::GrantBegun(grant(1)),
+        Change::RefreshIntended(intent()),
+    ];
+    write_all(&store, changes).await;
+    let (store, kept) = reopened(store, &state).await;
+    assert_eq!(kept.registrations, [registration]);
+    assert_eq!(
+        (kept.grants, kept.intents),
+        (vec![grant(1)], vec![intent()])
+    );
+
+    let changed = |was, grant| Change::GrantChanged { was, grant };
+    let refused = store.write(changed(2, grant(3))).await;
+    assert_eq!(refused, Err(NotSaved::Contradiction));
+    let (store, kept) = reopened(store, &state).await;
+    // Nothing of it happened, the end of the renewal included.
+    assert_eq!(
+        (kept.grants, kept.intents),
+        (vec![grant(1)], vec![intent()])
+    );
+    store.write(changed(1, grant(2))).await.unwrap();
+    let (store, kept) = reopened(store, &state).await;
+    assert_eq!((kept.grants, kept.intents.len()), (vec![grant(2)], 0));
+
+    let changes = [
+        Change::RefreshIntended(intent()),
+        Change::GrantEnded(github()),
+        Change::RegistrationsGone(vec!["r".into()]),
+    ];
+    write_all(&store, changes).await;
+    let gone = store.write(changed(2, grant(3))).await;
+    assert_eq!(gone, Err(NotSaved::Contradiction));
+    let (_, kept) = reopened(store, &state).await;
+    assert_eq!(kept, Kept::default());
+}

@@ -22,7 +22,7 @@ use super::granted::Registration;
 use crate::model::{ClientAuthentication, PreRegistered, Secret, SigningAlgorithm};
 
 /// An assertion is used at once.
-const ASSERTION: Duration = Duration::from_secs(60);
+const ASSERTION: Duration = Duration::from_mins(1);
 /// What `client_assertion` is (RFC 7523, section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -78,7 +78,7 @@ pub(super) fn read(
     if let Some(object) = &object
         && let Some(code) = error(object)
     {
-        return refused(status, headers, object, code, wall);
+        return refused(status, headers, object, &code, wall);
     }
     if status.is_success() {
         let Some(object) = object else {
@@ -149,11 +149,11 @@ fn refused(
     status: StatusCode,
     headers: &HeaderMap,
     object: &Map<String, Value>,
-    code: String,
+    code: &str,
     wall: SystemTime,
 ) -> Answer {
     let words = object.get("error_description").and_then(Value::as_str);
-    let said = Said::of(&code, words.unwrap_or_default());
+    let said = Said::of(code, words.unwrap_or_default());
     let text = words.unwrap_or_default().to_ascii_lowercase();
     match code.to_ascii_lowercase().as_str() {
         //= https://www.rfc-editor.org/rfc/rfc6749#section-5.2

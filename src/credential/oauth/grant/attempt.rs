@@ -323,11 +323,11 @@ impl Grant {
                 }
                 self.needs(subject.generation, reason, wipe).await;
             }
-            Outcome::Failed(failure) => self.failed(subject, failure),
+            Outcome::Failed(failure) => self.failed(subject, &failure),
         }
     }
 
-    fn failed(&self, subject: &Subject, failure: Failure) {
+    fn failed(&self, subject: &Subject, failure: &Failure) {
         let now = self.engine.now();
         match failure.of {
             About::Answered => self.breaker_answered(),
@@ -346,7 +346,7 @@ impl Grant {
             }
             let Failure {
                 failed, why, wish, ..
-            } = &failure;
+            } = failure;
             inner.life.fail(*failed, why.clone(), *wish, now);
             inner.life.interrupted |= failure.unclear && subject.refresh.is_some();
             inner.life.failures == 1

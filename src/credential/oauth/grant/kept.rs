@@ -200,7 +200,9 @@ impl Facts {
         }
         let wall = milliseconds(clock.wall());
         let left = end.wall.saturating_sub(wall);
-        let longest = self.life.unwrap_or(whole_milliseconds(LONGEST_LIFE));
+        let longest = self
+            .life
+            .unwrap_or_else(|| whole_milliseconds(LONGEST_LIFE));
         if self.issued > wall || left > longest {
             return Remembered {
                 is_odd: true,

@@ -117,6 +117,10 @@ struct Configured {
 }
 
 /// What changes of a grant.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and all combinations occur"
+)]
 struct Inner {
     life: Life,
     facts: Facts,
@@ -791,11 +795,11 @@ impl Grant {
             std::mem::replace(
                 &mut *inner,
                 Inner {
+                    life,
+                    disk,
                     challenge,
                     waiting,
                     running,
-                    disk,
-                    life,
                     ..Inner::absent(LoginReason::LoggedOut, generation)
                 },
             )
@@ -878,13 +882,8 @@ impl Grant {
             self.account,
         );
         // Nobody may be listening.
-        self.engine
-            .notices
-            .send(Notice {
-                account: self.account.clone(),
-                reason,
-            })
-            .ok();
+        let account = self.account.clone();
+        self.engine.notices.send(Notice { account, reason }).ok();
     }
 }
 

@@ -1,4 +1,4 @@
-//! A month of use in moments: the clock is the tests' own.
+//! A month of use in minutes, or a day of it: the clock is the tests' own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const STEP: Duration = Duration::from_mins(1);
 const USED: [u64; 2] = [9 * 60, 15 * 60];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_accounts_live_a_month_without_a_login() {
+async fn fifty_accounts_live_on_without_a_login() {
     let rig = Rig::new(Behaviour {
         access_life: Duration::from_mins(5),
         refresh_life: Some(Duration::from_hours(24 * 8)),
@@ -44,7 +44,8 @@ async fn fifty_accounts_live_a_month_without_a_login() {
         grants.push(grant);
     }
     let mut notices = life.grants.notices();
-    let minutes = u64::try_from(scale(30)).unwrap() * 24 * 60;
+    let days = if scale(30) == 30 { 30 } else { 1 };
+    let minutes = days * 24 * 60;
     let mut calls = 0;
     for minute in 0..minutes {
         rig.advance(STEP);
@@ -59,7 +60,8 @@ async fn fifty_accounts_live_a_month_without_a_login() {
             }
         }
     }
-    assert!(calls >= ACCOUNTS * 20 * scale(30) * 9 / 10, "{calls}");
+    let expected = u64::try_from(ACCOUNTS).unwrap() * 20 * days;
+    assert!(calls >= expected * 9 / 10, "{calls}");
     assert!(notices.try_recv().is_err());
     assert_eq!(rig.authority.reuse(), 0);
     for grant in &grants {
