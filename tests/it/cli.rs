@@ -233,6 +233,8 @@ fn every_topic_and_command_has_a_help_text() {
       serve    Run the daemon in the foreground
       connect  Speak MCP on standard input and output
       status   Show the daemon, its accounts, and what this directory gets
+      login    Log in to an account: by a browser here or elsewhere, or a code on another device
+      logout   End what an account was granted, here and at the provider
       whoami   Show as whom a request from here acts, and why
       use      Choose an account for a session, a client or everybody
       tool     List and call the tools of the daemon that runs
@@ -244,6 +246,7 @@ fn every_topic_and_command_has_a_help_text() {
       secret   What the vault holds
       vault    Where the key of the vault is, and whether it is open
       config   Look at the configuration and check it
+      catalog  What is known of servers and their providers: templates for the configuration
       import   Make servers, accounts and profiles of another program's configuration
       version  Print the version
       help     Explain a topic or a command
@@ -263,7 +266,7 @@ fn every_topic_and_command_has_a_help_text() {
                                 never]
           --timeout <DURATION>  How long to wait for a server, such as 30s
 
-    `janus help TOPIC` explains: bindings, config, errors, exit-codes, json
+    `janus help TOPIC` explains: bindings, config, errors, exit-codes, headless, json
     ");
 }
 
@@ -397,7 +400,7 @@ fn the_catalogue_is_listed_and_shown() {
       help:  did you mean `linear`?
     ");
     let (_, document, _) = run(&home, &["catalog", "--auth", "oauth", "--json"]);
-    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["schema"], "janus/catalog/1");
     let templates = document["templates"].as_array().unwrap();
     let github = templates
