@@ -75,9 +75,10 @@ pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Loade
     let mut problems = Problems::default();
     let document = read::document(text, environment, &mut problems).unwrap_or_default();
     // The catalogue is read where somebody takes something of it.
-    let catalog = match document.takes_templates() {
-        true => Some(Catalog::beside(file, environment)?),
-        false => None,
+    let catalog = if document.takes_templates() {
+        Some(Catalog::beside(file, environment)?)
+    } else {
+        None
     };
     let mut loaded = settings::check(document, environment, catalog.as_ref(), &mut problems)?;
     loaded.settings.file = Some(file.to_owned());

@@ -106,18 +106,12 @@ fn known(
     let listed = std::mem::take(&mut server.accounts);
     let wrong = listed.is_wrong();
     let listed = listed.or(Map::default());
+    let enabled = server.enabled.value.as_ref();
+    let accounts = listed.entries.iter();
     let mut known = Known {
-        accounts: listed
-            .entries
-            .iter()
-            .map(|(name, _)| name.value.clone())
-            .collect(),
+        accounts: accounts.map(|(name, _)| name.value.clone()).collect(),
         complete: listed.complete && !wrong,
-        enabled: server
-            .enabled
-            .value
-            .as_ref()
-            .is_none_or(|enabled| enabled.value.0),
+        enabled: enabled.is_none_or(|enabled| enabled.value.0),
         server: None,
         name,
     };
@@ -153,9 +147,9 @@ fn known(
             taken.as_ref(),
             problems,
         );
-        fillings
-            .iter_mut()
-            .for_each(|fillings| fillings.put(&name.value, &given));
+        if let Some(fillings) = &mut fillings {
+            fillings.put(&name.value, &given);
+        }
         let filled = from.filled(&given, &name.value, problems);
         let url = filled
             .as_ref()

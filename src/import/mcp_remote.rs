@@ -112,8 +112,8 @@ fn put(login: &mut Login, flag: &str, value: &str) -> Option<()> {
     if said == Login::default() {
         return None;
     }
-    login.client_id = said.client_id.or(login.client_id.take());
-    login.client_secret = said.client_secret.or(login.client_secret.take());
+    login.client_id = said.client_id.or_else(|| login.client_id.take());
+    login.client_secret = said.client_secret.or_else(|| login.client_secret.take());
     if !said.scopes.is_empty() {
         login.scopes = said.scopes;
     }

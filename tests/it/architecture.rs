@@ -73,7 +73,8 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     // What is chosen counts in a scope, and only the resolver says what that is; how accounts stand, `upstream` knows.
-    // A login makes a grant of `credential`, and is told of like everything else.
+    // A login makes a grant of `credential`, and is told of like everything else; what could not be kept is the vault's
+    // refusal.
     (
         "account",
         &[
@@ -83,6 +84,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "upstream",
+            "vault",
         ],
     ),
     // Two arrows for a type alone: a `Permitted<Route>` is what it forwards. What it learns of servers (their era, their

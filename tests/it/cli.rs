@@ -209,6 +209,7 @@ fn every_topic_and_command_has_a_help_text() {
         "config",
         "errors",
         "exit-codes",
+        "headless",
         "json",
         "version",
         "help",

@@ -55,16 +55,16 @@ const RISKS: [(&str, &str); 3] = [
 pub(in crate::config) fn within(keys: &Keys, grant: GrantKind, problems: &mut Problems) {
     exclude(
         "scopes",
-        &keys.scopes.key,
+        keys.scopes.key.as_ref(),
         "scopes_limit",
-        &keys.scopes_limit.key,
+        keys.scopes_limit.key.as_ref(),
         problems,
     );
     exclude(
         "client_secret",
-        &keys.client_secret.key,
+        keys.client_secret.key.as_ref(),
         "private_key",
-        &keys.private_key.key,
+        keys.private_key.key.as_ref(),
         problems,
     );
     foreign(keys, grant, problems);
@@ -102,9 +102,9 @@ fn is_on(field: &Field<Switch>) -> Option<&Place> {
 
 fn exclude(
     one: &str,
-    one_key: &Option<Place>,
+    one_key: Option<&Place>,
     other: &str,
-    other_key: &Option<Place>,
+    other_key: Option<&Place>,
     problems: &mut Problems,
 ) {
     if let (Some(_), Some(place)) = (one_key, other_key) {

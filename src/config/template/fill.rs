@@ -53,14 +53,13 @@ impl Taken<'_> {
         };
         for (variable, text) in &self.template.env {
             let text = text.replace("{account}", name.as_str());
-            match supplied(&text, environment) {
-                Some(value) => filled.env.push((variable.clone(), value)),
-                None => {
-                    let why = format!(
-                        "the template's variable `{variable}` is no reference that can be read"
-                    );
-                    problems.add(&self.place, Mistake::DoesNotFit { why });
-                }
+            if let Some(value) = supplied(&text, environment) {
+                filled.env.push((variable.clone(), value));
+            } else {
+                let why = format!(
+                    "the template's variable `{variable}` is no reference that can be read"
+                );
+                problems.add(&self.place, Mistake::DoesNotFit { why });
             }
         }
         match &self.template.target {
@@ -189,17 +188,15 @@ impl Taken<'_> {
             let begins = if url.contains('?') { '&' } else { '?' };
             url = format!("{url}{begins}{}", query.join("&"));
         }
-        match crate::config::value::url(&url) {
-            Ok(url) => Some(url),
-            Err(_) => {
-                let why = format!(
-                    "with these parameters the template `{}` gives no URL",
-                    template.name
-                );
-                problems.add(&self.place, Mistake::DoesNotFit { why });
-                None
-            }
+        let url = crate::config::value::url(&url).ok();
+        if url.is_none() {
+            let why = format!(
+                "with these parameters the template `{}` gives no URL",
+                template.name
+            );
+            problems.add(&self.place, Mistake::DoesNotFit { why });
         }
+        url
     }
 
     fn word<'v>(&self, word: &str, value: &impl Fn(&str) -> Option<Value<'v>>) -> String {
