@@ -137,18 +137,18 @@ impl NotLoggedIn {
             Self::Expired { .. } | Self::Cancelled | Self::Replaced => {
                 one(format!("janus login {account}"))
             }
-            Self::TooMany(_) => one("janus status        # which wait".to_owned()),
+            Self::TooMany(_) | Self::Unknown(_) => {
+                one("janus status        # which wait".to_owned())
+            }
             Self::PortTaken { .. } => vec![
                 "end the program that has it, then log in again".to_owned(),
                 "or name another that the provider knows:  auth.oauth.callback_port".to_owned(),
             ],
             Self::NoPort { .. } => one("auth.oauth.callback_port names another".to_owned()),
-            Self::Unknown(_) => one("janus status        # which wait".to_owned()),
             Self::ForeignState => {
                 one("paste the address on which the browser of this very login ended".to_owned())
             }
-            Self::Sealed(_) => one("janus vault status".to_owned()),
-            Self::NotKept(_) => one("janus vault status".to_owned()),
+            Self::Sealed(_) | Self::NotKept(_) => one("janus vault status".to_owned()),
             Self::NoListener(_) | Self::Answered | Self::Stopping => Vec::new(),
         }
     }

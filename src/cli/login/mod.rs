@@ -79,20 +79,17 @@ impl Arguments {
             return self.every(context).await;
         }
         let control = Control::patient(context);
-        let pending = match &self.wait {
-            Some(id) => {
-                let known = json!({"login": id});
-                control
-                    .ask(Method::POST, "/login/wait", Some(&known))
-                    .await?
-            }
-            None => {
-                let account = match &self.account {
-                    Some(account) => account.clone(),
-                    None => the_one_that_needs_it(&control).await?,
-                };
-                self.begin(&account, &control).await?
-            }
+        let pending = if let Some(id) = &self.wait {
+            let known = json!({"login": id});
+            control
+                .ask(Method::POST, "/login/wait", Some(&known))
+                .await?
+        } else {
+            let account = match &self.account {
+                Some(account) => account.clone(),
+                None => the_one_that_needs_it(&control).await?,
+            };
+            self.begin(&account, &control).await?
         };
         if self.no_wait {
             self.consent(&pending, &control, context).await?;

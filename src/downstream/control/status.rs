@@ -36,7 +36,7 @@ impl Downstream {
             "directory": directory.map(|directory| directory.to_string()),
             "here": here,
             "accounts": self.account_rows(),
-            "logins": self.login_list()["logins"],
+            "logins": self.login_list().get("logins"),
             "sessions": self.sessions.all().len() + self.sessions.dormant().len(),
         })
     }
