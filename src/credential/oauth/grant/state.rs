@@ -48,6 +48,8 @@ pub(super) struct Life {
     pub(super) interrupted: bool,
     /// In a row.
     pub(super) failures: u32,
+    /// A renewal that began was not to be had: it is tried until it is, whether somebody uses the account or not.
+    persists: bool,
     pub(super) pause: Option<Pause>,
     /// Why the last renewal failed.
     pub(super) cause: Option<String>,
@@ -95,6 +97,7 @@ impl Life {
             came: None,
             interrupted: false,
             failures: 0,
+            persists: false,
             pause: None,
             cause: None,
             blocked: None,
@@ -238,7 +241,7 @@ impl Life {
             // What an interrupted renewal brought may be had once more, and only soon.
             now
         } else {
-            let warm = self.renew.filter(|_| is_warm);
+            let warm = self.renew.filter(|_| is_warm || self.persists);
             [warm, self.keep].into_iter().flatten().min()?
         };
         let pause = self.pause.map(|pause| pause.until(called));
@@ -283,6 +286,7 @@ impl Life {
         now: Moment,
     ) {
         self.failures = self.failures.saturating_add(1);
+        self.persists = failed != Failed::Settled;
         self.pause = Some(Pause::after(self.failures, failed, wish, now, chance()));
         self.cause = Some(cause);
         self.blocked = None;
@@ -422,6 +426,25 @@ mod tests {
         let called = called.next(now, Some(now), true).unwrap().from(now);
         assert!(called >= Duration::from_secs(40) && called <= Duration::from_secs(50));
         assert_eq!(life.waits_until(later(9999)), None);
+    }
+
+    #[test]
+    fn a_renewal_that_began_is_tried_until_it_is_had_unless_somebody_must_mend_something() {
+        let mut life = hour();
+        assert_eq!(
+            life.next(later(9000), Some(later(0)), false),
+            Some(start().after(WEEK))
+        );
+        life.fail(Failed::Passing, "down".to_owned(), None, later(3400));
+        assert_eq!(
+            life.next(later(9000), Some(later(0)), false),
+            life.renew.max(Some(life.pause.unwrap().until(false)))
+        );
+        life.fail(Failed::Settled, "wrong".to_owned(), None, later(3400));
+        assert_eq!(
+            life.next(later(9000), Some(later(0)), false),
+            Some(start().after(WEEK))
+        );
     }
 
     #[test]
