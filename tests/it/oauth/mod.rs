@@ -7,6 +7,7 @@ mod cli_login;
 mod crossing;
 mod elicitation;
 mod engine;
+mod login;
 mod page;
 mod real;
 mod rig;
