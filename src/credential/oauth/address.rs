@@ -74,8 +74,8 @@ impl Class {
         if let Some(mapped) = address.to_ipv4_mapped() {
             return Self::of_v4(mapped);
         }
-        let [a, b, c, d, e, f, g, h] = address.segments();
-        let v4 = |high: u16, low: u16| {
+        let [a, b, third, .., high, low] = address.segments();
+        let translated = |high: u16, low: u16| {
             let [one, two] = high.to_be_bytes();
             let [three, four] = low.to_be_bytes();
             // A translator leads there, so that nothing but the Internet is what is meant.
@@ -87,8 +87,10 @@ impl Class {
         match (a, b) {
             _ if address.is_loopback() => Self::Loopback,
             // NAT64 (RFC 6052) and 6to4 (RFC 3056) hold an address of the older kind.
-            (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
-            (0x2002, _) => v4(b, c),
+            (0x64, 0xff9b) if matches!(address.segments(), [_, _, 0, 0, 0, 0, ..]) => {
+                translated(high, low)
+            }
+            (0x2002, _) => translated(b, third),
             (0xfc00..=0xfdff, _) => Self::Private,
             // Teredo, ORCHID, benchmarks and documentation lie in what is otherwise on the Internet.
             (0x2001, 0 | 0x0002 | 0x0db8 | 0x10..=0x2f) | (0x3fff, 0..=0x0fff) => Self::Never,

@@ -125,10 +125,12 @@ impl Device {
             };
             match ask(way, &source.token_endpoint, client, form).await {
                 Ok(Answer::Pending(_)) => {}
-                Ok(Answer::SlowDown(_)) => self.slower(),
                 //= https://www.rfc-editor.org/rfc/rfc8628#section-3.5
                 //# On encountering a connection timeout, clients MUST unilaterally reduce their polling frequency before retrying.
-                Ok(Answer::Passing(..)) | Err(LoginFailed::Unreachable(_)) => self.slower(),
+                Ok(Answer::SlowDown(_) | Answer::Passing(..))
+                | Err(LoginFailed::Unreachable(_)) => {
+                    self.slower();
+                }
                 Ok(Answer::Dead(said)) if said.code.as_deref() == Some("expired_token") => {
                     return Err(LoginFailed::TooLate);
                 }

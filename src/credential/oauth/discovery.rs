@@ -167,7 +167,8 @@ fn concluded(
     settings: &OAuth,
 ) -> Result<Found, LoginFailed> {
     let seen = &mut walk.seen;
-    let failed = |seen: &mut super::walk::Seen| seen.failure.take().or(seen.mismatch.take());
+    let failed =
+        |seen: &mut super::walk::Seen| seen.failure.take().or_else(|| seen.mismatch.take());
     let resolution = resolved.map_err(|error| {
         failed(seen).unwrap_or_else(|| match error {
             AuthError::DiscoveryRequestFailed { .. } => LoginFailed::Server(

@@ -47,7 +47,7 @@ pub(super) struct For<'l> {
 pub(super) struct Registering {
     request: Value,
     redirect_uri: String,
-    outcome: Option<Result<Map<String, Value>, Refusal>>,
+    outcome: Option<Result<Map<String, Value>, Box<Refusal>>>,
 }
 
 /// Why there is no registration.
@@ -181,23 +181,29 @@ fn request(wanted: For<'_>, found: &Found, redirect_uri: &str) -> Value {
         .find(|method| offered.contains(method))
         .unwrap_or(ClientAuthentication::None);
     let by_device = wanted.settings.grant == GrantKind::DeviceCode;
-    let mut request = json!({
-        "client_name": &wanted.settings.client_name,
-        "application_type": "native",
-        "token_endpoint_auth_method": method.word(),
-        "grant_types": [if by_device { DEVICE } else { "authorization_code" }, "refresh_token"],
-    });
-    if by_device {
-        request["response_types"] = json!([]);
+    let (grant_type, responses) = if by_device {
+        (DEVICE, json!([]))
     } else {
-        request["response_types"] = json!(["code"]);
-        request["redirect_uris"] = json!([redirect_uri]);
-    }
+        ("authorization_code", json!(["code"]))
+    };
+    let redirects = (!by_device).then(|| json!([redirect_uri]));
     // Some let a client ask for nothing that it was not registered with.
-    if !wanted.scopes.is_empty() {
-        request["scope"] = json!(wanted.scopes.join(" "));
+    let scope = (!wanted.scopes.is_empty()).then(|| json!(wanted.scopes.join(" ")));
+    let mut request = Map::new();
+    for (member, value) in [
+        ("client_name", Some(json!(&wanted.settings.client_name))),
+        ("application_type", Some(json!("native"))),
+        ("token_endpoint_auth_method", Some(json!(method.word()))),
+        ("grant_types", Some(json!([grant_type, "refresh_token"]))),
+        ("response_types", Some(responses)),
+        ("redirect_uris", redirects),
+        ("scope", scope),
+    ] {
+        if let Some(value) = value {
+            request.insert(member.to_owned(), value);
+        }
     }
-    request
+    Value::Object(request)
 }
 
 impl Registering {
@@ -214,10 +220,10 @@ impl Registering {
         let host = asked.uri().host().unwrap_or_default().to_owned();
         let outcome = match way.send(request).await {
             Ok(answer) => read(&host, &answer),
-            Err(error) => Err(Refusal {
+            Err(error) => Err(Box::new(Refusal {
                 code: None,
                 failed: LoginFailed::of_network(error),
-            }),
+            })),
         };
         let answer = match &outcome {
             Ok(object) => {
@@ -233,7 +239,7 @@ impl Registering {
 }
 
 /// A registration, whatever its status says; else why there is none (RFC 7591, section 3.2).
-fn read(host: &str, answer: &Response<Vec<u8>>) -> Result<Map<String, Value>, Refusal> {
+fn read(host: &str, answer: &Response<Vec<u8>>) -> Result<Map<String, Value>, Box<Refusal>> {
     let object = serde_json::from_slice::<Value>(answer.body()).ok();
     let status = answer.status();
     let id = |object: &Value| {
@@ -257,7 +263,7 @@ fn read(host: &str, answer: &Response<Vec<u8>>) -> Result<Map<String, Value>, Re
                     why,
                 }
             };
-            Err(Refusal { code, failed })
+            Err(Box::new(Refusal { code, failed }))
         }
     }
 }
@@ -294,8 +300,10 @@ fn client(
     let said = text("token_endpoint_auth_method");
     let said = said.and_then(|word| ClientAuthentication::of_word(&word));
     client.method = match (said, &client.client_secret) {
-        (Some(ClientAuthentication::SecretBasic | ClientAuthentication::SecretPost), None)
-        | (None, None) => ClientAuthentication::None,
+        (
+            None | Some(ClientAuthentication::SecretBasic | ClientAuthentication::SecretPost),
+            None,
+        ) => ClientAuthentication::None,
         (Some(said), _) => said,
         // It gave a secret to a client that asked for none, and does not say how it wants to see it.
         (None, Some(_)) => {

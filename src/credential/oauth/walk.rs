@@ -124,13 +124,12 @@ impl Walk {
             return self.probe(way).await;
         }
         let url = self.unaliased(url);
-        let answer = match self.answered.get(url.as_str()) {
-            Some(answer) => answer.clone(),
-            None => {
-                let answer = self.kept(way.send(asking(&url)).await)?;
-                self.answered.insert(url.to_string(), answer.clone());
-                answer
-            }
+        let answer = if let Some(answer) = self.answered.get(url.as_str()) {
+            answer.clone()
+        } else {
+            let answer = self.kept(way.send(asking(&url)).await)?;
+            self.answered.insert(url.to_string(), answer.clone());
+            answer
         };
         let status = answer.status();
         if status.is_redirection() {
