@@ -522,7 +522,7 @@ mod tests {
         }
     }
 
-    fn text(way: Way, reason: LoginReason, scope: &str) -> (String, serde_json::Value) {
+    fn text(way: Way, reason: LoginReason, scope: &str) -> (String, Value) {
         let account = account();
         let login = Login {
             account: &account,
@@ -535,7 +535,7 @@ mod tests {
         let Outcome::Result { result, .. } = needs_login("tools/call", &login) else {
             panic!("a result");
         };
-        let result: serde_json::Value = serde_json::from_str(result.as_str()).unwrap();
+        let result: Value = serde_json::from_str(result.as_str()).unwrap();
         let text = result["content"][0]["text"].as_str().unwrap().to_owned();
         (
             text.replace(host_name(), "HOST"),

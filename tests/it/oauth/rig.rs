@@ -77,11 +77,6 @@ impl Rig {
         land(&back).await
     }
 
-    /// Calls until the answer is no error: a login is followed by a connection.
-    pub(crate) async fn called(&self, client: &mut Client, tool: &str) -> Value {
-        called(client, tool).await
-    }
-
     /// The requests of MCP that the server saw.
     pub(crate) fn seen(&self) -> usize {
         self.server.seen().len()
