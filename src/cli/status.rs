@@ -134,6 +134,7 @@ pub(super) fn granted(grant: &Value) -> Option<String> {
         ("fresh" | "due", None) => "valid".to_owned(),
         ("expired", _) => "expired, being renewed".to_owned(),
         ("needs_login", _) if grant["reason"] == "rejected" => format!("refused {}", clock(since)),
+        ("needs_login", _) if grant["reason"] == "never" => "no login yet".to_owned(),
         ("needs_login", _) => text(grant, "reason").replace('_', " "),
         ("sealed", _) => "sealed".to_owned(),
         _ => "no login yet".to_owned(),

@@ -792,6 +792,8 @@ impl Grant {
             };
             let (challenge, waiting) = (inner.challenge.take(), inner.waiting);
             let (running, disk) = (inner.running, inner.disk);
+            let mut facts = Facts::default();
+            facts.set_needs(None, &self.engine.means.clock);
             std::mem::replace(
                 &mut *inner,
                 Inner {
@@ -800,6 +802,7 @@ impl Grant {
                     challenge,
                     waiting,
                     running,
+                    facts,
                     ..Inner::absent(LoginReason::LoggedOut, generation)
                 },
             )
