@@ -2,6 +2,7 @@
 
 mod authority;
 mod callback;
+mod canary;
 mod calls;
 mod cli_login;
 mod crossing;

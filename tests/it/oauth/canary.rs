@@ -1,0 +1,211 @@
+//! What a login brings, looked for wherever Janus could have left it: every secret of the authorization server begins
+//! with one word, so that a part of one is found as well.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde_json::json;
+
+use super::rig::{call, home};
+use crate::support::authorization::{
+    Answer, AuthorizationServer, Behaviour, CANARY, Endpoint, ProtectedServer, Protection, Said,
+    land,
+};
+use crate::support::{Client, Era, Janus, Output, Process, until};
+
+type Found = Vec<(String, Vec<u8>)>;
+
+/// The word, and base64 of it at each of its three offsets, without the characters that its neighbours have a part in.
+fn forms() -> Vec<Vec<u8>> {
+    let mut forms = vec![CANARY.to_owned()];
+    for offset in 0..3 {
+        let text = format!("{}{CANARY}", "x".repeat(offset));
+        let encoded = STANDARD.encode(&text);
+        let inner = encoded.get((offset * 8).div_ceil(6)..text.len() * 8 / 6);
+        forms.push(inner.unwrap().to_owned());
+    }
+    forms.into_iter().map(String::into_bytes).collect()
+}
+
+fn hits(places: &Found) -> Vec<String> {
+    let mut found = Vec::new();
+    for (place, bytes) in places {
+        for form in forms() {
+            if let Some(at) = memchr::memmem::find(bytes, &form) {
+                let around = at.saturating_sub(60)..(at + 80).min(bytes.len());
+                let around = String::from_utf8_lossy(&bytes[around]).into_owned();
+                found.push(format!("{place}: {around}"));
+            }
+        }
+    }
+    found
+}
+
+fn files(directory: &Path, found: &mut Found) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            files(&path, found);
+        } else if kind.is_file() {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+}
+
+fn say(janus: &Janus, arguments: &[&str], found: &mut Found) {
+    let ended = janus.home().run(arguments);
+    let text = format!("{}{}", ended.stdout, ended.stderr);
+    found.push((format!("janus {}", arguments.join(" ")), text.into_bytes()));
+}
+
+async fn logged_in(janus: &Janus, authority: &AuthorizationServer, found: &mut Found) -> String {
+    let mut login = Process::start("janus login", &mut janus.home().command(&["login", "s"]));
+    let url = login.line(Output::Stderr, |line| {
+        let line = line.trim();
+        line.starts_with("http").then(|| line.to_owned())
+    });
+    let back = authority.follow(&url).await;
+    let (status, page) = land(&back).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    found.push(("the page after it".to_owned(), page.into_bytes()));
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let text = format!("{}{}", ended.stdout, ended.stderr);
+    found.push(("janus login".to_owned(), text.into_bytes()));
+    back
+}
+
+fn behaviour() -> Behaviour {
+    Behaviour {
+        openid: true,
+        management: true,
+        scopes: Some(vec!["openid", "read", "write"]),
+        methods: Some(vec!["client_secret_basic"]),
+        ..Behaviour::default()
+    }
+}
+
+async fn janus_that_logs_everything() -> (Janus, AuthorizationServer, ProtectedServer) {
+    let authority = AuthorizationServer::start(behaviour()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let home = home(
+        &format!("  s: {{ url: \"{}\", auth: oauth }}\n", server.url()),
+        "",
+    );
+    let janus = Janus::start_in(home, |command| {
+        command.env("JANUS_LOG", "trace");
+    });
+    (janus, authority, server)
+}
+
+#[tokio::test]
+async fn nothing_that_a_login_brought_is_left_anywhere() {
+    let (mut janus, authority, server) = janus_that_logs_everything().await;
+    let mut found: Found = Vec::new();
+    let back = logged_in(&janus, &authority, &mut found).await;
+    // The same answer again, and one that was tampered with.
+    for there in [back.clone(), back.replace("state=", "state=x")] {
+        let (_, page) = land(&there).await;
+        found.push(("a page of no login".to_owned(), page.into_bytes()));
+    }
+    let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
+    // Renewed by an answer by the book, then by answers that show what they hold and are of no use.
+    for odd in [
+        None,
+        Some(Answer::shaped(|body| {
+            let text = format!("{{\"error\": \"server_error\", \"error_description\": {body}}}");
+            Said::text(500, "application/json", &text)
+        })),
+        Some(Answer::shaped(|body| {
+            Said::text(200, "text/plain", &format!("not JSON: {body}"))
+        })),
+    ] {
+        if let Some(odd) = odd {
+            authority.next_token_response(odd);
+        }
+        authority.expire_all();
+        let result = call(&mut client, "s__whoami").await;
+        found.push(("a result".to_owned(), result.to_string().into_bytes()));
+    }
+    assert!(authority.refreshes() >= 1 && server.calls() >= 1);
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["account", "list", "--json"],
+        &["account", "verify", "s"],
+        &["secret", "list", "--json"],
+        &["secret", "check", "--json"],
+        &["config", "show", "--resolved"],
+        &["login", "s", "--no-wait", "--json"],
+        &["logout", "s"],
+        &["status", "--json"],
+    ] {
+        say(&janus, arguments, &mut found);
+    }
+    assert!(authority.count(Endpoint::Revoke) >= 1);
+    for tool in ["janus_whoami", "janus_list_accounts"] {
+        let params = json!({"name": tool, "arguments": {}});
+        let result = client.result("tools/call", params).await;
+        found.push((tool.to_owned(), result.to_string().into_bytes()));
+    }
+    for directory in ["state", "run", "config"] {
+        files(&janus.home().path().join(directory), &mut found);
+    }
+    let id = janus.id();
+    for file in ["cmdline", "environ"] {
+        // Only root reads the second.
+        let text = fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
+        found.push((format!("its {file}"), text));
+    }
+    janus.terminate();
+    until("its end", || {
+        fs::read_link(format!("/proc/{id}/exe")).is_err()
+    });
+    let log = janus.stderr().to_owned();
+    assert!(log.contains("logged in"), "{log}");
+    found.push(("the log".to_owned(), log.into_bytes()));
+    let hits = hits(&found);
+    assert!(hits.is_empty(), "{hits:#?}");
+}
+
+/// What is written in the memory of a process: root sees it, though nobody else does.
+fn memory(id: u32) -> Option<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
+    let memory = fs::File::open(format!("/proc/{id}/mem")).ok()?;
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+        let from = u64::from_str_radix(from, 16).ok()?;
+        let to = u64::from_str_radix(to, 16).ok()?;
+        let mut part = vec![0; usize::try_from(to - from).ok()?];
+        // A part that is gone by now holds nothing.
+        if memory.read_exact_at(&mut part, from).is_ok() {
+            all.extend(part);
+        }
+    }
+    Some(all)
+}
+
+#[tokio::test]
+async fn after_a_logout_no_refresh_token_is_in_memory() {
+    let (janus, authority, _server) = janus_that_logs_everything().await;
+    let mut found = Found::new();
+    logged_in(&janus, &authority, &mut found).await;
+    let word = format!("{CANARY}-refresh");
+    if memory(janus.id()).is_none() {
+        crate::support::skip("the memory after a logout", "only root reads another's memory");
+        return;
+    }
+    let holds = |id| {
+        let memory = memory(id).unwrap_or_default();
+        memchr::memmem::find_iter(&memory, word.as_bytes()).count()
+    };
+    assert!(holds(janus.id()) > 0, "it is not where it is looked for");
+    say(&janus, &["logout", "s"], &mut found);
+    let left = holds(janus.id());
+    assert_eq!(left, 0, "{left} copies are left");
+}
