@@ -88,6 +88,6 @@ impl Logins {
         tokens: &Tokens,
     ) -> bool {
         let network = self.0.grants.network();
-        revoke(network, &grant.policy(), registration, source, tokens).await
+        revoke(network, grant, registration, source, tokens).await
     }
 }

@@ -6,8 +6,8 @@
 //! - A connection serves one request: nothing of one account is on the way of another's.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -86,7 +86,7 @@ impl Network {
         request: Request<Vec<u8>>,
         policy: &Policy,
     ) -> Result<Response<Vec<u8>>, NetworkError> {
-        let sent = AtomicBool::new(false);
+        let sent = Sent::default();
         let place = place(request.uri());
         let exchange = async {
             let (head, body) = self.begin(request, policy, &sent).await?.into_parts();
@@ -112,7 +112,7 @@ impl Network {
         request: Request<Vec<u8>>,
         policy: &Policy,
     ) -> Result<Response<Vec<u8>>, NetworkError> {
-        let sent = AtomicBool::new(false);
+        let sent = Sent::default();
         let place = place(request.uri());
         let exchange = async {
             let answer = self.begin(request, policy, &sent).await?;
@@ -125,14 +125,14 @@ impl Network {
         &self,
         request: Request<Vec<u8>>,
         policy: &Policy,
-        sent: &AtomicBool,
+        sent: &Sent,
     ) -> Result<Response<Incoming>, NetworkError> {
         let url = request.uri().clone();
         let allowed = Allowed::of(&url, policy);
         allowed.url(&url).map_err(NetworkError::Refused)?;
         let connector = Connector::new(&url, allowed, policy.ca.as_deref(), &self.proxy);
         let connector = connector.map_err(|why| NetworkError::Unreachable { why, sent: false })?;
-        let connected = connector.connected();
+        let connected = sent.0.get_or_init(|| connector.connected());
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .retry_canceled_requests(false)
@@ -146,7 +146,6 @@ impl Network {
         // It follows from the URL, whatever a caller wrote there.
         headers.remove(HOST);
         let answer = client.request(request).await;
-        sent.store(connected.load(Ordering::Acquire), Ordering::Release);
         answer.map_err(|error| {
             let place = place(&url);
             if let Some(NotAllowed(why)) = cause(&error) {
@@ -164,15 +163,26 @@ impl Network {
     }
 }
 
+/// Whether a connection was there, from which moment on the request may have been read.
+#[derive(Debug, Default)]
+struct Sent(OnceLock<Arc<AtomicBool>>);
+
+impl Sent {
+    fn is_likely(&self) -> bool {
+        let connected = self.0.get();
+        connected.is_some_and(|connected| connected.load(Ordering::Acquire))
+    }
+}
+
 async fn within<T>(
     exchange: impl Future<Output = Result<T, NetworkError>>,
     place: &str,
-    sent: &AtomicBool,
+    sent: &Sent,
 ) -> Result<T, NetworkError> {
     let Ok(done) = tokio::time::timeout(WHOLE, exchange).await else {
         return Err(NetworkError::Unreachable {
             why: format!("{place} gave no answer within {} s", WHOLE.as_secs()),
-            sent: sent.load(Ordering::Acquire),
+            sent: sent.is_likely(),
         });
     };
     done

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::client_authentication::Form;
+use super::grant::Grant;
 use super::granted::{Registration, Source, Tokens};
 use super::network::{Network, Policy};
 use crate::model::Secret;
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// token that it checks by itself (a JWT) cannot be taken back, and ends soon.
 pub async fn revoke(
     network: &Network,
-    policy: &Policy,
+    grant: &Grant,
     registration: &Registration,
     source: &Source,
     tokens: &Tokens,
@@ -22,11 +23,14 @@ pub async fn revoke(
     let Some(endpoint) = &source.revocation_endpoint else {
         return false;
     };
+    // Whoever cannot sign is refused by the provider, which is told of.
+    let key = grant.signing_key(registration).await.ok().flatten();
+    let (client, policy) = ((registration, key.as_deref()), grant.policy());
     let mut ended = None;
     // A provider that ends the whole grant with the first says yes to the second too (section 2.2).
     let refresh = tokens.refresh.iter().map(|token| ("refresh_token", token));
     for (hint, token) in refresh.chain([("access_token", &tokens.access)]) {
-        let ending = one(network, policy, (registration, endpoint), (hint, token));
+        let ending = one(network, &policy, (client, endpoint), (hint, token));
         let said = tokio::time::timeout(PATIENCE, ending).await;
         ended.get_or_insert(said.unwrap_or(false));
     }
@@ -36,11 +40,11 @@ pub async fn revoke(
 async fn one(
     network: &Network,
     policy: &Policy,
-    (registration, endpoint): (&Registration, &str),
+    ((registration, key), endpoint): ((&Registration, Option<&Secret>), &str),
     (hint, token): (&str, &Secret),
 ) -> bool {
     let mut form = Form::revocation(token, hint);
-    let proven = form.prove(registration, registration.method, None, SystemTime::now());
+    let proven = form.prove(registration, registration.method, key, SystemTime::now());
     let Ok(request) = proven.and_then(|()| form.request(endpoint)) else {
         return false;
     };

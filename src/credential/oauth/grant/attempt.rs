@@ -384,9 +384,8 @@ impl Grant {
             return;
         };
         if client.issuer == subject.source.issuer {
-            let policy = self.policy();
             let network = &self.engine.network;
-            revoke(network, &policy, &client, &subject.source, &tokens).await;
+            revoke(network, self, &client, &subject.source, &tokens).await;
         }
     }
 
