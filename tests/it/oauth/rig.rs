@@ -77,6 +77,11 @@ impl Rig {
         land(&back).await
     }
 
+    /// Calls a tool, which is no error.
+    pub(crate) async fn called(&self, client: &mut Client, tool: &str) -> Value {
+        called(client, tool).await
+    }
+
     /// The requests of MCP that the server saw.
     pub(crate) fn seen(&self) -> usize {
         self.server.seen().len()
