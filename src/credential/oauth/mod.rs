@@ -40,10 +40,11 @@ mod seam;
 mod token_response;
 mod walk;
 
-pub use grant::{Grant, GrantState, GrantStatus, Grants, LoginReason, Notice};
+pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
+pub use reason::LoginReason;
 pub use revocation::revoke;
 
 #[cfg(test)]

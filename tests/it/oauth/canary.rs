@@ -197,7 +197,10 @@ async fn after_a_logout_no_refresh_token_is_in_memory() {
     logged_in(&janus, &authority, &mut found).await;
     let word = format!("{CANARY}-refresh");
     if memory(janus.id()).is_none() {
-        crate::support::skip("the memory after a logout", "only root reads another's memory");
+        crate::support::skip(
+            "the memory after a logout",
+            "only root reads another's memory",
+        );
         return;
     }
     let holds = |id| {

@@ -2,8 +2,8 @@
 
 mod authority;
 mod callback;
-mod canary;
 mod calls;
+mod canary;
 mod cli_login;
 mod crossing;
 mod elicitation;

@@ -1,0 +1,114 @@
+//! The clients that Janus is, as a grant's account keeps them: whole, sealed, and for one issuer each.
+
+use std::sync::Arc;
+
+use super::Grant;
+use super::kept::RegistrationFacts;
+use crate::credential::oauth::granted::Registration;
+use crate::model::{RegistrationScope, Secret};
+use crate::store::RegistrationRecord;
+use crate::telemetry::learn;
+use crate::vault::{NotOpened, Refused, RegistrationSecrets};
+
+impl Grant {
+    /// The registration that is kept for this account (or its server) at an issuer, whole and not expired.
+    ///
+    /// # Errors
+    /// The vault is sealed.
+    pub async fn registration(&self, issuer: &str) -> Result<Option<Registration>, Refused> {
+        let records = self.registrations(issuer);
+        if records.is_empty() {
+            return Ok(None);
+        }
+        self.engine.means.vault.asked().await?;
+        let wall = self.engine.means.clock.wall();
+        // The latest that is good.
+        let mut found: Option<Registration> = None;
+        for record in records {
+            let Some(one) = self.opened(&record)? else {
+                continue;
+            };
+            let ended = one.secret_expires.is_some_and(|end| end <= wall);
+            if !ended
+                && found
+                    .as_ref()
+                    .is_none_or(|other| other.created < one.created)
+            {
+                found = Some(one);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A registration with what is sealed of it; `None` where its row is damaged.
+    pub(super) fn opened(
+        &self,
+        record: &RegistrationRecord,
+    ) -> Result<Option<Registration>, Refused> {
+        let secrets = match self.engine.means.vault.open_registration(record) {
+            Ok(secrets) => secrets,
+            Err(NotOpened::Sealed(why)) => return Err(why.into()),
+            Err(NotOpened::Damaged) => {
+                tracing::warn!(id = %record.id, "a registration cannot be opened, and is not used");
+                return Ok(None);
+            }
+        };
+        let facts = RegistrationFacts::read(&record.facts);
+        Ok(facts.map(|facts| facts.registration(record, &secrets)))
+    }
+
+    /// Those that count for this account at an issuer.
+    pub(super) fn registrations(&self, issuer: &str) -> Vec<RegistrationRecord> {
+        let by_server = self.settings().registration_scope == RegistrationScope::Server;
+        let counts = |record: &RegistrationRecord| {
+            record.issuer == issuer
+                && record.server == *self.account.server()
+                && match &record.account {
+                    None => by_server,
+                    Some(account) => !by_server && account == self.account.account(),
+                }
+        };
+        let mut records = self.engine.means.vault.registrations();
+        records.retain(counts);
+        records
+    }
+
+    /// Keeps a registration before it is used.
+    ///
+    /// # Errors
+    /// It could not be kept.
+    pub async fn keep_registration(&self, registration: &Registration) -> Result<(), Refused> {
+        let client_id = Arc::new(Secret::new(registration.client_id.as_str()));
+        let management = registration.management.as_ref();
+        let secrets = RegistrationSecrets {
+            id: client_id,
+            secret: registration.client_secret.clone(),
+            management: management.map(|(_, token)| Arc::clone(token)),
+        };
+        let kept = [secrets.secret.as_ref(), secrets.management.as_ref()];
+        kept.into_iter().flatten().for_each(learn);
+        let record = RegistrationRecord {
+            id: Arc::clone(&registration.id),
+            issuer: registration.issuer.clone(),
+            server: registration.server.clone(),
+            account: registration.account.clone(),
+            generation: 1,
+            facts: RegistrationFacts::of(registration).write(),
+            client_id: Vec::new(),
+            client_secret: None,
+            management_token: None,
+        };
+        let vault = &self.engine.means.vault;
+        vault.keep_registration(record, &secrets).await
+    }
+
+    /// Forgets the registration at an issuer: the next login makes another one.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn forget_registration(&self, issuer: &str) -> Result<(), Refused> {
+        let records = self.registrations(issuer);
+        let ids = records.into_iter().map(|record| record.id).collect();
+        self.engine.means.vault.forget_registrations(ids).await
+    }
+}
