@@ -75,7 +75,8 @@ fn validate(context: &Context) -> Result<(), Failure> {
             .iter()
             .map(|one| warned(one, &place))
             .collect();
-        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        let notes = notes.iter().flat_map(|note| ["note: ", note, "\n"]);
+        let notes: String = notes.collect();
         format!("{warnings}{notes}ok: {file}\nok: {enabled} {noun}{off}")
     })
 }

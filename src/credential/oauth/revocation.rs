@@ -32,7 +32,8 @@ pub async fn revoke(
     for (hint, token) in refresh.chain([("access_token", &tokens.access)]) {
         let ending = one(network, &policy, (client, endpoint), (hint, token));
         let said = tokio::time::timeout(PATIENCE, ending).await;
-        ended.get_or_insert(said.unwrap_or(false));
+        let said = said.unwrap_or(false);
+        ended = ended.or(Some(said));
     }
     ended.unwrap_or(false)
 }

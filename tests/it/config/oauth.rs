@@ -40,6 +40,7 @@ fn a_word_is_a_login_with_nothing_said() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one key after the other")]
 fn every_key_arrives() {
     let all = "{ oauth: {
         grant: device_code, scopes: [a, 'b:c/d'], client_id: id, private_key: 'file:/k.pem', key_id: k1, alg: ES384,

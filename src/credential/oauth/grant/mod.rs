@@ -352,11 +352,11 @@ impl Grant {
                 &mut *inner,
                 Inner {
                     life,
+                    facts,
                     disk,
                     challenge,
                     waiting,
                     running,
-                    facts,
                     ..Inner::absent(LoginReason::LoggedOut, generation)
                 },
             )

@@ -28,6 +28,10 @@ pub(super) enum Phase {
 
 /// How one grant stands, but for the tokens themselves.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them may be true whatever the others are"
+)]
 pub(super) struct Life {
     pub(super) phase: Phase,
     /// Counts what was granted.

@@ -105,7 +105,7 @@ fn the_method_is_the_configured_one_then_what_the_server_lists() {
     use ClientAuthentication::{None as Public, PrivateKeyJwt, SecretBasic, SecretPost};
     let secret = Reference::File("/s".into());
     let key = SigningKey {
-        key: secret.clone(),
+        key: secret,
         id: None,
         algorithm: SigningAlgorithm::Es256,
     };
@@ -179,6 +179,10 @@ fn sequence(fixed: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of keys, and how each is made"
+)]
 fn an_assertion_is_signed_by_every_algorithm_and_in_every_form_of_key() {
     let home = tempfile::tempdir().unwrap();
     let at = home.path();

@@ -12,7 +12,7 @@ const PRM: &str = "GET /.well-known/oauth-protected-resource";
 const PRM_HERE: &str = "GET /.well-known/oauth-protected-resource/mcp";
 const AS: &str = "GET /.well-known/oauth-authorization-server";
 
-fn server_metadata(more: Value) -> Value {
+fn server_metadata(more: &Value) -> Value {
     let mut metadata = json!({
         "issuer": "ORIGIN",
         "authorization_endpoint": "ORIGIN/authorize",
@@ -26,7 +26,7 @@ fn server_metadata(more: Value) -> Value {
     metadata
 }
 
-fn resource(more: Value) -> Value {
+fn resource(more: &Value) -> Value {
     let mut metadata = json!({"resource": "ORIGIN/mcp", "authorization_servers": ["ORIGIN"]});
     for (name, value) in more.as_object().unwrap() {
         metadata[name] = value.clone();
@@ -53,9 +53,9 @@ async fn the_document_that_the_refusal_names_is_read_first() {
     server
         .json(
             "GET /meta/prm",
-            &resource(json!({"scopes_supported": ["a"]})),
+            &resource(&json!({"scopes_supported": ["a"]})),
         )
-        .json(AS, &server_metadata(json!({})));
+        .json(AS, &server_metadata(&json!({})));
     let header = format!(
         "Bearer realm=\"x\", resource_metadata=\"{}/meta/prm\", scope=\"b c\"",
         server.origin
@@ -88,8 +88,8 @@ async fn without_a_refusal_the_server_is_asked_once_and_nothing_is_waited_for() 
             "POST /mcp",
             Said::new(401, "").with("www-authenticate", "Bearer scope=\"x\""),
         )
-        .json(PRM_HERE, &resource(json!({})))
-        .json(AS, &server_metadata(json!({})));
+        .json(PRM_HERE, &resource(&json!({})))
+        .json(AS, &server_metadata(&json!({})));
     let settings = OAuth::default();
     let way = server.way();
     let (_, found) = Box::pin(find(&way, &settings, None, None)).await.unwrap();
@@ -108,8 +108,8 @@ async fn metadata_is_found_in_each_of_its_places() {
     ] {
         let server = Scripted::start().await;
         server
-            .json(PRM, &resource(json!({"authorization_servers": [issuer]})))
-            .json(place, &server_metadata(json!({"issuer": issuer})));
+            .json(PRM, &resource(&json!({"authorization_servers": [issuer]})))
+            .json(place, &server_metadata(&json!({"issuer": issuer})));
         let found = found(&server, &OAuth::default()).await;
         assert!(found.is_ok(), "{place}: {found:?}");
     }
@@ -118,7 +118,7 @@ async fn metadata_is_found_in_each_of_its_places() {
 #[tokio::test]
 async fn a_server_of_the_first_revision_is_its_own_authorization_server() {
     let server = Scripted::start().await;
-    server.json(AS, &server_metadata(json!({})));
+    server.json(AS, &server_metadata(&json!({})));
     let found = found(&server, &OAuth::default()).await.unwrap();
     assert_eq!(found.server.issuer, server.origin);
     assert_eq!(found.resource, Some(format!("{}/mcp", server.origin)));
@@ -146,9 +146,9 @@ async fn a_document_about_another_resource_ends_the_search() {
     let server = Scripted::start().await;
     let other = json!({"resource": "https://other.example/mcp"});
     server
-        .json(PRM, &resource(other))
+        .json(PRM, &resource(&other))
         // This would be found, and is not what the document leads to.
-        .json(AS, &server_metadata(json!({})));
+        .json(AS, &server_metadata(&json!({})));
     let failed = found(&server, &OAuth::default()).await.unwrap_err();
     assert!(failed.to_string().contains("another resource"), "{failed}");
     // Who knows better has written it down.
@@ -163,9 +163,9 @@ async fn a_document_about_another_resource_ends_the_search() {
 #[tokio::test]
 async fn the_metadata_of_another_issuer_is_refused_unless_it_is_pinned() {
     let server = Scripted::start().await;
-    server.json(PRM, &resource(json!({}))).json(
+    server.json(PRM, &resource(&json!({}))).json(
         AS,
-        &server_metadata(json!({"issuer": "https://login.example"})),
+        &server_metadata(&json!({"issuer": "https://login.example"})),
     );
     let failed = found(&server, &OAuth::default()).await.unwrap_err();
     assert!(failed.to_string().contains("calls itself"), "{failed}");
@@ -189,7 +189,7 @@ async fn a_pinned_issuer_is_asked_where_the_server_names_nobody() {
     let tenant = format!("{}/tenant", server.origin);
     server.json(
         "GET /.well-known/oauth-authorization-server/tenant",
-        &server_metadata(json!({"issuer": "ORIGIN/tenant"})),
+        &server_metadata(&json!({"issuer": "ORIGIN/tenant"})),
     );
     let settings = OAuth {
         issuer: Some(tenant.clone()),
@@ -205,9 +205,9 @@ async fn a_pinned_issuer_is_asked_where_the_server_names_nobody() {
 async fn the_next_of_a_list_is_asked_where_the_first_says_nothing() {
     let server = Scripted::start().await;
     let list = json!({"authorization_servers": ["ORIGIN/gone", "ORIGIN/t"]});
-    server.json(PRM, &resource(list)).json(
+    server.json(PRM, &resource(&list)).json(
         "GET /.well-known/oauth-authorization-server/t",
-        &server_metadata(json!({"issuer": "ORIGIN/t"})),
+        &server_metadata(&json!({"issuer": "ORIGIN/t"})),
     );
     let found = found(&server, &OAuth::default()).await.unwrap();
     assert_eq!(found.server.issuer, format!("{}/t", server.origin));
@@ -224,10 +224,10 @@ async fn who_gave_the_last_grant_is_waited_for() {
     let server = Scripted::start().await;
     let list = json!({"authorization_servers": ["ORIGIN/other", "ORIGIN/mine"]});
     server
-        .json(PRM, &resource(list))
+        .json(PRM, &resource(&list))
         .json(
             "GET /.well-known/oauth-authorization-server/other",
-            &server_metadata(json!({"issuer": "ORIGIN/other"})),
+            &server_metadata(&json!({"issuer": "ORIGIN/other"})),
         )
         .says(
             "GET /.well-known/oauth-authorization-server/mine",
@@ -251,8 +251,8 @@ async fn who_gave_the_last_grant_is_waited_for() {
 async fn an_authorization_server_that_changed_is_told_of() {
     let server = Scripted::start().await;
     server
-        .json(PRM, &resource(json!({})))
-        .json(AS, &server_metadata(json!({})));
+        .json(PRM, &resource(&json!({})))
+        .json(AS, &server_metadata(&json!({})));
     let found = found(&server, &OAuth::default()).await.unwrap();
     let before = "https://before.example";
     assert_eq!(found.changed_from(Some(before)).as_deref(), Some(before));
@@ -265,8 +265,8 @@ async fn a_redirect_of_metadata_is_followed_at_home_only() {
     let (server, other) = (Scripted::start().await, Scripted::start().await);
     server
         .says(PRM, Said::new(302, "").with("location", "/moved"))
-        .json("GET /moved", &resource(json!({})))
-        .json(AS, &server_metadata(json!({})));
+        .json("GET /moved", &resource(&json!({})))
+        .json(AS, &server_metadata(&json!({})));
     assert!(found(&server, &OAuth::default()).await.is_ok());
     let server = Scripted::start().await;
     let away = format!("{}/prm", other.origin);
@@ -293,8 +293,8 @@ async fn without_pkce_nobody_logs_in_unless_somebody_took_that_risk() {
         (json!([]), false, false),
     ] {
         let server = Scripted::start().await;
-        let metadata = server_metadata(json!({"code_challenge_methods_supported": said}));
-        server.json(PRM, &resource(json!({}))).json(AS, &metadata);
+        let metadata = server_metadata(&json!({"code_challenge_methods_supported": said}));
+        server.json(PRM, &resource(&json!({}))).json(AS, &metadata);
         let found = found(&server, &OAuth::default()).await.unwrap();
         assert_eq!(
             found.check_challenges(&OAuth::default()).is_ok(),
@@ -324,8 +324,8 @@ async fn hostile_endpoints_are_not_used() {
         ("token_endpoint", "/token"),
     ] {
         let server = Scripted::start().await;
-        let metadata = server_metadata(json!({member: endpoint}));
-        server.json(PRM, &resource(json!({}))).json(AS, &metadata);
+        let metadata = server_metadata(&json!({member: endpoint}));
+        server.json(PRM, &resource(&json!({}))).json(AS, &metadata);
         let failed = found(&server, &OAuth::default()).await;
         assert!(failed.is_err(), "{member}: {endpoint}");
     }

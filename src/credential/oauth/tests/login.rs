@@ -23,7 +23,7 @@ const REFRESH: &str = "canary-refresh-0123456789";
 const AS: &str = "GET /.well-known/oauth-authorization-server";
 const PRM: &str = "GET /.well-known/oauth-protected-resource";
 
-fn server_metadata(more: Value) -> Value {
+fn server_metadata(more: &Value) -> Value {
     let mut metadata = json!({
         "issuer": "ORIGIN", "authorization_endpoint": "ORIGIN/authorize", "token_endpoint": "ORIGIN/token",
         "registration_endpoint": "ORIGIN/register", "userinfo_endpoint": "ORIGIN/me",
@@ -42,7 +42,7 @@ async fn server(metadata: Value) -> Scripted {
     let server = Scripted::start().await;
     server
         .json(PRM, &json!({"resource": "ORIGIN/mcp/", "authorization_servers": ["ORIGIN"], "scopes_supported": ["read"]}))
-        .json(AS, &server_metadata(metadata))
+        .json(AS, &server_metadata(&metadata))
         .json("POST /register", &json!({"client_id": "client-1"}))
         .json(
             "POST /token",
@@ -104,7 +104,7 @@ fn form(server: &Scripted) -> BTreeMap<String, String> {
         .asked()
         .into_iter()
         .filter(|asked| asked.line == "POST /token");
-    let body = asked.map(|asked| asked.body).last().unwrap();
+    let body = asked.map(|asked| asked.body).next_back().unwrap();
     url::form_urlencoded::parse(body.as_bytes())
         .into_owned()
         .collect()

@@ -8,6 +8,7 @@ mod registration;
 mod zoo;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -170,10 +171,10 @@ async fn serve(mut stream: TcpStream, shared: &Shared) {
     let Said(status, headers, body) = said;
     let mut answer = format!("HTTP/1.1 {status} Said\r\nconnection: close\r\n");
     for (name, value) in headers {
-        answer += &format!("{name}: {value}\r\n");
+        write!(answer, "{name}: {value}\r\n").unwrap();
     }
     if !answer.contains("content-length") {
-        answer += &format!("content-length: {}\r\n", body.len());
+        write!(answer, "content-length: {}\r\n", body.len()).unwrap();
     }
     answer += "\r\n";
     answer += &body;

@@ -116,7 +116,7 @@ async fn a_connection_that_is_cut_may_have_been_read() {
     let address = listener.local_addr().unwrap();
     let way = way(&format!("http://{address}/mcp"));
     let url = format!("http://{address}/token");
-    let (got, _) = tokio::join!(got(&way, &url), async {
+    let (got, ()) = tokio::join!(got(&way, &url), async {
         let (stream, _) = listener.accept().await.unwrap();
         // It hears something, and says nothing.
         stream.readable().await.unwrap();

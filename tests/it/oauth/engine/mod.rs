@@ -211,9 +211,11 @@ impl Life {
             }
         };
         let patience = crate::support::PATIENCE / 2;
-        if tokio::time::timeout(patience, waited).await.is_err() {
-            panic!("it stands as {:?}", self.grant.status());
-        }
+        assert!(
+            !tokio::time::timeout(patience, waited).await.is_err(),
+            "it stands as {:?}",
+            self.grant.status()
+        )
     }
 
     /// The process is killed: nothing that runs goes on, and nobody cleans up.

@@ -31,7 +31,7 @@ async fn an_hour_away_costs_no_valid_token_and_few_requests() {
         })
         .await;
         life.token().await.unwrap();
-        rig.advance(HOUR * 3 - Duration::from_mins(4));
+        rig.advance((HOUR * 3).checked_sub(Duration::from_mins(4)).unwrap());
         rig.authority.outage(outage);
         // Four minutes of it the token is valid, and every call has it.
         for _ in 0..47 {
@@ -96,7 +96,7 @@ async fn a_server_that_says_nothing_delays_nobody_with_a_valid_token() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
     rig.authority.outage(Outage::BlackHole);
-    rig.advance(HOUR - Duration::from_mins(1));
+    rig.advance(HOUR.checked_sub(Duration::from_mins(1)).unwrap());
     for _ in 0..55 {
         rig.advance(Duration::from_secs(1));
         assert!(rig.takes(&life.token().await.unwrap()));
@@ -200,7 +200,7 @@ async fn a_configuration_that_is_refused_is_asked_less_and_less() {
     life.token().await.unwrap();
     let refusal = Answer::error(400, "invalid_request");
     rig.authority.always(Endpoint::Token, Some(refusal));
-    rig.advance(HOUR - Duration::from_mins(1));
+    rig.advance(HOUR.checked_sub(Duration::from_mins(1)).unwrap());
     life.grants.quiet().await;
     let before = rig.authority.count(Endpoint::Token);
     // While somebody wants it: every five minutes, whoever waits.
