@@ -18,13 +18,13 @@ struct World {
 
 impl World {
     /// `None` where something is not installed.
-    fn start(test: &str) -> Option<Self> {
+    fn start(test: &str, options: &str) -> Option<Self> {
         let (tools, _) = Tools::browser(test, "nobody")?;
-        let script = tools.script("servers/authorization_server.mjs");
-        let authority = Fixture::run("authorization server", &mut { script });
+        let mut script = tools.script("servers/authorization_server.mjs");
+        let authority = Fixture::run("authorization server", &mut script);
         let mut script = tools.script("servers/fastmcp_protected.py");
         let server = Fixture::run("fastmcp", script.arg(authority.url()));
-        let home = home(&format!("fast: {{ url: \"{}\" }}", server.url()));
+        let home = home(&format!("fast: {{ url: \"{}\"{options} }}", server.url()));
         let janus = Janus::start_in(home, |_| {});
         Some(Self {
             tools,
@@ -51,6 +51,13 @@ impl World {
         let mut command = home.command(arguments);
         command.arg("--config").arg(home.config());
         command
+    }
+
+    /// What `janus status` says of the account.
+    fn account(&self) -> Value {
+        let ended = Process::run("janus status", &mut self.command(&["status", "--json"]));
+        let mut status: Value = serde_json::from_str(&ended.stdout).unwrap();
+        status["accounts"][0].take()
     }
 
     async fn who(&self) -> String {
@@ -85,7 +92,7 @@ fn shlex(words: &[&str]) -> String {
 #[tokio::test]
 async fn a_login_by_a_real_browser_lasts_through_expiries_and_restarts() {
     const TEST: &str = "oauth::real";
-    let Some(mut world) = World::start(TEST) else {
+    let Some(mut world) = World::start(TEST, "") else {
         return;
     };
     let ended = world.log_in(TEST, "alice", &[]);
@@ -102,7 +109,33 @@ async fn a_login_by_a_real_browser_lasts_through_expiries_and_restarts() {
     world.renewed(2);
     assert_eq!(world.who().await, "alice");
     world.assert_content();
-    let status = Process::run("janus status", &mut world.command(&["status", "--json"]));
-    let status: Value = serde_json::from_str(&status.stdout).unwrap();
-    assert!(!status.to_string().contains("needs_login"), "{status}");
+    let account = world.account();
+    assert_eq!(account["needs_login"], false, "{account}");
+    assert!(
+        account["grant"]["generation"].as_u64() >= Some(5),
+        "{account}"
+    );
+}
+
+#[tokio::test]
+async fn a_real_login_as_somebody_else_is_not_saved_and_names_both() {
+    const TEST: &str = "oauth::real";
+    // With `openid` the authorization server says who that is.
+    let options = ", auth: { oauth: { scopes: [openid, \"mcp:read\"] } }";
+    let Some(mut world) = World::start(TEST, options) else {
+        return;
+    };
+    let ended = world.log_in(TEST, "alice", &[]);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(world.account()["verified_as"], "alice");
+    let ended = world.log_in(TEST, "mallory", &[]);
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!ended.status.success(), "{said}");
+    assert!(said.contains("alice") && said.contains("mallory"), "{said}");
+    assert_eq!(world.who().await, "alice");
+    // Meant, it is another matter.
+    let ended = world.log_in(TEST, "mallory", &["--replace"]);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(world.who().await, "mallory");
+    assert_eq!(world.account()["verified_as"], "mallory");
 }
