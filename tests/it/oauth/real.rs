@@ -12,7 +12,7 @@ use crate::support::{Client, Ended, Era, Fixture, Home, Janus, Output, Process, 
 struct World {
     tools: Tools,
     authority: Fixture,
-    server: Fixture,
+    _server: Fixture,
     janus: Janus,
 }
 
@@ -29,7 +29,7 @@ impl World {
         Some(Self {
             tools,
             authority,
-            server,
+            _server: server,
             janus,
         })
     }
@@ -122,7 +122,7 @@ async fn a_real_login_as_somebody_else_is_not_saved_and_names_both() {
     const TEST: &str = "oauth::real";
     // With `openid` the authorization server says who that is.
     let options = ", auth: { oauth: { scopes: [openid, \"mcp:read\"] } }";
-    let Some(mut world) = World::start(TEST, options) else {
+    let Some(world) = World::start(TEST, options) else {
         return;
     };
     let ended = world.log_in(TEST, "alice", &[]);

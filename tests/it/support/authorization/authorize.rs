@@ -69,7 +69,7 @@ impl Shared {
             state.violation(format!("{redirect:?} is no redirect of client {id:?}"));
             return Said::text(400, "text/plain", "this client or address is not known");
         }
-        if let Err(error) = self.check_authorize(state, query) {
+        if let Err(error) = Self::check_authorize(state, query) {
             return self.back(state, &redirect, query, &[("error", error)]);
         }
         let consent = state.behaviour.consent.clone();
@@ -103,7 +103,7 @@ impl Shared {
         self.back(state, &redirect, query, &[("code", &code)])
     }
 
-    fn check_authorize(&self, state: &mut State, query: &Params) -> Result<(), &'static str> {
+    fn check_authorize(state: &mut State, query: &Params) -> Result<(), &'static str> {
         let mut wrong = Vec::new();
         if let Some(name) = query.repeated() {
             wrong.push(format!("{name} twice in an authorization URL"));
@@ -204,7 +204,7 @@ impl Shared {
     }
 
     /// OpenID Connect Core, section 5.3.
-    pub(super) fn userinfo(&self, state: &State, asked: &Asked) -> Said {
+    pub(super) fn userinfo(state: &State, asked: &Asked) -> Said {
         if !state.behaviour.openid {
             return Said::empty(404);
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 /// What a test may change, before the start or in the middle (`AuthorizationServer::behave`).
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Behaviour {
     /// The path of the issuer: empty, or `/tenant`. It counts at the start only.
     pub(crate) path: String,

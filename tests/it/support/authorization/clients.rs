@@ -73,7 +73,7 @@ impl Shared {
             Registering::Refused(status, error) => return Said::error(*status, error),
         }
         let wanted = &asked.json;
-        self.check_registration(state, asked);
+        Self::check_registration(state, asked);
         let redirects: Vec<String> = wanted["redirect_uris"]
             .as_array()
             .into_iter()
@@ -137,7 +137,7 @@ impl Shared {
         Said::json(201, &said)
     }
 
-    fn check_registration(&self, state: &mut State, asked: &Asked) {
+    fn check_registration(state: &mut State, asked: &Asked) {
         let wanted = &asked.json;
         let mut wrong = Vec::new();
         if !asked.content_type().starts_with("application/json") {
@@ -171,7 +171,7 @@ impl Shared {
     }
 
     /// A registration that is changed or removed (RFC 7592).
-    pub(super) fn manage(&self, state: &mut State, asked: &Asked, id: &str) -> Said {
+    pub(super) fn manage(state: &mut State, asked: &Asked, id: &str) -> Said {
         let token = asked.bearer();
         let known = state.clients.get(id);
         let good = known.is_some_and(|client| {
@@ -294,7 +294,7 @@ impl Shared {
             return Err(format!("iss {} and sub {}", claims["iss"], claims["sub"]));
         }
         let audience = claims["aud"].as_array().and_then(|all| all.first());
-        let audience = audience.unwrap_or(&claims["aud"]);
+        let audience = audience.unwrap_or_else(|| &claims["aud"]);
         if audience != self.issuer.as_str() {
             return Err(format!("aud {audience}"));
         }

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::behaviour::{Grace, Person, Rotation};
@@ -17,7 +19,7 @@ pub(crate) const CANARY: &str = "cAnArY";
 #[derive(Debug, Default)]
 pub(super) struct Families {
     key: [u8; 16],
-    families: BTreeMap<u64, Family>,
+    known: BTreeMap<u64, Family>,
     next: u64,
     /// How often a refresh token came again that had been used, and the family ended of it.
     pub(super) reuse: usize,
@@ -89,25 +91,25 @@ impl Families {
             access: Vec::new(),
             next: 0,
         };
-        self.families.insert(self.next, family);
+        self.known.insert(self.next, family);
         self.next
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Family> {
-        self.families.get(&id)
+        self.known.get(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Family> {
-        self.families.get_mut(&id)
+        self.known.get_mut(&id)
     }
 
     pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Family> {
-        self.families.values_mut()
+        self.known.values_mut()
     }
 
     /// A new access token.
     pub(super) fn access(&mut self, id: u64, now: Duration, life: Duration, alone: bool) -> String {
-        let family = self.families.get_mut(&id).unwrap();
+        let family = self.known.get_mut(&id).unwrap();
         if alone {
             family.access.clear();
         }
@@ -120,7 +122,7 @@ impl Families {
 
     /// A new refresh token, which takes the place of the last.
     pub(super) fn refresh(&mut self, id: u64, now: Duration, life: Option<Duration>) -> String {
-        let family = self.families.get_mut(&id).unwrap();
+        let family = self.known.get_mut(&id).unwrap();
         family.next += 1;
         let number = family.next;
         family.refresh = Some(number);
@@ -130,7 +132,7 @@ impl Families {
 
     /// The refresh token that is good now.
     pub(super) fn current_refresh(&self, id: u64) -> Option<String> {
-        let number = self.families.get(&id)?.refresh?;
+        let number = self.known.get(&id)?.refresh?;
         Some(self.sealed(Kind::Refresh, id, number))
     }
 
@@ -146,7 +148,7 @@ impl Families {
         let Some((id, number)) = self.opened(Kind::Refresh, token) else {
             return Shown::Dead;
         };
-        let Some(family) = self.families.get_mut(&id) else {
+        let Some(family) = self.known.get_mut(&id) else {
             return Shown::Dead;
         };
         let over = family.refresh_ends.is_some_and(|ends| ends <= now);
@@ -175,7 +177,7 @@ impl Families {
     /// The family of an access token that is good now.
     pub(super) fn valid(&self, token: &str, now: Duration) -> Option<&Family> {
         let (id, number) = self.opened(Kind::Access, token)?;
-        let family = self.families.get(&id).filter(|family| family.alive)?;
+        let family = self.known.get(&id).filter(|family| family.alive)?;
         let mut access = family.access.iter();
         let good = access.any(|(known, ends)| *known == number && *ends > now);
         good.then_some(family)
@@ -189,11 +191,11 @@ impl Families {
     /// Ends what belongs to a token (RFC 7009, section 2.1).
     pub(super) fn revoke(&mut self, token: &str) {
         if let Some((id, _)) = self.opened(Kind::Refresh, token) {
-            if let Some(family) = self.families.get_mut(&id) {
+            if let Some(family) = self.known.get_mut(&id) {
                 family.alive = false;
             }
         } else if let Some((id, number)) = self.opened(Kind::Access, token)
-            && let Some(family) = self.families.get_mut(&id)
+            && let Some(family) = self.known.get_mut(&id)
         {
             family.access.retain(|(known, _)| *known != number);
         }
@@ -219,12 +221,8 @@ impl Families {
         digest.update(kind.word());
         digest.update(id.to_be_bytes());
         digest.update(number.to_be_bytes());
-        let digest = digest.finalize();
-        digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let digest = URL_SAFE_NO_PAD.encode(digest.finalize());
+        digest.chars().take(16).collect()
     }
 }
 

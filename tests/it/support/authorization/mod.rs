@@ -115,6 +115,7 @@ struct State {
 
 impl AuthorizationServer {
     /// Starts it on a free port.
+    #[expect(clippy::unused_async, reason = "whoever starts a server waits for it")]
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
         let port = Port::new();
         let origin = format!("http://{}", port.address);
@@ -559,12 +560,12 @@ impl Shared {
             Endpoint::Register => self.register(state, asked),
             Endpoint::Manage => {
                 let id = asked.path.rsplit('/').next().unwrap_or_default();
-                self.manage(state, asked, id)
+                Self::manage(state, asked, id)
             }
             Endpoint::Authorize => self.authorize(state, asked),
             Endpoint::Token => self.token(state, asked),
             Endpoint::Revoke => self.revoke(state, asked),
-            Endpoint::UserInfo => self.userinfo(state, asked),
+            Endpoint::UserInfo => Self::userinfo(state, asked),
             Endpoint::Device => self.device(state, asked),
             Endpoint::Unknown => Said::empty(404),
         }

@@ -18,6 +18,7 @@ use super::{AuthorizationServer, KEPT, Shared as Authority, VIOLATIONS};
 
 /// What it asks for, and how.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Protection {
     /// Speaks the modern era alone; else the legacy one alone.
     pub(crate) modern: bool,
@@ -121,6 +122,7 @@ impl Default for Protection {
 
 impl ProtectedServer {
     /// Starts it on a free port. From then on the authorization server knows it as a resource.
+    #[expect(clippy::unused_async, reason = "whoever starts a server waits for it")]
     pub(crate) async fn start(authority: &AuthorizationServer, protection: Protection) -> Self {
         let port = Port::new();
         let origin = format!("http://{}", port.address);
@@ -267,12 +269,12 @@ impl Shared {
             Said::empty(status)
         } else if !good && !open {
             state.refused += 1;
-            challenged(self.challenge(&state.protection, token.is_some(), None))
+            challenged(&self.challenge(&state.protection, token.is_some(), None))
         } else if let Some(scope) = lacking {
             let challenge = self.challenge(&state.protection, true, Some(scope));
             Said {
                 status: 403,
-                ..challenged(challenge)
+                ..challenged(&challenge)
             }
         } else if *method != Method::POST {
             Said::empty(405)
@@ -386,12 +388,12 @@ impl Shared {
     }
 }
 
-fn challenged(challenge: String) -> Said {
+fn challenged(challenge: &str) -> Said {
     let said = Said::text(401, "text/plain", "no");
     if challenge.is_empty() {
         return said;
     }
-    said.header("www-authenticate", &challenge)
+    said.header("www-authenticate", challenge)
 }
 
 /// The response to a message; `None` where it wants none.
