@@ -35,8 +35,20 @@
 //! are needed, runs the commands that print tokens, and asks the [`vault`], whose rows are sealed in the [`store`] and
 //! whose key lies elsewhere. Every secret that is alive is known to [`telemetry`], which takes it out of what is written.
 //!
+//! # Logins
+//!
+//! A server that wants a login says so with a 401. What it said is kept ([`credential::oauth::Challenge`]), the call is
+//! answered with what a person has to do, and [`account::login`] begins the login that was asked for, at a command line, by
+//! a call, or by a model: it finds the provider, makes the link, and waits for whoever brings the answer back, the browser
+//! at a listener of [`downstream`] or a person who pastes it. Who that is, is learnt before anybody uses it. From then on
+//! the grant belongs to the refresh engine ([`credential::oauth::Grants`]), which one process has: it renews early, alone,
+//! on the disk first, and serves a valid token whatever the provider does.
+//!
 //! # What is deliberately absent
 //!
+//! - No provider is known to the code: what is odd about one is data (`config/template`), and no product's client id or
+//!   name is in it.
+//! - No token and no client secret gets into rmcp; no refresh begins anywhere but in the engine.
 //! - No message is taken apart into typed models on its way: what nobody edits stays the bytes that arrived
 //!   ([`protocol::Envelope`]). Typed models drop unknown members and re-spell numbers.
 //! - `binding`, `catalog` and `policy` do no input or output and never fail because of a network.

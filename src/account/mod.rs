@@ -1,6 +1,7 @@
 //! The life of an account as people and models see it: which there are, how they stand, which one is chosen.
 //!
-//! Control tools, the control socket and the command line ask here, so that they cannot disagree.
+//! Control tools, the control socket and the command line ask here, so that they cannot disagree; `login` is how somebody
+//! logs in.
 //!
 //! Invariants:
 //! - A choice is in the store before it is anywhere else, and an answer leaves after that.

@@ -3,6 +3,7 @@
 //! [`Credential`] is that of one account. `resolve` goes from a reference to a value and knows when that must be looked
 //! at again, `helper` runs the commands that print tokens, `proof` says where values go, `attach` puts them
 //! together, `refusal` remembers what the server said of them, `outdated` tells when a process or a session needs others.
+//! `oauth` is where tokens of a login come from, and `clock` the time that all of them go by.
 //!
 //! Invariants:
 //! - Nothing is resolved at load, and a value is used no longer than its source says.

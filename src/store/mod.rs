@@ -1,6 +1,7 @@
 //! Durable state: the directory it lives in, who may use it, the installation key, and the database.
 //!
-//! `janus.db` holds what a restart must not lose: sessions, choices, access keys, and what was learnt of servers. A
+//! `janus.db` holds what a restart must not lose: sessions, choices, access keys, sealed secrets, what accounts were granted
+//! and which clients Janus is for that, the port that logins come back to, and what was learnt of servers. A
 //! [`Store`] is the handle on it; one thread behind it owns the connection and writes in groups. Everything is read
 //! once, at the start ([`Kept`]); from then on memory is asked and the database only told.
 //!

@@ -1,13 +1,13 @@
 //! Janus as an MCP client: the connections behind it.
 //!
 //! Two doors and no third: [`Upstream::forward`] and [`Upstream::notify`] for what a caller asked, permitted, and what
-//! Janus does for itself (handshake,
-//! lists, shared listen, ping, idle stop), which happens inside this module only.
+//! Janus does for itself (handshake, lists, shared listen, ping, idle stop), which happens inside this module only. A login
+//! asks who it is with a token that is nobody's yet, in a conversation of its own ([`Upstream::asked_with`]).
 //!
 //! A call's way through the files: `forward` picks the place (`key`, `account`), waits there for a connection
 //! (`connect`, which lets `dial` find the transport and the era and shake hands), and sends on its `leg`: a process
 //! (`stdio`) or a stream (`http_sse`), which share `duplex`, or `streamable_http`. Beside each connection stand a
-//! `keeper` and a `listen`; beside each account one `refresh` of its lists.
+//! `keeper` and a `listen`; beside each account one `refresh` of its lists, and `granted`, which follows its login.
 //!
 //! What was learnt of a server (its era in `known_era`, its lists in `snapshot`) goes to the store and is there after a
 //! restart, for as long as the account talks to the same server (`fingerprint`). Lists are then shown at once and read

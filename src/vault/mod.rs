@@ -1,8 +1,8 @@
 //! Where secrets rest: sealed rows in the store, and a key that lies elsewhere.
 //!
 //! `source` finds the key (a systemd credential, the Secret Service, a file by explicit choice), `seal` uses it, `rows`
-//! says what a value is called and when it may be read, `oauth` seals what grants and registrations have, `watch` waits for a keyring that is locked or absent, `rekey`
-//! and `export` carry everything over to another key.
+//! says what a value is called and when it may be read, `oauth` seals what grants and registrations have, `watch` waits
+//! for a keyring that is locked or absent, `rekey` and `export` carry everything over to another key.
 //!
 //! Invariants:
 //! - Nobody waits for the vault who does not need it: Janus is ready without, and what is `sealed` says so.

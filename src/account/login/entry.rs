@@ -89,9 +89,9 @@ impl Entry {
         })
     }
 
-    /// Whether it has not ended.
+    /// Whether it has not ended, and shall not: from the moment it was given up it is nobody's to join or answer.
     pub(super) fn is_open(&self) -> bool {
-        !self.progress.borrow().is_over()
+        self.given_up.borrow().is_none() && !self.progress.borrow().is_over()
     }
 
     pub(super) fn waits_for(&self, account: &AccountId) -> bool {

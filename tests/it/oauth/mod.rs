@@ -1,5 +1,6 @@
 //! Logins and the tokens they bring, against real authorization servers and one that misbehaves on command.
 
+mod alive;
 mod authority;
 mod callback;
 mod calls;

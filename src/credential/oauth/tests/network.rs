@@ -1,4 +1,4 @@
-//! No connection to where nobody may go (suite 16), and no more of an answer than is read.
+//! No connection to where nobody may go, and no more of an answer than is read.
 
 use http::Request;
 use tokio::net::TcpListener;

@@ -1,0 +1,178 @@
+//! One owner of every grant, whatever happens to its process and whoever asks it.
+
+use std::time::{Duration, Instant};
+
+use super::rig::{Rig, called, home};
+use crate::secrets::{document, state};
+use crate::support::authorization::{
+    AuthorizationServer, Behaviour, Endpoint, Grace, ProtectedServer, Protection, land,
+};
+use crate::support::{Client, Era, Home, Janus, Keyring, Output, Process, scale, until};
+
+/// Tokens that end while a test runs.
+fn short() -> Behaviour {
+    Behaviour {
+        access_life: Duration::from_secs(1),
+        ..Behaviour::default()
+    }
+}
+
+/// Logs in `s` by the redirect; with what the environment of the command needs.
+async fn log_in(authority: &AuthorizationServer, home: &Home, bus: Option<&str>) {
+    let mut command = home.command(&["login", "s"]);
+    if let Some(bus) = bus {
+        command.env("DBUS_SESSION_BUS_ADDRESS", bus);
+    }
+    let mut login = Process::start("janus login", &mut command);
+    let url = login.line(Output::Stderr, |line| {
+        let line = line.trim();
+        line.starts_with("http").then(|| line.to_owned())
+    });
+    let (status, page) = land(&authority.follow(&url).await).await;
+    assert_eq!(status, 200, "{page}");
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+}
+
+/// How often the grant of `s` changed.
+fn generation(janus: &Janus) -> u64 {
+    let status = document(janus.home(), &["status"]);
+    status["accounts"][0]["grant"]["generation"]
+        .as_u64()
+        .unwrap()
+}
+
+/// Every refresh token that was shown was shown once.
+fn assert_each_once(authority: &AuthorizationServer) {
+    let mut shown: Vec<String> = authority
+        .requests_to(Endpoint::Token)
+        .iter()
+        .filter_map(|asked| Some(asked.form.get("refresh_token")?.to_owned()))
+        .collect();
+    let count = shown.len();
+    shown.sort();
+    shown.dedup();
+    assert_eq!(shown.len(), count, "a refresh token was shown twice");
+    assert_eq!(authority.reuse(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_and_four_command_lines_show_each_refresh_token_once() {
+    let rig = Rig::start(short(), Protection::default(), "auth: oauth").await;
+    log_in(&rig.authority, rig.janus.home(), None).await;
+    let expiries = scale(60);
+    while rig.authority.refreshes() < expiries {
+        let mut asking: Vec<Process> = (0..4)
+            .map(|_| {
+                let mut command = rig.janus.home().command(&["tool", "call", "s__whoami"]);
+                Process::start("janus tool call", &mut command)
+            })
+            .collect();
+        for process in asking.drain(..) {
+            let ended = process.finish();
+            assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        }
+    }
+    assert_each_once(&rig.authority);
+    rig.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_is_killed_again_and_again_needs_no_other_login() {
+    // A provider that forgives one token that comes again: what a death between its answer and the disk needs.
+    let behaviour = Behaviour {
+        grace: Grace::UntilUsed,
+        ..short()
+    };
+    let rig = Rig::start(behaviour, Protection::default(), "auth: oauth").await;
+    log_in(&rig.authority, rig.janus.home(), None).await;
+    let Rig {
+        mut janus,
+        authority,
+        server,
+    } = rig;
+    let mut before = 0;
+    for round in 0..scale(200) {
+        {
+            let mut client = Client::open(janus.http(), "/mcp", Era::Modern).await;
+            called(&mut client, "s__whoami").await;
+        }
+        // What the last death cut off is mended: a provider forgives one death of a renewal, not two.
+        until("a newer grant", || generation(&janus) > before);
+        before = generation(&janus);
+        let asked = authority.count(Endpoint::Token);
+        // Some deaths meet the request on its way, some the answer, some the disk.
+        let met = async {
+            authority.came(Endpoint::Token, asked + 1).await;
+            for _ in 0..(round % 7) * 40 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(3), met).await.ok();
+        janus = Janus::start_in(janus.kill(), |_| {});
+    }
+    let mut client = Client::open(janus.http(), "/mcp", Era::Modern).await;
+    called(&mut client, "s__whoami").await;
+    assert_eq!(
+        authority.count(Endpoint::Authorize),
+        1,
+        "somebody logged in again"
+    );
+    assert_eq!(server.violations(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_unlocked() {
+    let Some(keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let authority = AuthorizationServer::start(Behaviour::default()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let home = home(
+        &format!("  s: {{ url: \"{}\", auth: oauth }}\n", server.url()),
+        "",
+    );
+    let text = std::fs::read_to_string(home.config()).unwrap();
+    let text: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("vault:"))
+        .collect();
+    std::fs::write(home.config(), text.join("\n") + "\n").unwrap();
+    let start = |home| {
+        Janus::start_in(home, |command| {
+            command.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
+        })
+    };
+    let janus = start(home);
+    log_in(&authority, janus.home(), Some(&keyring.address())).await;
+    until("the account", || {
+        state(janus.home(), "s/default") == "ready"
+    });
+    let (_, home) = janus.stop();
+
+    keyring.lock();
+    let requests = authority.count_all();
+    let began = Instant::now();
+    let janus = start(home);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    until("sealed", || state(janus.home(), "s/default") == "sealed");
+    keyring.unlock("pw-one").await;
+    let began = Instant::now();
+    until("the account", || {
+        state(janus.home(), "s/default") == "ready"
+    });
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        authority.count_all(),
+        requests,
+        "a token that is valid needs nobody"
+    );
+}
