@@ -4,7 +4,7 @@
 //! - That it begins is on the disk before the refresh token leaves, so that a start knows what may be lost.
 //! - Within one attempt the token is sent again only where the answer says that it was not taken.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use super::client::NoClient;
 use super::commit::Committed;
 use super::schedule::Failed;
 use super::state::Life;
-use super::{Grant, LoginReason};
+use super::{Grant, Inner, LoginReason};
 use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
@@ -36,6 +36,8 @@ struct Subject {
     /// `None`: a machine account, which has none.
     refresh: Option<Arc<Secret>>,
     source: Source,
+    /// The registration it was given to; `None` where the configuration has the client.
+    registration: Option<Arc<str>>,
     attempt: u32,
     /// What an earlier attempt brought may be lost.
     interrupted: bool,
@@ -43,7 +45,10 @@ struct Subject {
 
 /// What became of it.
 enum Outcome {
-    Renewed(Tokens),
+    /// With the client that asked, where it is one that a person's login was given to.
+    Renewed(Tokens, Option<Box<Registration>>),
+    /// The grant is another one by now, or none: what was found out concerns nobody.
+    Replaced,
     /// A person must act.
     Needs {
         reason: LoginReason,
@@ -120,6 +125,7 @@ impl Grant {
             generation: inner.life.generation,
             refresh: refresh.filter(|_| !machine),
             source: inner.facts.source(),
+            registration: inner.registration.clone(),
             attempt: inner.life.failures.saturating_add(1),
             interrupted: inner.life.interrupted,
         })
@@ -127,25 +133,41 @@ impl Grant {
 
     async fn outcome(&self, subject: &Subject) -> Outcome {
         let asked = match &subject.refresh {
-            Some(refresh) => self.refresh(subject, refresh).await,
-            None => self.ask_as_machine().await,
+            Some(refresh) => {
+                let refreshed = self.refresh(subject, refresh).await;
+                refreshed.map(|(tokens, client)| (tokens, Some(Box::new(client))))
+            }
+            None => self.ask_as_machine().await.map(|tokens| (tokens, None)),
         };
         match asked {
-            Ok(tokens) => Outcome::Renewed(tokens),
+            Ok((tokens, client)) => Outcome::Renewed(tokens, client),
             Err(outcome) => outcome,
         }
     }
 
+    /// The grant, if it is still the one that is renewed: a login or a logout may have come between.
+    fn still(&self, subject: &Subject) -> Option<MutexGuard<'_, Inner>> {
+        let inner = self.inner();
+        (inner.life.generation == subject.generation).then_some(inner)
+    }
+
     /// Asks with a refresh token (RFC 6749, section 6).
-    async fn refresh(&self, subject: &Subject, refresh: &Arc<Secret>) -> Result<Tokens, Outcome> {
+    async fn refresh(
+        &self,
+        subject: &Subject,
+        refresh: &Arc<Secret>,
+    ) -> Result<(Tokens, Registration), Outcome> {
         let client = self.client().await.map_err(|why| no_client(why, subject))?;
         let mut source = subject.source.clone();
         self.engine.mark("before the intent").await;
         self.intend(subject, refresh).await;
         self.engine.mark("after the intent").await;
-        let mut method = self.inner().facts.method().unwrap_or(client.method);
+        let known = self.still(subject).ok_or(Outcome::Replaced)?.facts.method();
+        let mut method = known.unwrap_or(client.method);
         let (mut other_tried, mut unclear_tried, mut stale_tried) = (false, false, false);
         loop {
+            // What was waited for may have been long: nothing leaves for a grant that has ended.
+            drop(self.still(subject).ok_or(Outcome::Replaced)?);
             let form = || {
                 let form = Form::new("refresh_token").with_secret("refresh_token", refresh);
                 match &source.resource {
@@ -156,10 +178,10 @@ impl Grant {
             let answer = self.ask(&client, method, &source, form()).await?;
             match answer {
                 Answer::Tokens(tokens) => {
-                    if other_tried {
-                        self.inner().facts.set_method(method);
+                    if other_tried && let Some(mut inner) = self.still(subject) {
+                        inner.facts.set_method(method);
                     }
-                    return Ok(tokens);
+                    return Ok((tokens, client));
                 }
                 Answer::ClientGone(_) if !other_tried && other(method).is_some() => {
                     other_tried = true;
@@ -175,7 +197,9 @@ impl Grant {
                     let Some(found) = self.found_anew(&source).await else {
                         return Err(settled(said.text, subject.attempt));
                     };
-                    self.inner().facts.set_source(&found);
+                    let mut inner = self.still(subject).ok_or(Outcome::Replaced)?;
+                    inner.facts.set_source(&found);
+                    drop(inner);
                     source = found;
                 }
                 other => return Err(refused(other, subject, &client)),
@@ -305,21 +329,27 @@ impl Grant {
     async fn conclude(self: &Arc<Self>, subject: &Subject, outcome: Outcome) {
         let machine = subject.refresh.is_none();
         match outcome {
-            Outcome::Renewed(tokens) => {
+            Outcome::Renewed(tokens, client) => {
                 self.breaker_answered();
                 if machine {
                     self.machine_renewed(subject, tokens);
                     return;
                 }
-                if self.renewed(subject.generation, &tokens).await == Committed::Replaced {
-                    self.give_back(subject, tokens).await;
+                let committed = self.renewed(subject.generation, &tokens).await;
+                if let (Committed::Replaced, Some(client)) = (committed, client) {
+                    let network = &self.engine.network;
+                    revoke(network, self, &client, &subject.source, &tokens).await;
                 }
+            }
+            Outcome::Replaced => {
+                self.breaker_withdrawn();
+                self.nothing_is_intended();
             }
             Outcome::Needs { reason, wipe, said } => {
                 self.breaker_answered();
                 tracing::info!(account = %self.account, "the authorization server said: {said}");
-                if reason == LoginReason::Registration {
-                    self.forget_own_registration().await;
+                if reason == LoginReason::Registration && self.still(subject).is_some() {
+                    self.forget_registration_of(subject).await;
                 }
                 self.needs(subject.generation, reason, wipe).await;
             }
@@ -357,9 +387,14 @@ impl Grant {
             tracing::debug!(account = %self.account, "its token could still not be renewed: {}", failure.why);
         }
         if subject.refresh.is_some() && !failure.unclear && !subject.interrupted {
-            let over = Change::RefreshOver(self.account.clone());
-            self.engine.means.vault.store().note(over);
+            self.nothing_is_intended();
         }
+    }
+
+    /// The note that a refresh token was about to leave counts no more.
+    fn nothing_is_intended(&self) {
+        let over = Change::RefreshOver(self.account.clone());
+        self.engine.means.vault.store().note(over);
     }
 
     /// A machine account keeps its tokens in memory: it gets others without anybody.
@@ -378,20 +413,9 @@ impl Grant {
         inner.secrets.access = Some(tokens.access);
     }
 
-    /// What came for a grant that is another one by now: nobody uses it.
-    async fn give_back(&self, subject: &Subject, tokens: Tokens) {
-        let Ok(client) = self.client().await else {
-            return;
-        };
-        if client.issuer == subject.source.issuer {
-            let network = &self.engine.network;
-            revoke(network, self, &client, &subject.source, &tokens).await;
-        }
-    }
-
-    async fn forget_own_registration(&self) {
-        let id = self.inner().registration.clone();
-        let ids = id.into_iter().collect();
+    /// The authorization server does not know the client that asked. A later login may have another one.
+    async fn forget_registration_of(&self, subject: &Subject) {
+        let ids = subject.registration.iter().cloned().collect();
         if let Err(why) = self.engine.means.vault.forget_registrations(ids).await {
             tracing::warn!(account = %self.account, "its registration could not be forgotten: {why}");
         }

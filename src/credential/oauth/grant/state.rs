@@ -12,6 +12,8 @@ use crate::credential::clock::Moment;
 
 /// A server that refuses a token this young refuses the next one as well: that would be a loop.
 const YOUNG: Duration = Duration::from_mins(1);
+/// Between two renewals of one grant.
+const REST: Duration = Duration::from_secs(1);
 
 /// What there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,6 +250,9 @@ impl Life {
             let warm = self.renew.filter(|_| is_warm || self.persists);
             [warm, self.keep].into_iter().flatten().min()?
         };
+        // However short its tokens live, the authorization server is not asked without a pause.
+        let rested = self.came.map(|came| came.after(REST));
+        let wanted = rested.map_or(wanted, |rested| wanted.max(rested));
         let pause = self.pause.map(|pause| pause.until(called));
         let wanted = pause.map_or(wanted, |pause| wanted.max(pause));
         Some(self.blocked.map_or(wanted, |blocked| wanted.max(blocked)))
