@@ -29,9 +29,9 @@ use super::serve::runtime;
 use super::{Context, Exit, Failure};
 use crate::daemon::{Ready, Stopped, run as run_daemon};
 use crate::model::{
-    Account, AccountName, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen, Profile,
-    ProfileName, ProxySettings, QUESTION_TIMEOUT, Reach, Server, ServerName, Settings, Sharing,
-    Switching, ToolFilter, VaultSettings, Written,
+    Account, AccountName, Auth, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen,
+    Profile, ProfileName, ProxySettings, QUESTION_TIMEOUT, Reach, Server, ServerName, Settings,
+    Sharing, Switching, ToolFilter, VaultSettings, Written,
 };
 
 use scratch::Scratch;
@@ -176,10 +176,10 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
         headers: Vec::new(),
         ca: None,
     };
-    let servers = vec![
-        server("notes", owners)?,
-        server("dice", vec![Account::only(Endpoint::Http(dice))])?,
-    ];
+    let mut dice = Account::only(Endpoint::Http(dice));
+    // Nobody logs in to it, so that no tool offers to.
+    dice.auth.how = Auth::None;
+    let servers = vec![server("notes", owners)?, server("dice", vec![dice])?];
     Ok(Settings {
         identity: identity(&servers)?,
         file: None,
