@@ -140,8 +140,8 @@ impl LoginFailed {
             ],
             Self::NoCredential(why) => vec![why.help(account), again()],
             Self::Server(_) => vec![
-                format!("janus account show {account}"),
-                "ask those who run the server, or give `auth.oauth.issuer` or the endpoints by hand"
+                format!("a fixed token, if it takes one: write `auth: {{ bearer: vault:NAME }}` at {account}, then: janus secret set NAME"),
+                "or give `auth.oauth.issuer` or the endpoints by hand; those who run the server know them"
                     .to_owned(),
             ],
             Self::Risk { key, .. } => vec![format!(

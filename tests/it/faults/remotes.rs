@@ -10,7 +10,7 @@ use crate::support::{Client, Era, Janus};
 const VIEW: &str = "/mcp/@remote";
 
 fn janus(url: &str) -> Janus {
-    Janus::start(&format!("{}remote: {{ url: {url} }}\n", good()))
+    Janus::start(&format!("{}remote: {{ url: {url}, auth: none }}\n", good()))
 }
 
 const UNKNOWN: &str = "It may or may not have happened. Check before you repeat it.";
