@@ -161,7 +161,8 @@ No error shows a value of the configuration: it may be a secret.
 
 const HEADLESS: &str = "\
 How an account logs in on a machine without a display. The daemon keeps the login alive afterwards:
-it is done once, and a restart does not ask again.
+it is done once, and a restart does not ask again. Logins and secrets rest in the vault, whose key
+must be somewhere: without a desktop's keyring, write `vault: { key: file, key_file: PATH }`.
 
 1  No login at all: the right answer where no person is near. Many providers give a token that does
    not end, and `janus catalog show NAME` names the ways it knows of.

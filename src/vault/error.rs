@@ -97,6 +97,29 @@ pub enum Refused {
     NoRandomness,
 }
 
+impl Refused {
+    /// What mends it, at most three lines; none where nobody but time does.
+    pub fn help(&self) -> Vec<String> {
+        match self {
+            Self::Sealed(why) | Self::NotThere(NotThere::Sealed(why)) => {
+                vec![why.help().to_owned()]
+            }
+            Self::NoPlace(_) => [
+                "on a desktop: log in once, so that the keyring is there, then again",
+                "headless, with systemd: LoadCredential=janus-vault-key:FILE in the service",
+                "headless, without: `vault: { key: file, key_file: ~/.config/janus/vault.key }`",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            Self::NotThere(NotThere::Missing(_)) => vec!["janus secret list".to_owned()],
+            Self::NotThere(NotThere::Damaged(_)) => {
+                vec!["set it again:  janus secret set NAME".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl From<getrandom::Error> for Refused {
     fn from(_: getrandom::Error) -> Self {
         Self::NoRandomness

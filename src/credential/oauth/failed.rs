@@ -151,7 +151,10 @@ impl LoginFailed {
                 again(),
                 format!("janus login {account} --fresh-client, if the provider forgot this client"),
             ],
-            Self::NotKept(_) => vec!["janus vault unlock".to_owned(), again()],
+            Self::NotKept(why) => {
+                let help = why.help();
+                if help.is_empty() { vec![again()] } else { help }
+            }
         }
     }
 
@@ -199,12 +202,16 @@ fn registering(
         ""
     };
     let server = account.server();
+    let back = if redirect_uri.is_empty() {
+        String::new()
+    } else {
+        format!("; its redirect URI: {redirect_uri}")
+    };
+    // On one line, so that it can be copied out of whatever shows it.
     let mut lines = vec![
-        format!("register an application: {place}{approved}; its redirect URI: {redirect_uri}"),
+        format!("register an application: {place}{approved}{back}"),
         format!(
-            "then write to the configuration, and run: janus secret set {server}-client-secret\n\
-             servers:\n  {server}:\n    auth:\n      oauth:\n        client_id: THE-ID-YOU-GOT\n        \
-             client_secret: vault:{server}-client-secret    # leave it out if there is none"
+            "write at {account}: auth: {{ oauth: {{ client_id: THE-ID-YOU-GOT, client_secret: vault:{server}_client }} }}    # then: janus secret set {server}_client"
         ),
     ];
     if let Some(way) = without_login.first() {
@@ -281,14 +288,11 @@ mod tests {
             help[0].contains("http://127.0.0.1:7334/callback"),
             "{help:?}"
         );
-        let yaml = help[1].split_once('\n').unwrap().1;
+        let yaml = help[1].strip_prefix("write at github/client_a: ").unwrap();
         let read: serde_yaml::Value = serde_yaml::from_str(yaml).unwrap();
-        let oauth = &read["servers"]["github"]["auth"]["oauth"];
+        let oauth = &read["auth"]["oauth"];
         assert_eq!(oauth["client_id"].as_str(), Some("THE-ID-YOU-GOT"));
-        assert_eq!(
-            oauth["client_secret"].as_str(),
-            Some("vault:github-client-secret")
-        );
+        assert_eq!(oauth["client_secret"].as_str(), Some("vault:github_client"));
         assert!(help[2].contains("personal access token"), "{help:?}");
     }
 

@@ -84,7 +84,9 @@ impl Asked {
         }
         let configured = settings.scopes.as_deref().unwrap_or_default();
         let is_new = |scope: &&String| {
-            !configured.contains(scope)
+            // These two permit nothing more: they ask for a renewal, and for who it is.
+            ![OFFLINE, OPENID].contains(&scope.as_str())
+                && !configured.contains(scope)
                 && !known.granted.contains(scope)
                 && !known.agreed.contains(scope)
         };
@@ -123,7 +125,7 @@ mod tests {
                 "a",
                 "",
                 "a offline_access",
-                "offline_access",
+                "",
             ),
             (None, None, "", "", Some("a offline_access"), "", "", "", ""),
             (

@@ -241,20 +241,15 @@ fn name(text: &str) -> Result<SecretName, Problem> {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        let text = refused.to_string();
-        match refused {
-            Refused::Sealed(why) | Refused::NotThere(NotThere::Sealed(why)) => {
-                Self::new(StatusCode::CONFLICT, "sealed", text).help(why.help())
+        let (text, help) = (refused.to_string(), refused.help());
+        let problem = match refused {
+            Refused::Sealed(_) | Refused::NotThere(NotThere::Sealed(_)) => {
+                Self::new(StatusCode::CONFLICT, "sealed", text)
             }
-            Refused::NoPlace(_) => Self::new(StatusCode::CONFLICT, "no_key", text)
-                .help("on a desktop: log in once, so that the keyring is there, then again")
-                .help("headless, with systemd: LoadCredential=janus-vault-key:FILE in the service")
-                .help("headless, without: `vault: { key: file, key_file: ~/.config/janus/vault.key }`"),
-            Refused::NotThere(NotThere::Missing(_)) => {
-                Self::unknown("unknown_secret", text).help("janus secret list")
-            }
+            Refused::NoPlace(_) => Self::new(StatusCode::CONFLICT, "no_key", text),
+            Refused::NotThere(NotThere::Missing(_)) => Self::unknown("unknown_secret", text),
             Refused::NotThere(NotThere::Damaged(_)) => {
-                Self::new(StatusCode::CONFLICT, "bad_secret", text).help("set it again:  janus secret set NAME")
+                Self::new(StatusCode::CONFLICT, "bad_secret", text)
             }
             Refused::BadValue | Refused::NotImported(_) | Refused::NoPassphrase => {
                 Self::new(StatusCode::BAD_REQUEST, "usage", text)
@@ -263,9 +258,8 @@ impl From<Refused> for Problem {
             Refused::NotKept { .. }
             | Refused::Exists(_)
             | Refused::Unsettled
-            | Refused::NoRandomness => {
-                Self::new(StatusCode::CONFLICT, "unavailable", text)
-            }
-        }
+            | Refused::NoRandomness => Self::new(StatusCode::CONFLICT, "unavailable", text),
+        };
+        help.into_iter().fold(problem, Self::help)
     }
 }
