@@ -42,7 +42,7 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
     };
     let authority = AuthorizationServer::start(behaviour).await;
     // So that they are renewed all the time, each at its own.
-    let short = Answer::edited(|tokens| tokens["expires_in"] = json!(15));
+    let short = Answer::edited(|tokens| tokens["expires_in"] = json!(6));
     authority.always(Endpoint::Token, Some(short));
     let mut servers = Vec::new();
     let mut text_of_servers = String::new();
@@ -89,7 +89,10 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
         }
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..scale(CALLS) / BURST {
+    let mut rounds = 0;
+    // A fast machine is through before the first token ends.
+    while rounds < scale(CALLS) / BURST || authority.refreshes() < SERVERS * ACCOUNTS {
+        rounds += 1;
         let calls = clients.iter_mut().map(|client| {
             let (server, account) = (random.below(SERVERS), random.below(ACCOUNTS));
             async move {
@@ -111,7 +114,6 @@ async fn no_call_of_fifty_accounts_is_answered_to_another_and_no_bearer_passes_t
     }
     assert_eq!(authority.violations(), [""; 0]);
     assert_eq!(authority.reuse(), 0);
-    assert!(authority.refreshes() > 0);
 }
 
 async fn ask(client: &mut Client, server: usize, account: usize) -> serde_json::Value {
