@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
 use super::{Event, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
-use crate::credential::oauth::{Flow, Grant, Options};
+use crate::credential::oauth::{Flow, Grant, Granted, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
 
@@ -73,11 +73,25 @@ impl Logins {
             }
         };
         let granted = if flow.device().is_some() {
-            tokio::select! {
+            let brought = tokio::select! {
                 biased;
-                granted = flow.poll() => granted?,
+                brought = flow.poll() => brought?,
                 why = entry.given_up() => return Err(why),
                 why = expired => return Err(why),
+            };
+            // The code was good in time: who that is may take longer, and tokens that are not kept are given back.
+            entry.go_on(Progress::Finishing);
+            let who = tokio::select! {
+                biased;
+                why = entry.given_up() => {
+                    self.give_back(&grant, &brought.granted).await;
+                    return Err(why);
+                }
+                who = brought.identity() => who,
+            };
+            Granted {
+                verified_as: who,
+                ..brought.granted
             }
         } else {
             let answered = entry.take_answered().ok_or(NotLoggedIn::Answered)?;

@@ -21,7 +21,7 @@ use super::exchange::{Client, Exchanging};
 pub use super::failed::LoginFailed;
 use super::failed::host_of;
 use super::grant::Grant;
-use super::granted::{Granted, Source, Tokens};
+use super::granted::{Granted, Identity, Source, Tokens};
 use super::identity;
 use super::network::Network;
 use super::registration::{For, client_of};
@@ -60,6 +60,15 @@ pub struct Flow {
     is_foreign: bool,
     changed_from: Option<String>,
     kind: Kind,
+}
+
+/// What another device brought. Who that is is a question of its own: tokens that are there are never lost over it.
+#[derive(Debug)]
+pub struct Brought {
+    /// Without who that is.
+    pub granted: Granted,
+    way: Way,
+    settings: OAuth,
 }
 
 /// How the person gets to the provider.
@@ -267,14 +276,16 @@ impl Flow {
             }
         };
         let login = (self.way, self.settings, self.asked);
-        Ok(granted(login, self.client, self.source, tokens).await)
+        let mut brought = brought(login, self.client, self.source, tokens);
+        brought.granted.verified_as = brought.identity().await;
+        Ok(brought.granted)
     }
 
-    /// Waits until the person is done on the other device.
+    /// Waits until the person is done on the other device. Who that is is asked afterwards ([`Brought::identity`]).
     ///
     /// # Errors
     /// Why there are no tokens.
-    pub async fn poll(mut self) -> Result<Granted, LoginFailed> {
+    pub async fn poll(mut self) -> Result<Brought, LoginFailed> {
         let Kind::Device(device) = self.kind else {
             return Err(LoginFailed::NotTheAnswer(
                 "this login waits for a browser".to_owned(),
@@ -284,7 +295,14 @@ impl Flow {
             .poll(&self.way, &mut self.client, &self.source)
             .await?;
         let login = (self.way, self.settings, self.asked);
-        Ok(granted(login, self.client, self.source, tokens).await)
+        Ok(brought(login, self.client, self.source, tokens))
+    }
+}
+
+impl Brought {
+    /// Who that is; `None`: it cannot be learnt here. A provider that does not answer is asked again for a while.
+    pub async fn identity(&self) -> Option<Identity> {
+        identity::of(&self.way, &self.settings, &self.granted).await
     }
 }
 
@@ -331,25 +349,27 @@ async fn begun(
     Ok((kind, page))
 }
 
-/// What a login brought, and who that is.
-async fn granted(
+/// What a login brought.
+fn brought(
     (way, settings, asked): (Way, OAuth, Asked),
     client: Client,
     source: Source,
     tokens: Tokens,
-) -> Granted {
+) -> Brought {
     //= https://www.rfc-editor.org/rfc/rfc6749#section-5.1
     //# OPTIONAL, if identical to the scope requested by the client
     let scopes = tokens.scopes.clone().unwrap_or(asked.scopes);
-    let mut granted = Granted {
-        registration: client.registration,
-        source,
-        scopes,
-        tokens,
-        verified_as: None,
-    };
-    granted.verified_as = identity::of(&way, &settings, &granted).await;
-    granted
+    Brought {
+        granted: Granted {
+            registration: client.registration,
+            source,
+            scopes,
+            tokens,
+            verified_as: None,
+        },
+        way,
+        settings,
+    }
 }
 
 impl fmt::Debug for Flow {
@@ -372,6 +392,7 @@ mod tests {
         // Not called: that it compiles is the test.
         let finish = |flow: Flow, callback: Callback| is_send(&flow.finish(callback));
         let poll = |flow: Flow| is_send(&flow.poll());
-        let _ = (finish, poll);
+        let identity = |brought: &Brought| is_send(&brought.identity());
+        let _ = (finish, poll, identity);
     }
 }

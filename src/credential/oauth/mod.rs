@@ -44,7 +44,7 @@ mod walk;
 
 pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
-pub use login::{Callback, Challenge, Flow, LoginFailed, Options};
+pub use login::{Brought, Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
 pub use reason::LoginReason;
 pub use revocation::revoke;

@@ -332,8 +332,8 @@ async fn a_device_is_waited_for() {
         (code, place),
         ("ABCD-EFGH", format!("{}/activate", server.origin).as_str())
     );
-    let granted = Box::pin(flow.poll()).await.unwrap();
-    assert_eq!(granted.tokens.access.expose(), ACCESS);
+    let brought = Box::pin(flow.poll()).await.unwrap();
+    assert_eq!(brought.granted.tokens.access.expose(), ACCESS);
     assert_eq!(form(&server)["device_code"], "canary-device-0123");
 }
 
