@@ -79,7 +79,9 @@ impl Desktop {
     }
 
     async fn waits(&mut self, pending: &Arc<Pending>) {
-        if pending.open_browser == OpenBrowser::Always && self.open(pending).await {
+        // Without a link a person must be asked something first, and only the command can.
+        let may = pending.open_browser == OpenBrowser::Always && pending.link().is_some();
+        if may && self.open(pending).await {
             return;
         }
         self.needed(&pending.account, None).await;

@@ -320,17 +320,20 @@ impl Way {
             Self::Pending(pending) => {
                 let who = pending.expected.as_deref();
                 let who = who.map_or_else(String::new, |who| format!(" as {who}"));
-                let link = pending.link();
-                if let Some((code, address)) = &pending.device {
-                    format!(
+                if let Some((code, address)) = pending.code() {
+                    return format!(
                         "Open {address} on any device{who} and type {code}, or run on {host}: janus login {account}."
-                    )
-                } else if link == pending.page {
-                    format!("Open {link} on {host}{who}, or run there: janus login {account}.")
-                } else {
-                    format!(
+                    );
+                }
+                match pending.link() {
+                    Some(link) if link == pending.page => {
+                        format!("Open {link} on {host}{who}, or run there: janus login {account}.")
+                    }
+                    Some(link) => format!(
                         "Open {link} in any browser{who}; the address on which it ends is pasted on {host} into: janus login {account} --paste."
-                    )
+                    ),
+                    // A person says yes first, and nothing else here asks.
+                    None => format!("A person logs in{who} on {host} with: janus login {account}."),
                 }
             }
             Self::None { why, help } => {
@@ -353,12 +356,10 @@ impl Way {
     /// The link for people.
     pub(super) fn link(&self) -> Option<&str> {
         match self {
-            Self::Pending(pending) => Some(
-                pending
-                    .device
-                    .as_ref()
-                    .map_or_else(|| pending.link(), |(_, address)| address),
-            ),
+            Self::Pending(pending) => match pending.code() {
+                Some((_, address)) => Some(address),
+                None => pending.link(),
+            },
             Self::None { .. } => None,
         }
     }
@@ -575,6 +576,53 @@ mod tests {
         let (said, login) = text(Way::Pending(device), LoginReason::Never, "");
         assert!(said.contains("Open https://github.example/device on any device and type ABCD-EFGH, or run on HOST: "), "{said}");
         assert_eq!(login["url"], "https://github.example/device");
+    }
+
+    #[test]
+    fn what_needs_a_yes_is_led_to_by_the_page_or_the_command_alone() {
+        let foreign = Pending {
+            foreign: true,
+            ..pending()
+        };
+        let more = Pending {
+            new_scopes: vec!["repo".to_owned()],
+            ..pending()
+        };
+        for asked in [foreign, more] {
+            for device in [
+                None,
+                Some((
+                    "ABCD-EFGH".to_owned(),
+                    "https://github.example/device".to_owned(),
+                )),
+            ] {
+                let asked = Pending {
+                    device,
+                    open_browser: OpenBrowser::Never,
+                    ..asked.clone()
+                };
+                let (said, login) = text(Way::Pending(asked.clone()), LoginReason::Never, "");
+                assert_eq!(login["url"], asked.page, "{said}");
+                assert!(
+                    !said.contains("github.example") && !said.contains("ABCD"),
+                    "{said}"
+                );
+                let without_pages = Pending {
+                    page: asked.url.clone(),
+                    ..asked
+                };
+                let (said, login) = text(Way::Pending(without_pages), LoginReason::Never, "");
+                assert_eq!(login["url"], Value::Null, "{said}");
+                assert!(
+                    !said.contains("github.example") && !said.contains("ABCD"),
+                    "{said}"
+                );
+                assert!(
+                    said.contains("on HOST with: janus login github/client_a."),
+                    "{said}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub struct Pending {
     pub account: AccountId,
     /// The page of the provider.
     pub url: String,
-    /// The page of Janus that leads there; the provider's own where Janus has none.
+    /// The page of Janus that leads there; the provider's own where Janus has none ([`Self::own_page`]).
     pub page: String,
     /// The provider's host.
     pub host: String,
@@ -186,13 +186,30 @@ pub enum Arrived {
 
 impl Pending {
     /// The link for people: Janus's page, where one more click is needed; the provider's own where no browser is opened
-    /// here and nothing must be asked first.
-    pub fn link(&self) -> &str {
-        if self.open_browser == OpenBrowser::Never && !self.needs_yes() {
-            &self.url
-        } else {
-            &self.page
+    /// here and nothing must be asked first. `None`: something must be asked, and only `janus login` can.
+    pub fn link(&self) -> Option<&str> {
+        match self.own_page() {
+            Some(page) if self.asks_first() || self.open_browser != OpenBrowser::Never => {
+                Some(page)
+            }
+            None if self.asks_first() => None,
+            _ => Some(&self.url),
         }
+    }
+
+    /// The code for another device and where it is typed, where nothing must be asked before.
+    pub fn code(&self) -> Option<&(String, String)> {
+        self.device.as_ref().filter(|_| !self.asks_first())
+    }
+
+    /// Janus's own page of it; `None`: Janus has no pages.
+    pub fn own_page(&self) -> Option<&str> {
+        (self.page != self.url).then_some(self.page.as_str())
+    }
+
+    /// Whether a person must say yes to something before they see where it leads.
+    pub fn asks_first(&self) -> bool {
+        self.needs_yes() || self.foreign
     }
 
     /// Whether a person must say yes to more than was granted before.

@@ -194,10 +194,12 @@ impl Logins {
         let state = pending.device.is_none().then(|| flow.state().to_owned());
         let local = settings.browser.local_journal;
         let shown = if local && settings.browser.open == OpenBrowser::Never {
-            &pending.page
+            pending.own_page()
         } else {
             pending.link()
         };
+        // Without a page of Janus only the command asks what must be asked first.
+        let shown = shown.map_or_else(String::new, |link| format!("{link} or: "));
         let account = &entry.account;
         let who = pending.expected.as_ref();
         let who = who.map_or_else(String::new, |who| format!(" ({who})"));
@@ -205,7 +207,7 @@ impl Logins {
             event = "login_needed",
             %account,
             login = entry.id.as_str(),
-            "login needed: {account}{who}: {shown} or: janus login {account}"
+            "login needed: {account}{who}: {shown}janus login {account}"
         );
         let waits = Event::Waits {
             pending: Arc::new(pending.clone()),
