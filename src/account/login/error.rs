@@ -31,6 +31,14 @@ pub enum NotLoggedIn {
         /// Who should have come.
         is: String,
     },
+    /// Somebody is expected, and the provider does not say who came.
+    #[error("who logged in could not be learnt, and {account} expects {is}")]
+    UnknownIdentity {
+        /// The account.
+        account: AccountId,
+        /// Who should have come.
+        is: String,
+    },
     /// The same person has another account of this server already.
     #[error("you logged in as {was}, who is {other} already; {account} would be the same")]
     SameIdentity {
@@ -100,7 +108,9 @@ impl NotLoggedIn {
             Self::Flow(failed) => failed.code(),
             Self::Gone(_) => "unknown_account",
             Self::NoLogin { .. } => "no_login",
-            Self::WrongIdentity { .. } | Self::SameIdentity { .. } => "wrong_identity",
+            Self::WrongIdentity { .. }
+            | Self::UnknownIdentity { .. }
+            | Self::SameIdentity { .. } => "wrong_identity",
             Self::Expired { .. } => "login_expired",
             Self::Cancelled | Self::Replaced => "declined",
             Self::TooMany(_)
@@ -127,6 +137,11 @@ impl NotLoggedIn {
                     "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
                 ),
                 format!("if somebody else is meant from now on:  janus login {account} --replace"),
+            ],
+            Self::UnknownIdentity { .. } => vec![
+                "leave out `expect` to use it unverified:  auth.oauth.expect, or --expect"
+                    .to_owned(),
+                "or say how it is learnt:  auth.oauth.whoami".to_owned(),
             ],
             Self::SameIdentity { .. } => vec![
                 format!(

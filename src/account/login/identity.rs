@@ -25,24 +25,31 @@ pub(super) struct Known<'a> {
     pub(super) siblings: &'a [(AccountId, Identity)],
 }
 
-/// Whether this login may be used. Somebody unknown may: it is shown wherever the account is.
+/// Whether this login may be used. Somebody unknown may where nobody is expected: it is shown wherever the account is.
 pub(super) fn judge(
     came: Option<&Identity>,
     known: Known<'_>,
     wanted: &Wanted,
 ) -> Result<(), NotLoggedIn> {
-    let Some(came) = came else { return Ok(()) };
     let account = known.account;
+    let expected = [wanted.expect.as_deref(), known.expect];
+    let Some(came) = came else {
+        // Whoever says who it must be does not mean "or somebody".
+        return match expected.into_iter().flatten().next() {
+            Some(is) => Err(NotLoggedIn::UnknownIdentity {
+                account: account.clone(),
+                is: is.to_owned(),
+            }),
+            None => Ok(()),
+        };
+    };
     let wrong = |is: String| NotLoggedIn::WrongIdentity {
         account: account.clone(),
         was: came.to_string(),
         is,
     };
     // What a person says now, and what the configuration says, both hold; `--replace` takes back neither.
-    for expect in [wanted.expect.as_deref(), known.expect]
-        .into_iter()
-        .flatten()
-    {
+    for expect in expected.into_iter().flatten() {
         if !is_named(came, expect) {
             return Err(wrong(expect.to_owned()));
         }
@@ -185,6 +192,28 @@ mod tests {
             ..replace
         };
         judged(&bob, None, None, &[], &expecting).unwrap_err();
+    }
+
+    #[test]
+    fn somebody_unknown_is_used_only_where_nobody_is_expected() {
+        let (account, ana) = (id("client_a"), who("ana", None));
+        let judged = |expect, wanted: &Wanted| {
+            let known = Known {
+                account: &account,
+                expect,
+                earlier: Some(&ana),
+                siblings: &[],
+            };
+            judge(None, known, wanted).map_err(|why| why.to_string())
+        };
+        assert_eq!(judged(None, &Wanted::default()), Ok(()));
+        let refused = judged(Some("ana"), &Wanted::default()).unwrap_err();
+        assert!(refused.contains("could not be learnt"), "{refused}");
+        let expecting = Wanted {
+            expect: Some("ana".to_owned()),
+            ..Wanted::default()
+        };
+        judged(None, &expecting).unwrap_err();
     }
 
     #[test]

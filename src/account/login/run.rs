@@ -41,9 +41,9 @@ impl Logins {
             }
             Err(why) => {
                 let event = match why {
-                    NotLoggedIn::WrongIdentity { .. } | NotLoggedIn::SameIdentity { .. } => {
-                        "wrong_identity"
-                    }
+                    NotLoggedIn::WrongIdentity { .. }
+                    | NotLoggedIn::UnknownIdentity { .. }
+                    | NotLoggedIn::SameIdentity { .. } => "wrong_identity",
                     _ => "login_failed",
                 };
                 let said = why.to_string();

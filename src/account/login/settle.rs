@@ -53,9 +53,10 @@ impl Logins {
             earlier: earlier.as_ref(),
             siblings: &self.siblings(account),
         };
+        let wanted = entry.wanted();
         let judged = match entry.end_wanted() {
             Some(why) => Err(why),
-            None => identity::judge(granted.verified_as.as_ref(), known, &entry.wanted()),
+            None => identity::judge(granted.verified_as.as_ref(), known, &wanted),
         };
         if let Err(why) = judged {
             self.give_back(grant, &granted).await;
@@ -66,6 +67,10 @@ impl Logins {
             verified_as: granted.verified_as.clone(),
             scopes: granted.scopes.clone(),
         };
+        // One login of which nothing is learnt does not let in somebody else by the next.
+        if granted.verified_as.is_none() && !wanted.replace {
+            granted.verified_as = earlier;
+        }
         let unused = granted.clone();
         if let Err(why) = grant.begin(granted).await {
             // What is not kept is lost with this process, and would live on at the provider.

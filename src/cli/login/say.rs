@@ -149,7 +149,7 @@ pub(super) fn logged_in(done: &Value) -> String {
     let account = text(done, "account");
     let who = match done.get("verified_as").and_then(Value::as_str) {
         Some(who) => format!("✔ logged in as {who}"),
-        None => format!("✔ logged in; who that is could not be learnt, so {account} is unverified"),
+        None => "✔ logged in; who that is could not be learnt: this login is unverified".to_owned(),
     };
     let mut facts = vec![format!("saved for {account}")];
     match list(done, "profiles").as_slice() {

@@ -263,6 +263,26 @@ async fn a_login_as_somebody_else_is_not_saved_and_both_are_named() {
 }
 
 #[tokio::test]
+async fn somebody_unknown_is_refused_where_somebody_is_expected() {
+    let rig = Rig::start(Behaviour::default(), Protection::default(), "").await;
+    let expecting = ["login", "s", "--expect", "ana", "--json"];
+    let ended = log_in(&rig, &expecting, "ana").await;
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    let (code, message) = failure(&ended);
+    assert_eq!(code, "wrong_identity");
+    assert!(message.contains("could not be learnt"), "{message}");
+    assert!(ended.stderr.contains("leave out"), "{}", ended.stderr);
+    assert!(
+        rig.authority.count(Endpoint::Revoke) > 0,
+        "it is given back"
+    );
+    let row = status(&rig.janus)["accounts"][0].clone();
+    assert_eq!(row["grant"]["reason"], "never", "{row}");
+    let ended = log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_command() {
     let authority = AuthorizationServer::start(known()).await;
     let server = ProtectedServer::start(&authority, Protection::default()).await;
