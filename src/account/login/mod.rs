@@ -14,6 +14,7 @@
 mod door;
 mod entry;
 mod error;
+mod held;
 mod id;
 mod identity;
 mod logout;
@@ -30,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use self::door::Doors;
 use self::entry::Entry;
+use self::held::Held;
 use crate::credential::oauth::{Callback, Grants, Identity, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::store::Store;
@@ -82,6 +84,8 @@ struct Inner {
     known: Mutex<VecDeque<Arc<Entry>>>,
     /// One at a time is held against what others are: two accounts of one person are noticed.
     settling: tokio::sync::Mutex<()>,
+    /// Which failures are not tried again at once.
+    held: Held,
     events: broadcast::Sender<Event>,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -230,6 +234,7 @@ impl Logins {
             pages: parts.pages,
             known: Mutex::default(),
             settling: tokio::sync::Mutex::default(),
+            held: Held::default(),
             events,
             tasks: parts.tasks,
             stopping: parts.stopping,
@@ -377,6 +382,12 @@ impl Logins {
                 return Ok(Arc::clone(entry));
             }
             entry.give_up(NotLoggedIn::Replaced);
+        }
+        if by == Initiator::Client
+            && let Some(grant) = self.0.grants.find(account)
+            && let Some(why) = self.0.held.why(account, &grant.settings())
+        {
+            return Err(why);
         }
         if open.clone().count() >= AT_ONCE {
             return Err(NotLoggedIn::TooMany(AT_ONCE));

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
-use super::{Event, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
+use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
 use crate::credential::oauth::{Flow, Grant, Granted, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
@@ -30,6 +30,13 @@ impl Logins {
             () = stopping => Err(NotLoggedIn::Stopping),
         };
         let (account, login) = (&entry.account, entry.id.as_str());
+        match (&outcome, self.0.grants.find(account)) {
+            (Ok(_), _) => self.0.held.forget(account),
+            (Err(why), Some(grant)) if entry.by == Initiator::Client => {
+                self.0.held.failed(account, &grant.settings(), why);
+            }
+            _ => {}
+        }
         let progress = match outcome {
             Ok(logged_in) => {
                 let who = logged_in.verified_as.as_ref();
