@@ -1,5 +1,6 @@
 //! One login: what everybody who has to do with it knows of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Entry {
     /// What the form of its page proves itself with.
     pub(super) token: String,
     wanted: Mutex<Wanted>,
+    /// Whether a person began it, or joined it.
+    personal: AtomicBool,
     link: OnceLock<Link>,
     /// Who brings the answer takes it: a state is good once.
     answer: Mutex<Option<oneshot::Sender<Callback>>>,
@@ -81,6 +84,7 @@ impl Entry {
             by,
             token: id::token()?,
             wanted: Mutex::new(wanted),
+            personal: AtomicBool::new(by == Initiator::Person),
             link: OnceLock::new(),
             answer: Mutex::new(Some(answer)),
             answered: Mutex::new(Some(answered)),
@@ -120,12 +124,19 @@ impl Entry {
         if needs_another {
             return false;
         }
+        self.personal.store(true, Ordering::Relaxed);
         if wanted.expect.is_some() {
             wishes.expect.clone_from(&wanted.expect);
         }
         wishes.replace |= wanted.replace;
         wishes.same_identity |= wanted.same_identity;
         true
+    }
+
+    /// Whether it may end for a person's: it is a client's alone, and nobody has answered it.
+    pub(super) fn makes_room(&self) -> bool {
+        !self.personal.load(Ordering::Relaxed)
+            && !matches!(&*self.progress.borrow(), Progress::Finishing)
     }
 
     /// The link is there: a person can act.
@@ -314,7 +325,9 @@ mod tests {
         };
         assert!(entry.join(&wanted, Initiator::Client));
         assert_eq!(entry.wanted(), Wanted::default(), "a client has none");
+        assert!(entry.makes_room());
         assert!(entry.join(&wanted, Initiator::Person));
+        assert!(!entry.makes_room(), "a person waits for it");
         assert_eq!(entry.wanted(), wanted);
         let device = Wanted {
             options: Options {

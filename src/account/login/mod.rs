@@ -390,7 +390,11 @@ impl Logins {
             return Err(why);
         }
         if open.clone().count() >= AT_ONCE {
-            return Err(NotLoggedIn::TooMany(AT_ONCE));
+            // Clients do not lock a person out: the oldest of theirs makes room.
+            let mut theirs = open.filter(|entry| entry.makes_room());
+            let oldest = theirs.next().filter(|_| by == Initiator::Person);
+            let oldest = oldest.ok_or(NotLoggedIn::TooMany(AT_ONCE))?;
+            oldest.give_up(NotLoggedIn::TooMany(AT_ONCE));
         }
         let entry = Entry::new(account.clone(), wanted, by, |id| {
             known.iter().any(|entry| entry.id == id)

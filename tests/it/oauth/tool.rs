@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::rig::{NO_BROWSER, Rig, call, called, home, link, text};
-use crate::support::authorization::{AuthorizationServer, Behaviour, ProtectedServer, Protection};
+use crate::support::authorization::{
+    AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection, Registering,
+};
 use crate::support::{Client, Era, Janus};
 
 async fn tool(client: &mut Client) -> Value {
@@ -159,4 +161,48 @@ async fn a_server_without_an_authorization_server_says_what_to_do_instead() {
         "{result}"
     );
     assert!(text(&result).contains("None is under way: "), "{result}");
+}
+
+#[tokio::test]
+async fn a_client_is_told_of_a_failure_for_a_while_and_a_person_is_not_held() {
+    let behaviour = Behaviour {
+        registration: Registering::Absent,
+        ..Behaviour::default()
+    };
+    let rig = Rig::start(behaviour, Protection::default(), "").await;
+    let mut client = rig.client(Era::Modern).await;
+    let said = ask(&mut client, "s").await;
+    assert_eq!(said["state"], "failed", "{said}");
+    let asked = rig.authority.count(Endpoint::Metadata);
+    let seen = rig.seen();
+    assert_eq!(ask(&mut client, "s").await, said);
+    assert_eq!(rig.authority.count(Endpoint::Metadata), asked);
+    assert_eq!(rig.seen(), seen);
+    rig.janus.home().run(&["login", "s"]);
+    assert!(rig.authority.count(Endpoint::Metadata) > asked);
+}
+
+#[tokio::test]
+async fn a_client_that_begins_everything_does_not_lock_a_person_out() {
+    let authority = AuthorizationServer::start(Behaviour::default()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let accounts: Vec<String> = (0..22).map(|number| format!("a{number}: {{}}")).collect();
+    let servers = format!(
+        "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ {} }}\n",
+        server.url(),
+        accounts.join(", ")
+    );
+    let janus = Janus::start_in(home(&servers, ""), |_| {});
+    let mut client = Client::open(janus.http(), "/mcp", Era::Modern).await;
+    for number in 0..20 {
+        let said = ask(&mut client, &format!("s/a{number}")).await;
+        assert_eq!(said["state"], "waiting", "{said}");
+    }
+    let said = ask(&mut client, "s/a20").await;
+    assert_eq!(said["state"], "failed", "{said}");
+    let wanted = json!({"account": "s/a21"});
+    let begun = janus.control().post("/login", &[], &wanted).await;
+    assert_eq!(begun.status, 200);
+    drop(janus);
+    drop((server, authority));
 }
