@@ -511,6 +511,7 @@ mod tests {
             page: "http://127.0.0.1:7332/login/7f3k9q".to_owned(),
             host: "github.example".to_owned(),
             foreign: false,
+            moved: None,
             expected: Some("me@client-a.example".to_owned()),
             scopes: Vec::new(),
             new_scopes: Vec::new(),
@@ -588,7 +589,11 @@ mod tests {
             new_scopes: vec!["repo".to_owned()],
             ..pending()
         };
-        for asked in [foreign, more] {
+        let moved = Pending {
+            moved: Some(("b.example".to_owned(), "a.example".to_owned())),
+            ..pending()
+        };
+        for asked in [foreign, more, moved] {
             for device in [
                 None,
                 Some((

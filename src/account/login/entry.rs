@@ -268,6 +268,7 @@ mod tests {
             page: "http://127.0.0.1:7332/login/abc234".to_owned(),
             host: "as.example".to_owned(),
             foreign: false,
+            moved: None,
             expected: None,
             scopes: Vec::new(),
             new_scopes: Vec::new(),

@@ -120,6 +120,8 @@ pub struct Pending {
     pub host: String,
     /// Whether that host is neither the authorization server's nor the server's: a person looks at it first.
     pub foreign: bool,
+    /// The authorization server now, and before, where the server has another one now: a person looks at it first.
+    pub moved: Option<(String, String)>,
     /// Who should log in, if that is known.
     pub expected: Option<String>,
     /// What is asked for, and what of it is new.
@@ -213,7 +215,7 @@ impl Pending {
 
     /// Whether a person must say yes to something before they see where it leads.
     pub fn asks_first(&self) -> bool {
-        self.needs_yes() || self.foreign
+        self.needs_yes() || self.foreign || self.moved.is_some()
     }
 
     /// Whether a person must say yes to more than was granted before.

@@ -184,6 +184,7 @@ impl Logins {
             page,
             host: flow.host().to_owned(),
             foreign: flow.is_foreign(),
+            moved: flow.moved(),
             expected: wanted
                 .expect
                 .or_else(|| settings.expect.clone())

@@ -131,6 +131,12 @@ pub(super) fn question(pending: &Value) -> Option<String> {
             "{host} is neither the server of {account} nor its authorization server"
         ));
     }
+    if let Some(moved) = pending.get("moved").filter(|moved| moved.is_object()) {
+        let (now, before) = (text(moved, "now"), text(moved, "before"));
+        said.push(format!(
+            "the server of {account} has another authorization server now: {now}, before it was {before}"
+        ));
+    }
     (!said.is_empty()).then(|| format!("{}.", said.join("; ")))
 }
 
@@ -204,6 +210,11 @@ mod tests {
         assert_eq!(
             question(&new).unwrap(),
             "a/b will be asked for more than before: write admin."
+        );
+        let moved = json!({"account": "a/b", "moved": {"now": "b.example", "before": "a.example"}});
+        assert_eq!(
+            question(&moved).unwrap(),
+            "the server of a/b has another authorization server now: b.example, before it was a.example."
         );
         let foreign = json!({"account": "a/b", "foreign": true, "host": "login.example"});
         assert!(

@@ -19,7 +19,7 @@ use super::device::Device;
 use super::discovery::{Found, defect, find};
 use super::exchange::{Client, Exchanging};
 pub use super::failed::LoginFailed;
-use super::failed::host_of;
+use super::failed::{foreign, host_of};
 use super::grant::Grant;
 use super::granted::{Granted, Identity, Source, Tokens};
 use super::identity;
@@ -186,9 +186,14 @@ impl Flow {
         self.is_foreign
     }
 
-    /// The authorization server of the last grant, where the server has another one now.
-    pub fn changed_from(&self) -> Option<&str> {
-        self.changed_from.as_deref()
+    /// The authorization server now and that of the last grant, as people read them, where it is not the same.
+    pub fn moved(&self) -> Option<(String, String)> {
+        let (now, before) = (&self.source.issuer, self.changed_from.as_ref()?);
+        let hosts = (host_of(now), host_of(before));
+        if hosts.0 == hosts.1 {
+            return Some((foreign(now), foreign(before)));
+        }
+        Some(hosts)
     }
 
     /// Where the browser comes back to: as it was given, or under the other name of this machine, where the provider

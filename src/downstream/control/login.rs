@@ -277,6 +277,7 @@ fn shown(pending: &Pending) -> Value {
         "page": pending.page,
         "host": pending.host,
         "foreign": pending.foreign,
+        "moved": pending.moved.as_ref().map(|(now, before)| json!({"now": now, "before": before})),
         "expected": pending.expected,
         "scopes": pending.scopes,
         "new_scopes": pending.new_scopes,

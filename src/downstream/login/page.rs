@@ -163,6 +163,17 @@ impl Downstream {
         let minutes = pending.left.as_secs().div_ceil(60);
         row(&mut body, "Good for", &format!("{minutes} min"));
         body.push_str("</dl>");
+        if let Some((now, before)) = &pending.moved {
+            // Writing to a string does not fail.
+            write!(
+                body,
+                "<p class=\"warn\">The server has another authorization server now: {}, before it was {}. Go on only if \
+                 you know why.</p>",
+                text(now),
+                text(before),
+            )
+            .ok();
+        }
         if pending.foreign {
             body.push_str(
                 "<p class=\"warn\">This host is neither the server's nor that of its authorization server. Go on only if \
