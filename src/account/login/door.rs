@@ -175,10 +175,13 @@ impl Doors {
             }
         }
         let mut listening = have;
+        // Whoever waits here may go away: what was handed over until then is closed again, or nobody could bind it.
+        let fresh = until.child_token();
+        let guard = fresh.clone().drop_guard();
         for (address, listener) in bound {
             let door = Door {
                 listener,
-                until: until.clone(),
+                until: fresh.clone(),
             };
             self.serving.send(door).await.map_err(|_| Shut::Stopping)?;
             listening.push(address);
@@ -196,6 +199,7 @@ impl Doors {
         };
         open.insert(port, now);
         drop(open);
+        guard.disarm();
         Ok(Ajar {
             port,
             open: Arc::clone(&self.open),
@@ -307,6 +311,28 @@ mod tests {
         drop(other);
         let (_again, same) = doors.open(&OAuth::default()).await.unwrap();
         assert_eq!(same, uri);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_goes_away_while_it_opens_leaves_nothing_open() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let (store, _) = Store::in_memory().unwrap();
+        let (serving, mut opened) = mpsc::channel(1);
+        let doors = Doors {
+            open: Arc::default(),
+            opening: tokio::sync::Mutex::new(None),
+            store,
+            serving,
+        };
+        let opening = doors.listen(port, RedirectHost::Localhost);
+        let opening = tokio::time::timeout(Duration::from_millis(200), opening).await;
+        let door = opened.recv().await.unwrap();
+        // A machine without IPv6 has one listener alone, which is there at once.
+        assert_eq!(door.until.is_cancelled(), opening.is_err());
+        drop(opening);
+        assert!(door.until.is_cancelled());
     }
 
     #[tokio::test]

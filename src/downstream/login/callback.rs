@@ -25,6 +25,8 @@ use crate::downstream::reply::Reply;
 
 /// A browser opens a few; nobody needs more.
 const CONNECTIONS: usize = 32;
+/// Others of this machine are told so, as far as that costs nothing, and take no place of a browser.
+const STRANGERS: usize = 4;
 /// One that connects and says nothing.
 const READ_HEAD: Duration = Duration::from_secs(10);
 /// A code can be long, and is not this long.
@@ -37,7 +39,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 impl Downstream {
     /// Serves the doors that logins open, until Janus stops: a vital task.
     pub async fn answer_doors(self, mut doors: mpsc::Receiver<Door>) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let room = Room {
+            ours: Arc::new(Semaphore::new(CONNECTIONS)),
+            strangers: Arc::new(Semaphore::new(STRANGERS)),
+        };
         loop {
             let door = tokio::select! {
                 () = self.stopping.cancelled() => return,
@@ -47,13 +52,13 @@ impl Downstream {
                 // Nobody opens one any more.
                 return self.stopping.cancelled().await;
             };
-            let (serving, room) = (self.clone(), Arc::clone(&room));
+            let (serving, room) = (self.clone(), room.clone());
             self.tasks
                 .spawn(async move { serving.door(door, room).await });
         }
     }
 
-    async fn door(self, door: Door, room: Arc<Semaphore>) {
+    async fn door(self, door: Door, room: Room) {
         loop {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => return,
@@ -68,26 +73,21 @@ impl Downstream {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            let known = is_ours(&stream);
+            let room = if known { &room.ours } else { &room.strangers };
+            let Ok(place) = Arc::clone(room).try_acquire_owned() else {
                 continue;
             };
             let serving = self.clone();
             self.tasks.spawn(async move {
-                serving.visit(stream).await;
+                serving.visit(stream, known).await;
                 drop(place);
             });
         }
     }
 
     /// One connection with one request: nothing keeps it open when the login is over.
-    async fn visit(&self, stream: TcpStream) {
-        let peer = Peer::from_tcp(&stream);
-        if let Err(error) = &peer
-            && !matches!(error, NotAuthenticated::Closing)
-        {
-            tracing::warn!(%error, "somebody came back for a login and is refused");
-        }
-        let known = peer.is_ok();
+    async fn visit(&self, stream: TcpStream, known: bool) {
         let service = service_fn(|request| async move {
             Ok::<_, Infallible>(self.arrival(known, &request).await)
         });
@@ -139,6 +139,26 @@ impl Downstream {
             Arrived::Stranger => NO_SUCH_STATE,
         };
         said.answer()
+    }
+}
+
+/// Places for connections.
+#[derive(Clone)]
+struct Room {
+    ours: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+}
+
+/// Whether a program of this user has the other end.
+fn is_ours(stream: &TcpStream) -> bool {
+    match Peer::from_tcp(stream) {
+        Ok(_) => true,
+        Err(NotAuthenticated::Closing) => false,
+        // Whoever is refused could fill the journal with it.
+        Err(error) => {
+            tracing::debug!(%error, "somebody came back for a login and is refused");
+            false
+        }
     }
 }
 

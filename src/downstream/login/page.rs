@@ -184,7 +184,7 @@ impl Downstream {
         write!(
             body,
             "<form method=\"post\"><input type=\"hidden\" name=\"token\" value=\"{}\">\
-             <button autofocus>Continue to {}</button></form>\
+             <button>Continue to {}</button></form>\
              <p>If you are signed in there as somebody else: open this page in a private window.</p>",
             text(token),
             text(&pending.host),
