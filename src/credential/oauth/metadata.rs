@@ -5,7 +5,13 @@
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::scopes::{LONGEST, MOST};
 use crate::model::ClientAuthentication;
+
+/// So many authorization servers of a document count: nobody has more.
+const MOST_SERVERS: usize = 32;
+/// A text that is longer is missing, too: no server takes such a URL.
+const LONGEST_TEXT: usize = 2048;
 
 /// Protected resource metadata (RFC 9728, section 2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +59,13 @@ impl ResourceMetadata {
     pub(super) fn read(document: &Map<String, Value>) -> Self {
         let mut servers = Vec::new();
         let single = text(document, "authorization_server");
-        let listed = list(document, "authorization_servers").unwrap_or_default();
+        let listed = limited(
+            document,
+            "authorization_servers",
+            MOST_SERVERS,
+            LONGEST_TEXT,
+        );
+        let listed = listed.unwrap_or_default();
         for server in single.into_iter().chain(listed) {
             let server = server.trim().to_owned();
             if !server.is_empty() && !servers.contains(&server) {
@@ -141,19 +153,34 @@ pub(super) fn is_same_issuer(one: &str, other: &str) -> bool {
 
 fn text(document: &Map<String, Value>, member: &str) -> Option<String> {
     let text = document.get(member)?.as_str()?;
-    (!text.is_empty()).then(|| text.to_owned())
+    (1..=LONGEST_TEXT)
+        .contains(&text.len())
+        .then(|| text.to_owned())
 }
 
 /// A list of words, or one text of words: some write `scopes_supported` that way.
 fn list(document: &Map<String, Value>, member: &str) -> Option<Vec<String>> {
+    limited(document, member, MOST, LONGEST)
+}
+
+/// The first `most` of its entries that are no longer than `longest`: a document is a stranger's, and as long as an
+/// answer may be.
+fn limited(
+    document: &Map<String, Value>,
+    member: &str,
+    most: usize,
+    longest: usize,
+) -> Option<Vec<String>> {
+    let owned = |words: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        words
+            .filter(|word| word.len() <= longest)
+            .take(most)
+            .map(str::to_owned)
+            .collect()
+    };
     match document.get(member)? {
-        Value::Array(words) => Some(
-            words
-                .iter()
-                .filter_map(|word| word.as_str().map(str::to_owned))
-                .collect(),
-        ),
-        Value::String(words) => Some(words.split_whitespace().map(str::to_owned).collect()),
+        Value::Array(words) => Some(owned(&mut words.iter().filter_map(Value::as_str))),
+        Value::String(words) => Some(owned(&mut words.split_whitespace())),
         _ => None,
     }
 }
@@ -213,6 +240,24 @@ mod tests {
         ] {
             assert_eq!(resource_of(&Url::parse(url).unwrap()), resource);
         }
+    }
+
+    #[test]
+    fn a_document_of_very_many_entries_is_read_at_once() {
+        let many: Vec<String> = (0..145_000).map(|number| format!("a{number}")).collect();
+        let long = "x".repeat(LONGEST_TEXT + 1);
+        let document = json!({
+            "resource": long, "authorization_servers": many, "scopes_supported": many.join(" "),
+            "token_endpoint": "https://a/t", "registration_endpoint": long,
+        });
+        let began = std::time::Instant::now();
+        let read = ResourceMetadata::read(document.as_object().unwrap());
+        let server = ServerMetadata::read(document.as_object().unwrap()).unwrap();
+        assert!(began.elapsed() < std::time::Duration::from_secs(1));
+        assert_eq!(read.servers, many[..MOST_SERVERS]);
+        assert_eq!(read.scopes, many[..MOST]);
+        assert_eq!(server.scopes, Some(many[..MOST].to_vec()));
+        assert_eq!((read.resource, server.registration), (None, None));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(super) struct Known<'k> {
     pub(super) agreed: &'k [String],
 }
 
+/// So many scopes of one list count, and so long a one: a list of a stranger is held against others, word by word.
+pub(super) const MOST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 /// Asks for a refresh token (OpenID Connect Core, section 11).
 pub(super) const OFFLINE: &str = "offline_access";
 /// Asks for an `id_token`.

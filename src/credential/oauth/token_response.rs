@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::granted::Tokens;
+use super::scopes::{LONGEST, MOST};
 use crate::model::Secret;
 use crate::telemetry::{learn, redact};
 
@@ -264,22 +265,20 @@ fn hinted(token: &str, wall: SystemTime) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(left.min(LONGEST_LIFE.as_secs_f64())))
 }
 
-/// `scope`: words between spaces, or commas, or a list.
+/// `scope`: words between spaces, or commas, or a list. It is kept with the grant, as far as anybody has scopes.
 fn scopes(value: &Value) -> Option<Vec<String>> {
-    let words = |text: &str| -> Vec<String> {
+    fn words(text: &str) -> impl Iterator<Item = &str> {
         text.split([' ', ',', '\n', '\t'])
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
+            .filter(|word| (1..=LONGEST).contains(&word.len()))
+    }
+    let owned = |words: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        words.take(MOST).map(str::to_owned).collect()
     };
     match value {
-        Value::String(text) => Some(words(text)),
-        Value::Array(list) => Some(
-            list.iter()
-                .filter_map(Value::as_str)
-                .flat_map(words)
-                .collect(),
-        ),
+        Value::String(text) => Some(owned(&mut words(text))),
+        Value::Array(list) => Some(owned(
+            &mut list.iter().filter_map(Value::as_str).flat_map(words),
+        )),
         _ => None,
     }
 }

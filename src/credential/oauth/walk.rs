@@ -39,7 +39,7 @@ pub(super) struct Walk {
     /// Which authorization server of the list this is about.
     attempt: usize,
     /// What was answered, so that the next attempt asks for nothing again.
-    answered: BTreeMap<String, Response<Vec<u8>>>,
+    answered: BTreeMap<String, Answered>,
     /// The place that was asked for, before its redirects.
     asked: Option<Url>,
     /// The authorization server that is asked, as it was named.
@@ -47,6 +47,48 @@ pub(super) struct Walk {
     /// The same where rmcp calls it otherwise.
     alias: Option<Url>,
     pub(super) seen: Seen,
+}
+
+/// An answer, and what it was read as: once, however often it is asked for.
+#[derive(Debug, Clone)]
+struct Answered {
+    response: Response<Vec<u8>>,
+    document: Document,
+}
+
+/// What a document is.
+#[derive(Debug, Clone)]
+enum Document {
+    Server(Box<ServerMetadata>),
+    Resource(ResourceMetadata),
+    /// An object that says nothing.
+    Other,
+    /// There is none.
+    Nothing,
+}
+
+impl Answered {
+    fn new(response: Response<Vec<u8>>) -> Self {
+        let value = (response.status() == StatusCode::OK)
+            .then(|| serde_json::from_slice::<Value>(response.body()).ok())
+            .flatten();
+        let document = match value.as_ref().and_then(Value::as_object) {
+            Some(object) => {
+                if let Some(server) = ServerMetadata::read(object) {
+                    Document::Server(Box::new(server))
+                } else {
+                    let resource = ResourceMetadata::read(object);
+                    if resource.is_one() {
+                        Document::Resource(resource)
+                    } else {
+                        Document::Other
+                    }
+                }
+            }
+            None => Document::Nothing,
+        };
+        Self { response, document }
+    }
 }
 
 /// What is known before.
@@ -127,14 +169,14 @@ impl Walk {
         let answer = if let Some(answer) = self.answered.get(url.as_str()) {
             answer.clone()
         } else {
-            let answer = self.kept(way.send(asking(&url)).await)?;
+            let answer = Answered::new(self.kept(way.send(asking(&url)).await)?);
             self.answered.insert(url.to_string(), answer.clone());
             answer
         };
-        let status = answer.status();
+        let status = answer.response.status();
         if status.is_redirection() {
             self.asked.get_or_insert(url);
-            return Some(answer);
+            return Some(answer.response);
         }
         let asked = self.asked.take().unwrap_or_else(|| url.clone());
         if status.is_server_error() || [408, 425, 429].contains(&status.as_u16()) {
@@ -145,23 +187,15 @@ impl Walk {
             )));
         }
         let pinned = self.wanted.pinned.clone();
-        let document = (status == StatusCode::OK)
-            .then(|| serde_json::from_slice::<Value>(answer.body()).ok())
-            .flatten();
-        match document.as_ref().and_then(Value::as_object) {
-            Some(document) => {
-                if let Some(server) = ServerMetadata::read(document) {
-                    return Some(self.accept_server(server, &asked));
-                }
-                let resource = ResourceMetadata::read(document);
-                if resource.is_one()
-                    && let Some(answer) = self.accept_resource(resource)
-                {
+        match answer.document {
+            Document::Server(server) => return Some(self.accept_server(*server, &asked)),
+            Document::Resource(resource) => {
+                if let Some(answer) = self.accept_resource(resource) {
                     return Some(answer);
                 }
             }
             // The server names nobody, and the person who configured it did.
-            None if asked.path() == RESOURCE && !status.is_server_error() => {
+            Document::Nothing if asked.path() == RESOURCE && !status.is_server_error() => {
                 if let Some(pinned) = pinned {
                     let resource = ResourceMetadata {
                         resource: None,
@@ -171,9 +205,9 @@ impl Walk {
                     return Some(self.choose(resource));
                 }
             }
-            None => {}
+            Document::Other | Document::Nothing => {}
         }
-        Some(answer)
+        Some(answer.response)
     }
 
     /// What the server says to somebody whom it does not know. Asked only where nobody was refused yet.
