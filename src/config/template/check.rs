@@ -9,7 +9,7 @@ use crate::config::oauth::{check_whoami, web_url};
 use crate::config::problem::{Mistake, Place, Problems};
 use crate::config::value::Text;
 
-use super::value::{Known, Param};
+use super::value::{Count, Known, Param};
 
 /// What stands for a value while a URL is looked at.
 const STAND_IN: &str = "x";
@@ -56,6 +56,13 @@ pub(super) fn template(
     if let Some(whoami) = fact(&keys.whoami) {
         let place = keys.whoami.value.as_ref().map_or(place, |at| &at.place);
         check_whoami(whoami, place, problems);
+    }
+    let idle = fact(&keys.refresh).and_then(|refresh| refresh.max_idle_days.value.as_ref());
+    if let Some(at) = idle
+        && matches!(at.value, Known::Is(Count(0)))
+    {
+        let mistake = Mistake::bad_value("a whole number of days, at least 1");
+        problems.add(&at.place, mistake);
     }
     let env = keys.env.value.iter().flat_map(|at| &at.value.entries);
     Some(Template {

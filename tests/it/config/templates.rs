@@ -354,6 +354,7 @@ templates:
         "templates: { a: { title: A, extends: linaer } }",
         "templates: { a: { title: A, extends: b }, b: { title: B, extends: a } }",
         "templates: { a: { title: A, whoami: { subject: /x }, registration: [sometimes], redirect: { port: 8080 } } }",
+        "templates: { a: { title: A, refresh: { max_idle_days: 0 } } }",
         "templates: { a: { title: A, url: 'https://h', client_id: mine } }",
     ].map(wrong).concat(), @"
     --- templates: [
@@ -384,6 +385,8 @@ templates:
     --- templates: { a: { title: A, whoami: { subject: /x }, registration: [sometimes], redirect: { port: 8080 } } }
     1:69 templates.a.registration[0] expected `preregistered`, `cimd`, `dcr` or `none`, found another word
     1:99 templates.a.redirect.port expected `fixed` or `ephemeral`, found a number
+    --- templates: { a: { title: A, refresh: { max_idle_days: 0 } } }
+    1:55 templates.a.refresh.max_idle_days expected a whole number of days, at least 1
     --- templates: { a: { title: A, url: 'https://h', client_id: mine } }
     1:47 templates.a.client_id unknown key `client_id` | the keys here are `title`, `url`, `command`, `env`, `transport`, `params`, `region_variants`, `status`, `extends`, `registration`, `register_at`, `requires_vendor_approval`, `issuer`, `endpoints`, `redirect`, `token_auth_method`, `resource`, `scopes`, `allow_unadvertised_pkce`, `extra_authorize_params`, `header_auth`, `helper`, `client_credentials`, `device_code`, `whoami`, `expected_access_ttl`, `refresh`, `account_is`, `notes`, `verified`, `verified_on` and `sources`
     ");
