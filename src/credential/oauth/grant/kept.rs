@@ -243,7 +243,7 @@ pub(super) struct RegistrationFacts {
     redirect_uri: String,
     secret_expires: Option<u64>,
     management_uri: Option<String>,
-    created: u64,
+    pub(super) created: u64,
 }
 
 impl RegistrationFacts {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::Grant;
 use super::kept::RegistrationFacts;
 use crate::credential::oauth::granted::Registration;
-use crate::model::{RegistrationScope, Secret};
+use crate::model::{AccountName, RegistrationScope, Secret};
 use crate::store::RegistrationRecord;
 use crate::telemetry::learn;
 use crate::vault::{NotOpened, Refused, RegistrationSecrets};
+
+/// So many registrations of one account are kept.
+const MOST: usize = 8;
 
 impl Grant {
     /// The registration that is kept for this account (or its server) at an issuer, whole and not expired.
@@ -99,7 +102,33 @@ impl Grant {
             management_token: None,
         };
         let vault = &self.engine.means.vault;
-        vault.keep_registration(record, &secrets).await
+        let of = record.account.clone();
+        vault.keep_registration(record, &secrets).await?;
+        self.forget_oldest_registrations(of.as_ref()).await;
+        Ok(())
+    }
+
+    /// A server that names another authorization server every day leaves a few registrations, not one for each.
+    async fn forget_oldest_registrations(&self, of: Option<&AccountName>) {
+        let vault = &self.engine.means.vault;
+        let mut records = vault.registrations();
+        records.retain(|record| {
+            record.server == *self.account.server() && record.account.as_ref() == of
+        });
+        let over = records.len().saturating_sub(MOST);
+        let used: Vec<Arc<str>> = vault
+            .granted()
+            .iter()
+            .filter_map(|account| vault.grant(account)?.registration)
+            .collect();
+        records.retain(|record| !used.contains(&record.id));
+        records.sort_by_key(|record| {
+            RegistrationFacts::read(&record.facts).map_or(0, |facts| facts.created)
+        });
+        let oldest = records.into_iter().take(over).map(|record| record.id);
+        if let Err(why) = vault.forget_registrations(oldest.collect()).await {
+            tracing::debug!(account = %self.account, "an old registration stays: {why}");
+        }
     }
 
     /// Forgets the registration at an issuer: the next login makes another one.

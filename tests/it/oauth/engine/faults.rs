@@ -189,3 +189,29 @@ async fn a_damaged_row_costs_its_own_account_a_login() {
     assert_eq!(why, NoCredential::NeedsLogin { reason });
     assert_eq!(rig.authority.refreshes(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_registrations_the_oldest_go_but_for_the_one_in_use() {
+    let (_rig, life) = Rig::logged_in(Behaviour::default()).await;
+    for number in 0..10 {
+        let mut more = super::registration(&format!("https://as{number}.example"));
+        more.id = format!("more-{number}").into();
+        more.created += Duration::from_secs(number + 1);
+        life.grant.keep_registration(&more).await.unwrap();
+    }
+    let kept = life.vault.registrations();
+    let kept: Vec<&str> = kept.iter().map(|record| &*record.id).collect();
+    assert_eq!(
+        kept,
+        [
+            "more-3",
+            "more-4",
+            "more-5",
+            "more-6",
+            "more-7",
+            "more-8",
+            "more-9",
+            "registration"
+        ]
+    );
+}
