@@ -199,6 +199,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "not_registered" => (Exit::NeedsLogin, "not_registered"),
         "bad_configuration" => (Exit::Failed, "bad_configuration"),
         "no_authorization_server" => (Exit::Failed, "no_authorization_server"),
+        "other_authorization_server" => (Exit::Refused, "other_authorization_server"),
         "unsafe_authorization_server" => (Exit::Refused, "unsafe_authorization_server"),
         "provider_refused" => (Exit::Failed, "provider_refused"),
         "provider_unreachable" => (Exit::Failed, "provider_unreachable"),

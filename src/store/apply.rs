@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::oauth;
 use super::record::{
-    CALLBACK_PORT, Change, EraRecord, Holder, KeyRecord, ListingRecord, SecretRecord,
+    CALLBACK_PORT, Change, EraRecord, Holder, ISSUER_OF, KeyRecord, ListingRecord, SecretRecord,
     SessionRecord, VaultRecord,
 };
 use crate::model::{AccountId, AccountName, ClientId, ProfileName, ServerName};
@@ -97,11 +97,16 @@ pub(super) fn apply(database: &Connection, change: &Change) -> Result<()> {
         }
         Change::GrantEnded(account) => {
             forget(database, "refresh_intent", account)?;
-            forget(database, "oauth_grant", account)
+            forget(database, "oauth_grant", account)?;
+            let sql = "DELETE FROM chosen WHERE name = ?1";
+            run(database, sql, params![format!("{ISSUER_OF}{account}")])
         }
         Change::RefreshIntended(intent) => oauth::intend(database, intent),
         Change::RefreshOver(account) => forget(database, "refresh_intent", account),
         Change::CallbackPort(port) => choose_once(database, CALLBACK_PORT, &port.to_string()),
+        Change::IssuerTrusted { account, issuer } => {
+            choose_once(database, &format!("{ISSUER_OF}{account}"), issuer)
+        }
     }
 }
 

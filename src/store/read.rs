@@ -9,8 +9,8 @@ use rusqlite::{Connection, Result, Row};
 
 use super::oauth;
 use super::record::{
-    CALLBACK_PORT, ChoiceRecord, EraRecord, Holder, Kept, KeyKind, KeyRecord, ListingRecord,
-    SecretRecord, SessionRecord, StoredEra, VaultRecord,
+    CALLBACK_PORT, ChoiceRecord, EraRecord, Holder, ISSUER_OF, Kept, KeyKind, KeyRecord,
+    ListingRecord, SecretRecord, SessionRecord, StoredEra, VaultRecord,
 };
 use crate::model::{
     AccountId, AccountName, BadName, ClientId, ProfileName, SecretName, ServerName,
@@ -28,6 +28,12 @@ pub(super) enum Odd {
 }
 
 pub(super) fn kept(database: &Connection) -> Result<Kept> {
+    let chosen = rows(
+        database,
+        "chosen",
+        "SELECT name, value FROM chosen ORDER BY name",
+        chosen,
+    )?;
     Ok(Kept {
         sessions: rows(
             database,
@@ -81,11 +87,21 @@ pub(super) fn kept(database: &Connection) -> Result<Kept> {
         )?,
         grants: rows(database, "oauth_grant", oauth::GRANTS, oauth::grant)?,
         intents: rows(database, "refresh_intent", oauth::INTENTS, oauth::intent)?,
-        callback_port: rows(database, "chosen", "SELECT name, value FROM chosen", chosen)?
-            .into_iter()
+        callback_port: chosen
+            .iter()
             .find(|(name, _)| name == CALLBACK_PORT)
             .and_then(|(_, value)| value.parse().ok()),
+        issuers: chosen.into_iter().filter_map(issuer).collect(),
     })
+}
+
+fn issuer((name, issuer): (String, String)) -> Option<(AccountId, String)> {
+    let (server, account) = name.strip_prefix(ISSUER_OF)?.split_once('/')?;
+    let account = AccountId::new(
+        ServerName::new(server).ok()?,
+        AccountName::new(account).ok()?,
+    );
+    Some((account, issuer))
 }
 
 fn chosen(row: &Row<'_>) -> std::result::Result<(String, String), Odd> {

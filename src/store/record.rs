@@ -7,6 +7,8 @@ use crate::model::{AccountId, AccountName, ClientId, ProfileName, SecretName, Se
 
 /// What the port of callbacks is called among what was chosen once.
 pub(super) const CALLBACK_PORT: &str = "callback_port";
+/// Before the account, what the authorization server of a machine account is called there.
+pub(super) const ISSUER_OF: &str = "issuer:";
 
 /// A session of a legacy client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,6 +216,8 @@ pub struct Kept {
     pub intents: Vec<IntentRecord>,
     /// The port to which browsers come back after a login, once it was chosen.
     pub callback_port: Option<u16>,
+    /// The authorization servers that machine accounts first asked, by account.
+    pub issuers: Vec<(AccountId, String)>,
 }
 
 /// One change to what is kept. It happens whole or not at all.
@@ -320,6 +324,13 @@ pub enum Change {
     RefreshOver(AccountId),
     /// The port to which browsers come back was chosen, instead of the one before.
     CallbackPort(u16),
+    /// A machine account asks this authorization server from now on. That ends with its grant.
+    IssuerTrusted {
+        /// Which account.
+        account: AccountId,
+        /// Who gives tokens to it.
+        issuer: String,
+    },
 }
 
 impl KeyKind {

@@ -71,6 +71,8 @@ pub struct OAuthRows {
     pub registrations: Vec<RegistrationRecord>,
     /// The renewals that began.
     pub intents: Vec<IntentRecord>,
+    /// The authorization servers that machine accounts first asked.
+    pub issuers: Vec<(AccountId, String)>,
 }
 
 impl OAuthRows {
@@ -80,6 +82,7 @@ impl OAuthRows {
             grants: std::mem::take(&mut kept.grants),
             registrations: std::mem::take(&mut kept.registrations),
             intents: std::mem::take(&mut kept.intents),
+            issuers: std::mem::take(&mut kept.issuers),
         }
     }
 }
@@ -90,6 +93,8 @@ pub(super) struct Rows {
     grants: BTreeMap<AccountId, GrantRecord>,
     registrations: BTreeMap<Arc<str>, RegistrationRecord>,
     intents: BTreeMap<AccountId, IntentRecord>,
+    /// Not sealed: it is no secret who gives tokens.
+    issuers: BTreeMap<AccountId, String>,
 }
 
 impl Vault {
@@ -100,6 +105,7 @@ impl Vault {
             grants,
             registrations,
             intents,
+            issuers,
         } = kept;
         {
             let mut state = self.state();
@@ -109,6 +115,7 @@ impl Vault {
             state.oauth.registrations = registrations.into_iter().map(id).collect();
             let account = |intent: IntentRecord| (intent.account.clone(), intent);
             state.oauth.intents = intents.into_iter().map(account).collect();
+            state.oauth.issuers = issuers.into_iter().collect();
         }
         self
     }
@@ -154,6 +161,26 @@ impl Vault {
     /// The renewal that an earlier life of Janus began and did not end.
     pub fn intent(&self, account: &AccountId) -> Option<IntentRecord> {
         self.state().oauth.intents.get(account).cloned()
+    }
+
+    /// The authorization server that a machine account asks.
+    pub fn issuer(&self, account: &AccountId) -> Option<String> {
+        self.state().oauth.issuers.get(account).cloned()
+    }
+
+    /// Has a machine account ask this authorization server from now on. That needs no key.
+    ///
+    /// # Errors
+    /// The store did not take it: it holds until the next start.
+    pub async fn trust_issuer(&self, account: &AccountId, issuer: &str) -> Result<(), Refused> {
+        let issuer = issuer.to_owned();
+        self.state()
+            .oauth
+            .issuers
+            .insert(account.clone(), issuer.clone());
+        let account = account.clone();
+        let change = Change::IssuerTrusted { account, issuer };
+        Ok(self.0.store.write(change).await?)
     }
 
     /// The accounts that have a grant.
@@ -281,6 +308,7 @@ impl Vault {
             let mut state = self.state();
             state.oauth.grants.remove(account);
             state.oauth.intents.remove(account);
+            state.oauth.issuers.remove(account);
         }
         let change = Change::GrantEnded(account.clone());
         Ok(self.0.store.write(change).await?)

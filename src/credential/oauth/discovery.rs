@@ -52,7 +52,7 @@ pub(super) async fn discover(grant: &Grant, network: &Network) -> Result<Source,
         network: network.clone(),
         policy: grant.policy(),
     };
-    let earlier = grant.source().map(|source| source.issuer);
+    let earlier = grant.earlier_issuer();
     let settings = grant.settings();
     let found = find(&way, &settings, grant.challenge(), earlier).await?;
     Ok(found.1.source())
@@ -248,6 +248,11 @@ fn by_hand(settings: &OAuth) -> Option<ServerMetadata> {
         token,
         ..ServerMetadata::default()
     })
+}
+
+/// Whether a person said which authorization server is meant, so that the server cannot choose it.
+pub(super) fn is_described(settings: &OAuth) -> bool {
+    settings.issuer.is_some() || by_hand(settings).is_some()
 }
 
 /// What is given by hand counts more than what was found.

@@ -54,6 +54,16 @@ pub enum LoginFailed {
         /// The key to correct, below the account or its server.
         key: &'static str,
     },
+    /// The server leads to another authorization server than before, which would get the client of the configuration.
+    #[error(
+        "the server names another authorization server now: {now}, before it was {before}; `auth.oauth.client_id` is not sent there"
+    )]
+    OtherIssuer {
+        /// Whom it names.
+        now: String,
+        /// Who gave the last grant.
+        before: String,
+    },
     /// What the registered client proves itself with is not there.
     #[error("{0}")]
     NoCredential(NoCredential),
@@ -100,6 +110,7 @@ impl LoginFailed {
             Self::TooLate => "login_expired",
             Self::NotRegistered { .. } => "not_registered",
             Self::Configuration { .. } => "bad_configuration",
+            Self::OtherIssuer { .. } => "other_authorization_server",
             Self::NoCredential(why) => why.code(),
             Self::Server(_) => "no_authorization_server",
             Self::Risk { .. } => "unsafe_authorization_server",
@@ -138,6 +149,14 @@ impl LoginFailed {
                 format!("correct `{key}` of {account} in the configuration"),
                 again(),
             ],
+            Self::OtherIssuer { now, .. } => vec![
+                format!(
+                    "only if that is right, write to the configuration:\n\
+                     servers:\n  {}:\n    auth:\n      oauth:\n        issuer: {now:?}",
+                    account.server()
+                ),
+                again(),
+            ],
             Self::NoCredential(why) => vec![why.help(account), again()],
             Self::Server(_) => vec![
                 format!("a fixed token, if it takes one: write `auth: {{ bearer: vault:NAME }}` at {account}, then: janus secret set NAME"),
@@ -170,6 +189,7 @@ impl LoginFailed {
                 why: why.to_owned(),
                 key: "auth.oauth.client_id",
             },
+            NoClient::Configuration { why, key } => Self::Configuration { why, key },
             NoClient::Closed(why) => Self::Janus(why),
         }
     }

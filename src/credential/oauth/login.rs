@@ -104,7 +104,7 @@ impl Flow {
             network: network.clone(),
             policy: grant.policy(),
         };
-        let earlier = grant.source().map(|source| source.issuer);
+        let earlier = grant.earlier_issuer();
         let finding = find(&way, &settings, grant.challenge(), earlier.clone());
         let ((mut manager, seam), found) = Box::pin(finding).await?;
         if !by_device {

@@ -3,6 +3,7 @@
 //!
 //! Invariants:
 //! - A registration is kept before it is used, and given to nobody but its issuer.
+//! - A client that a person registered goes to no other issuer than at the last login, unless they name it.
 //! - Each account has its own, unless its configuration says otherwise: at some providers a new login of a client ends
 //!   what the same person granted it before.
 
@@ -15,7 +16,7 @@ use rmcp::transport::auth::AuthorizationManager;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::discovery::Found;
+use super::discovery::{Found, is_described};
 use super::failed::{LoginFailed, foreign, host_of, said};
 use super::grant::Grant;
 use super::granted::{Registration, RegistrationKind};
@@ -67,6 +68,16 @@ pub(super) async fn client_of(
     let settings = wanted.settings;
     let server = &found.server;
     let source = found.source();
+    // A server may lead anywhere: what proves a client that a person registered goes to whom it went before.
+    if settings.client.is_some()
+        && !is_described(settings)
+        && let Some(before) = found.changed_from(grant.earlier_issuer().as_deref())
+    {
+        return Err(LoginFailed::OtherIssuer {
+            now: foreign(&server.issuer),
+            before: foreign(&before),
+        });
+    }
     let known = grant.preregistered(&source, wanted.redirect_uri).await;
     if let Some(client) = known.map_err(LoginFailed::of_client)? {
         return Ok(client);

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::rig::{NO_BROWSER, Rig, call, link, text, told};
 use crate::support::Era;
 use crate::support::authorization::{
-    Behaviour, Consent, Endpoint, Iss, MetadataAt, Proof, Protection, Registering,
-    ResourceMetadataAt,
+    AuthorizationServer, Behaviour, Consent, Endpoint, Iss, MetadataAt, Proof, Protection,
+    Registering, ResourceMetadataAt,
 };
 
 /// Calls, logs in as the result says, and calls again.
@@ -189,6 +189,40 @@ async fn a_client_that_a_person_registered_is_used_and_nothing_is_registered() {
     connected(&rig);
     assert_eq!(text(&rig.called(&mut client, "s__who").await), "ana");
     rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_client_that_a_person_registered_goes_to_no_other_authorization_server() {
+    let behaviour = || Behaviour {
+        registration: Registering::Absent,
+        ..Behaviour::default()
+    };
+    let more = "auth: { oauth: { open_browser: false, client_id: mine, callback_port: 7392 } }";
+    let rig = Rig::start(behaviour(), Protection::default(), more).await;
+    let other = AuthorizationServer::start(behaviour()).await;
+    let uri = "http://127.0.0.1:7392/callback";
+    rig.authority.preregister("mine", Proof::None, &[uri]);
+    rig.authority.log_in_as("ana");
+    let mut client = rig.client(Era::Modern).await;
+    let refused = call(&mut client, "s__who").await;
+    rig.log_in(&link(&refused)).await;
+    connected(&rig);
+    rig.server.protect(|protection| {
+        protection.authorization_servers = Some(vec![other.issuer().to_owned()]);
+    });
+    let ended = rig.janus.home().run(&["login", "s"]);
+    assert!(!ended.status.success());
+    for told in [
+        "names another authorization server now",
+        other.issuer(),
+        rig.authority.issuer(),
+        "auth.oauth.client_id",
+        "issuer: \"http",
+    ] {
+        assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    }
+    assert_eq!(other.count(Endpoint::Authorize), 0);
+    assert_eq!(other.count(Endpoint::Token), 0);
 }
 
 #[tokio::test]

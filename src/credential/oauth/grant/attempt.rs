@@ -17,6 +17,7 @@ use super::{Grant, Inner, LoginReason};
 use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
+use crate::credential::oauth::metadata::is_same_issuer;
 use crate::credential::oauth::network::NetworkError;
 use crate::credential::oauth::revocation::revoke;
 use crate::credential::oauth::token_response::{self, Answer, Said};
@@ -218,6 +219,11 @@ impl Grant {
             ));
         };
         let known = self.inner().found.clone();
+        // The configuration may name another one by now.
+        let known = known.filter(|source| {
+            let pinned = settings.issuer.as_ref();
+            pinned.is_none_or(|pinned| is_same_issuer(pinned, &source.issuer))
+        });
         let mut source = match known {
             Some(source) => source,
             None => self.found().await.map_err(|why| {
@@ -234,6 +240,8 @@ impl Grant {
                 })
             })?,
         };
+        let trusted = self.trust(&settings, &source).await;
+        trusted.map_err(|why| Outcome::Failed(nobody(why)))?;
         let client = self.configured_client(configured, &source).await;
         let client = client.map_err(|why| Outcome::Failed(nobody(why)))?;
         let challenge = self.challenge();
@@ -559,13 +567,14 @@ fn no_client(why: NoClient, subject: &Subject) -> Outcome {
 }
 
 fn nobody(why: NoClient) -> Failure {
-    let why = match why {
-        NoClient::Gone(why) => why.to_owned(),
-        NoClient::NoProof(why) => why.to_string(),
-        NoClient::Closed(why) => why,
+    let (failed, why) = match why {
+        NoClient::Configuration { why, .. } => (Failed::Settled, why),
+        NoClient::Gone(why) => (Failed::Passing, why.to_owned()),
+        NoClient::NoProof(why) => (Failed::Passing, why.to_string()),
+        NoClient::Closed(why) => (Failed::Passing, why),
     };
     Failure {
-        failed: Failed::Passing,
+        failed,
         why,
         wish: None,
         unclear: false,

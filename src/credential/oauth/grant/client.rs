@@ -7,17 +7,23 @@ use super::Grant;
 use super::kept::RegistrationFacts;
 use crate::credential::NoCredential;
 use crate::credential::oauth::client_authentication::method_of;
-use crate::credential::oauth::discovery::discover;
+use crate::credential::oauth::discovery::{discover, is_described};
+use crate::credential::oauth::failed::foreign;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Source};
+use crate::credential::oauth::metadata::is_same_issuer;
 use crate::credential::proof::Origin;
 use crate::credential::resolve::Resolver;
-use crate::model::{ClientAuthentication, PreRegistered, Reference, RegistrationScope, Secret};
+use crate::model::{
+    ClientAuthentication, OAuth, PreRegistered, Reference, RegistrationScope, Secret,
+};
 
 /// Why there is no client to ask with.
 #[derive(Debug)]
 pub(in crate::credential::oauth) enum NoClient {
     /// It is gone: only a login makes another one.
     Gone(&'static str),
+    /// The configuration has another one, or says too little: who wrote it mends it, and nothing is forgotten.
+    Configuration { why: String, key: &'static str },
     /// What proves it cannot be had now.
     NoProof(NoCredential),
     /// The vault is closed, or the row is damaged.
@@ -59,6 +65,43 @@ impl Grant {
         let mut registration = self.configured_client(configured, &source).await?;
         registration.redirect_uri = client.redirect_uri;
         Ok(registration)
+    }
+
+    /// Who gave tokens to this account before; also where the vault is sealed.
+    pub(in crate::credential::oauth) fn earlier_issuer(&self) -> Option<String> {
+        let vault = &self.engine.means.vault;
+        let source = self.source().map(|source| source.issuer);
+        source
+            .or_else(|| vault.grant(&self.account).map(|record| record.issuer))
+            .or_else(|| vault.issuer(&self.account))
+            .filter(|issuer| !issuer.is_empty())
+    }
+
+    /// Whether a machine account may ask there: its server may name anybody, and its secret goes to whom it first went,
+    /// or to whom a person named.
+    pub(super) async fn trust(&self, settings: &OAuth, source: &Source) -> Result<(), NoClient> {
+        let vault = &self.engine.means.vault;
+        let before = vault.issuer(&self.account);
+        if let Some(before) = &before
+            && !is_same_issuer(before, &source.issuer)
+            && !is_described(settings)
+        {
+            let (now, before) = (foreign(&source.issuer), foreign(before));
+            return Err(NoClient::Configuration {
+                why: format!(
+                    "the server names another authorization server now: {now}, before it was {before}; \
+                     `auth.oauth.client_id` is not sent there; only if that is right, write `auth.oauth.issuer`: {now}"
+                ),
+                key: "auth.oauth.issuer",
+            });
+        }
+        if before.as_ref() != Some(&source.issuer)
+            && let Err(why) = vault.trust_issuer(&self.account, &source.issuer).await
+        {
+            // A full disk must not end the service: until the next start it is known.
+            tracing::warn!(account = %self.account, "its authorization server could not be written down: {why}");
+        }
+        Ok(())
     }
 
     /// A client that the configuration has, at this authorization server.

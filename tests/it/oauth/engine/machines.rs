@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use janus::credential::NoCredential;
-use janus::credential::oauth::GrantState;
+use janus::credential::oauth::{GrantState, Policy};
 use janus::model::{
     Endpoints, GrantKind, OAuth, PreRegistered, Reference, Resource, Secret, SigningAlgorithm,
     SigningKey,
 };
 
-use super::{HOUR, RESOURCE, Rig, account};
-use crate::support::authorization::{Behaviour, Endpoint, KeyKind, Proof};
+use super::{HOUR, Life, RESOURCE, Rig, account};
+use crate::support::authorization::{
+    AuthorizationServer, Behaviour, Endpoint, KeyKind, Proof, ProtectedServer, Protection,
+};
 
 fn settings(rig: &Rig, client: PreRegistered) -> OAuth {
     OAuth {
@@ -103,4 +105,66 @@ async fn a_machine_with_a_wrong_secret_says_which_key_to_correct() {
     assert_eq!(rig.authority.count(Endpoint::Token), 2);
     life.token().await.unwrap_err();
     assert_eq!(rig.authority.count(Endpoint::Token), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_goes_to_no_authorization_server_that_only_the_server_names() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let other = AuthorizationServer::start(Behaviour::default()).await;
+    for authority in [&rig.authority, &other] {
+        let proof = Proof::Basic("a-secret-of-the-machine".to_owned());
+        authority.preregister("machine", proof, &[]);
+    }
+    let server = ProtectedServer::start(&rig.authority, Protection::default()).await;
+    let client = PreRegistered {
+        id: "machine".to_owned(),
+        secret: Some(Reference::Environment {
+            name: "SECRET".to_owned(),
+            value: Some(Arc::new(Secret::new("a-secret-of-the-machine"))),
+        }),
+        key: None,
+    };
+    let found = OAuth {
+        issuer: None,
+        endpoints: Endpoints::default(),
+        resource: Resource::Auto,
+        ..settings(&rig, client)
+    };
+    let of = |life: &Life, settings: &OAuth| {
+        let policy = Policy {
+            server: server.url().parse().unwrap(),
+            private: false,
+            ca: None,
+        };
+        let settings = Arc::new(settings.clone());
+        life.grants
+            .of(&account("machine"), &settings, &policy, false);
+    };
+    let life = rig.life_of(&account("machine"), found.clone());
+    of(&life, &found);
+    assert!(rig.takes(&life.token().await.unwrap()));
+    life.stop().await;
+
+    server.protect(|protection| {
+        protection.authorization_servers = Some(vec![other.issuer().to_owned()]);
+    });
+    let life = rig.life_of(&account("machine"), found.clone());
+    of(&life, &found);
+    let why = life.token().await.unwrap_err();
+    let NoCredential::NoToken { why, .. } = why else {
+        panic!("{why}");
+    };
+    assert!(
+        why.contains("auth.oauth.issuer") && why.contains(other.issuer()),
+        "{why}"
+    );
+    assert_eq!(other.count(Endpoint::Token), 0);
+    // Until the person who configures says that it is right.
+    let named = OAuth {
+        issuer: Some(other.issuer().to_owned()),
+        ..found
+    };
+    of(&life, &named);
+    let token = life.token().await.unwrap();
+    assert!(other.owner(token.expose()).is_some());
 }
