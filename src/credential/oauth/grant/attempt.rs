@@ -423,7 +423,12 @@ impl Grant {
 
     /// The authorization server does not know the client that asked. A later login may have another one.
     async fn forget_registration_of(&self, subject: &Subject) {
-        let ids = subject.registration.iter().cloned().collect();
+        // One that is kept for another authorization server is not its own.
+        let own = self.registrations(&subject.source.issuer).into_iter();
+        let ids = own
+            .map(|record| record.id)
+            .filter(|id| Some(id) == subject.registration.as_ref())
+            .collect();
         if let Err(why) = self.engine.means.vault.forget_registrations(ids).await {
             tracing::warn!(account = %self.account, "its registration could not be forgotten: {why}");
         }

@@ -43,7 +43,7 @@ impl Grant {
             )
         };
         if let Some(id) = id {
-            return self.registered(&id);
+            return self.registered(&id, &source.issuer);
         }
         let client = client.ok_or(NoClient::Gone(
             "it is not known which client it was given to",
@@ -163,13 +163,18 @@ impl Grant {
         origin.value().await.map_err(NoClient::NoProof)
     }
 
-    fn registered(&self, id: &Arc<str>) -> Result<Registration, NoClient> {
+    fn registered(&self, id: &Arc<str>, issuer: &str) -> Result<Registration, NoClient> {
         let vault = &self.engine.means.vault;
         let records = vault.registrations();
         let record = records
             .iter()
             .find(|record| record.id == *id)
             .ok_or(NoClient::Gone("its registration was forgotten"))?;
+        if record.issuer != issuer {
+            return Err(NoClient::Gone(
+                "its registration is one of another authorization server",
+            ));
+        }
         let secrets = vault.open_registration(record);
         let secrets = secrets.map_err(|why| NoClient::Closed(why.to_string()))?;
         let facts = RegistrationFacts::read(&record.facts)

@@ -191,6 +191,21 @@ async fn a_damaged_row_costs_its_own_account_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_of_another_authorization_server_is_not_used() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let life = rig.life();
+    let other = super::registration("https://other.example");
+    life.grant.keep_registration(&other).await.unwrap();
+    // It has the same id, so that the grant finds it.
+    life.begin(rig.granted().await).await.unwrap();
+    rig.advance(HOUR + Duration::from_secs(1));
+    let why = life.token().await.unwrap_err();
+    assert!(matches!(why, NoCredential::NeedsLogin { .. }), "{why}");
+    assert_eq!(rig.authority.refreshes(), 0);
+    assert_eq!(life.vault.registrations().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_registrations_the_oldest_go_but_for_the_one_in_use() {
     let (_rig, life) = Rig::logged_in(Behaviour::default()).await;
     for number in 0..10 {
