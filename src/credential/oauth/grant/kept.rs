@@ -270,11 +270,6 @@ impl RegistrationFacts {
         Some(UNIX_EPOCH + Duration::from_millis(at))
     }
 
-    /// Whether its secret has ended.
-    pub(super) fn has_ended(&self, wall: SystemTime) -> bool {
-        self.secret_expires().is_some_and(|end| end <= wall)
-    }
-
     /// All of it, with what was sealed.
     pub(super) fn registration(
         self,

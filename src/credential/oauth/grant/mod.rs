@@ -188,7 +188,10 @@ impl Grants {
             let mut grants = self.0.grants();
             let known = grants.get(account).and_then(Weak::upgrade);
             if let Some(grant) = known {
-                *grant.configured() = configured;
+                let was = std::mem::replace(&mut *grant.configured(), configured);
+                if was.settings != *settings {
+                    grant.inner().life.reconsider();
+                }
                 grant.changes();
                 grant
             } else {

@@ -301,6 +301,11 @@ impl Life {
         self.blocked = None;
     }
 
+    /// What it failed of may be mended: it is tried again as soon as somebody wants it.
+    pub(super) fn reconsider(&mut self) {
+        self.pause = None;
+    }
+
     /// A person is needed. Whether that is new.
     pub(super) fn need(&mut self, reason: LoginReason) -> bool {
         let new = !matches!(self.phase, Phase::Needs(_));

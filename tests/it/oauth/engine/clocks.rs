@@ -1,8 +1,11 @@
 //! Clocks that are set, machines that sleep or are started anew, and a start without a network.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use janus::credential::oauth::GrantState;
+use janus::credential::NoCredential;
+use janus::credential::oauth::{GrantState, RegistrationKind};
+use janus::model::{OAuth, PreRegistered};
 
 use super::{HOUR, Rig};
 use crate::support::authorization::{Behaviour, Endpoint, Outage};
@@ -104,4 +107,48 @@ async fn an_account_that_nobody_uses_is_kept_alive() {
     rig.advance(Duration::from_hours(25));
     life.grants.quiet().await;
     assert_eq!(rig.authority.count(Endpoint::Token), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_ahead_ends_no_secret_of_a_client() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let life = rig.life();
+    let mut granted = rig.granted().await;
+    granted.registration.secret_expires = SystemTime::now().checked_add(HOUR * 24);
+    life.begin(granted).await.unwrap();
+    rig.clock.set_forward(MONTH);
+    rig.advance(HOUR + Duration::from_secs(1));
+    // Whoever gave the secret says when it has ended.
+    assert!(rig.takes(&life.token().await.unwrap()));
+    assert_eq!(life.vault.registrations().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_client_in_the_configuration_costs_nothing_once_it_is_undone() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let settings = |id: &str| {
+        Arc::new(OAuth {
+            client: Some(PreRegistered {
+                id: id.to_owned(),
+                secret: None,
+                key: None,
+            }),
+            ..OAuth::default()
+        })
+    };
+    let account = super::account("one");
+    let life = rig.life_of(&account, OAuth::clone(&settings("janus")));
+    let mut granted = rig.granted().await;
+    granted.registration.kind = RegistrationKind::PreRegistered;
+    life.begin(granted).await.unwrap();
+    let of = |id| life.grants.of(&account, &settings(id), &life.policy, false);
+    of("janos");
+    rig.advance(HOUR + Duration::from_secs(1));
+    let why = life.token().await.unwrap_err();
+    let NoCredential::NoToken { why, .. } = why else {
+        panic!("{why}");
+    };
+    assert!(why.contains("auth.oauth.client_id"), "{why}");
+    of("janus");
+    assert!(rig.takes(&life.token().await.unwrap()));
 }
