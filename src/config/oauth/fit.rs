@@ -22,8 +22,10 @@ const OF_BROWSER: [&str; 5] = [
 ];
 
 /// Keys that only a person has a use for, wherever.
-const OF_PERSON: [&str; 10] = [
+const OF_PERSON: [&str; 12] = [
     "login_hint",
+    "expect",
+    "whoami",
     "open_browser",
     "browser_command",
     "journal_url",

@@ -317,7 +317,7 @@ fn every_mistake_says_what_mends_it() {
         "client_metadata_url: 7",
         "allow_legacy_endpoints: 'yes'",
         "grant: client_credentials",
-        "grant: client_credentials, client_id: i, client_secret: 'vault:s', redirect_host: localhost, open_browser: true, login_hint: me",
+        "grant: client_credentials, client_id: i, client_secret: 'vault:s', redirect_host: localhost, open_browser: true, login_hint: me, expect: me, whoami: { tool: t, subject: /s }",
         "grant: device_code, callback_port: 1, authorize_params: { a: b }",
     ].map(wrong).concat(), @r#"
     --- scops: [a]
@@ -408,10 +408,12 @@ fn every_mistake_says_what_mends_it() {
     --- grant: client_credentials
     1:53 servers.a.auth [missing_key] missing `client_id`, which `grant: client_credentials` needs
     1:53 servers.a.auth [missing_key] missing `client_secret` or `private_key`, which `grant: client_credentials` needs | write `client_secret: vault:NAME`, then:  janus secret set NAME
-    --- grant: client_credentials, client_id: i, client_secret: 'vault:s', redirect_host: localhost, open_browser: true, login_hint: me
+    --- grant: client_credentials, client_id: i, client_secret: 'vault:s', redirect_host: localhost, open_browser: true, login_hint: me, expect: me, whoami: { tool: t, subject: /s }
     1:131 ….redirect_host [does_not_fit] `redirect_host` has no meaning with `grant: client_credentials`, where nobody logs in | remove it
     1:157 ….open_browser [does_not_fit] `open_browser` has no meaning with `grant: client_credentials`, where nobody logs in | remove it
     1:177 ….login_hint [does_not_fit] `login_hint` has no meaning with `grant: client_credentials`, where nobody logs in | remove it
+    1:193 ….expect [does_not_fit] `expect` has no meaning with `grant: client_credentials`, where nobody logs in | remove it
+    1:205 ….whoami [does_not_fit] `whoami` has no meaning with `grant: client_credentials`, where nobody logs in | remove it
     --- grant: device_code, callback_port: 1, authorize_params: { a: b }
     1:84 ….callback_port [does_not_fit] `callback_port` has no meaning with `grant: device_code`, where a person logs in on another device | remove it
     1:102 ….authorize_params [does_not_fit] `authorize_params` has no meaning with `grant: device_code`, where a person logs in on another device | remove it
