@@ -47,9 +47,8 @@ impl Logins {
             // A login that is about to make a grant sees that it shall not, or has made it.
             let turn = logins.0.settling.lock().await;
             let had = grant.status().issuer.is_some();
-            let ended = grant.end().await?;
+            let (ended, stored) = grant.end().await;
             drop(turn);
-            tracing::info!(event = "logged_out", %account, "logged out: {account}");
             let revoked = match ended {
                 Some((registration, source, tokens)) if !local => {
                     let revoked = logins.revoked(&grant, &registration, &source, &tokens);
@@ -57,6 +56,9 @@ impl Logins {
                 }
                 _ => None,
             };
+            // Only now: what the store still has is of less use to anybody once the provider has ended it.
+            stored?;
+            tracing::info!(event = "logged_out", %account, "logged out: {account}");
             Ok(LoggedOut {
                 account,
                 had,

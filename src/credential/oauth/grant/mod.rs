@@ -332,11 +332,9 @@ impl Grant {
         keeping.await.unwrap_or(Err(Refused::Unsettled))
     }
 
-    /// Ends the grant here, always; what could be revoked at the provider.
-    ///
-    /// # Errors
-    /// The store did not take it: after a restart it would be there again.
-    pub async fn end(&self) -> Result<Option<(Registration, Source, Tokens)>, Refused> {
+    /// Ends the grant here, always; what could be revoked at the provider, and whether the store took it: if not, it would
+    /// be there again after a restart.
+    pub async fn end(&self) -> (Option<(Registration, Source, Tokens)>, Result<(), Refused>) {
         let _turn = self.turn.lock().await;
         let client = self.client().await.ok();
         let ended = {
@@ -367,7 +365,6 @@ impl Grant {
         self.forget_rescue();
         let stored = self.engine.means.vault.end_grant(&self.account).await;
         self.changes();
-        stored?;
         let source = ended.facts.source();
         let tokens = ended.secrets.access.map(|access| Tokens {
             access,
@@ -376,9 +373,10 @@ impl Grant {
             scopes: None,
             id_token: None,
         });
-        Ok(client
+        let revocable = client
             .zip(tokens)
-            .map(|(client, tokens)| (client, source, tokens)))
+            .map(|(client, tokens)| (client, source, tokens));
+        (revocable, stored)
     }
 
     fn configured(&self) -> MutexGuard<'_, Configured> {

@@ -152,14 +152,16 @@ async fn another_key_seals_grants_and_registrations_anew() {
 async fn a_logout_leaves_nothing_and_says_so() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
-    let (registration, source, tokens) = life.grant.end().await.unwrap().unwrap();
+    let (revocable, stored) = life.grant.end().await;
+    stored.unwrap();
+    let (registration, source, tokens) = revocable.unwrap();
     assert_eq!(registration.client_id, "janus");
     assert_eq!(source, rig.source());
     assert!(tokens.access == token && tokens.refresh.is_some());
     let reason = LoginReason::LoggedOut;
     let why = life.token().await.unwrap_err();
     assert_eq!(why, NoCredential::NeedsLogin { reason });
-    assert!(life.grant.end().await.unwrap().is_none());
+    assert!(life.grant.end().await.0.is_none());
     rig.advance(HOUR * 24);
     life.grants.quiet().await;
     assert_eq!(rig.authority.refreshes(), 0);
@@ -171,6 +173,22 @@ async fn a_logout_leaves_nothing_and_says_so() {
         .query_row("SELECT count(*) FROM oauth_grant", [], |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_that_the_disk_does_not_take_can_be_told_to_the_provider() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    let token = life.token().await.unwrap();
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    database
+        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
+        .unwrap();
+    let (revocable, stored) = life.grant.end().await;
+    stored.unwrap_err();
+    let (_, source, tokens) = revocable.unwrap();
+    assert_eq!(source, rig.source());
+    assert!(tokens.access == token && tokens.refresh.is_some());
+    assert_eq!(life.state(), GrantState::NeedsLogin(LoginReason::LoggedOut));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
