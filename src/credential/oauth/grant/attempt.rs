@@ -2,25 +2,28 @@
 //!
 //! Invariants:
 //! - That it begins is on the disk before the refresh token leaves, so that a start knows what may be lost.
-//! - Within one attempt the token is sent again only where the answer says that it was not taken.
+//! - Within one attempt the token is sent again only where the answer says that it was not taken, and once where
+//!   nobody knows.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::client::NoClient;
 use super::commit::Committed;
 use super::schedule::Failed;
 use super::state::Life;
+use super::verdict::{
+    About, Failure, Outcome, SETTLED, machine_refused, no_client, nobody, refused, settled,
+    unreachable,
+};
 use super::{Grant, Inner, LoginReason};
 use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
-use crate::credential::oauth::granted::{Registration, RegistrationKind, Source, Tokens};
+use crate::credential::oauth::granted::{Registration, Source, Tokens};
 use crate::credential::oauth::metadata::is_same_issuer;
-use crate::credential::oauth::network::NetworkError;
 use crate::credential::oauth::revocation::revoke;
-use crate::credential::oauth::token_response::{self, Answer, Said};
+use crate::credential::oauth::token_response::{self, Answer};
 use crate::model::{ClientAuthentication, GrantKind, Secret};
 use crate::store::{Change, IntentRecord};
 
@@ -28,55 +31,18 @@ use crate::store::{Change, IntentRecord};
 const LAST: Duration = Duration::from_secs(10);
 /// What may have been taken is sent once more after this.
 const AGAIN: Duration = Duration::from_secs(1);
-/// After so many refusals that only a person can do something about, it is asked less often.
-const SETTLED: u32 = 3;
 
 /// What is renewed.
-struct Subject {
+pub(super) struct Subject {
     generation: u64,
     /// `None`: a machine account, which has none.
-    refresh: Option<Arc<Secret>>,
+    pub(super) refresh: Option<Arc<Secret>>,
     source: Source,
     /// The registration it was given to; `None` where the configuration has the client.
     registration: Option<Arc<str>>,
-    attempt: u32,
+    pub(super) attempt: u32,
     /// What an earlier attempt brought may be lost.
-    interrupted: bool,
-}
-
-/// What became of it.
-enum Outcome {
-    /// With the client that asked, where it is one that a person's login was given to.
-    Renewed(Tokens, Option<Box<Registration>>),
-    /// The grant is another one by now, or none: what was found out concerns nobody.
-    Replaced,
-    /// A person must act.
-    Needs {
-        reason: LoginReason,
-        wipe: bool,
-        said: String,
-    },
-    Failed(Failure),
-}
-
-struct Failure {
-    failed: Failed,
-    why: String,
-    wish: Option<Duration>,
-    /// The authorization server may have taken the token.
-    unclear: bool,
-    /// Whether it says something of the authorization server.
-    of: About,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
-    /// It answered, if only to refuse.
-    Answered,
-    /// It did not.
-    Silent,
-    /// Nothing was asked.
-    Nobody,
+    pub(super) interrupted: bool,
 }
 
 /// The end of an attempt, however it ends.
@@ -444,145 +410,5 @@ impl Grant {
         if let Some(breaker) = self.engine.breakers().get_mut(&self.issuer()) {
             breaker.withdrawn();
         }
-    }
-}
-
-/// What an answer means for a grant that a person got.
-fn refused(answer: Answer, subject: &Subject, client: &Registration) -> Outcome {
-    let needs = |reason, wipe, said: Said| Outcome::Needs {
-        reason,
-        wipe,
-        said: said.text,
-    };
-    match answer {
-        Answer::Dead(said) if subject.interrupted => needs(LoginReason::Lost, true, said),
-        Answer::Dead(said) => needs(LoginReason::Rejected, true, said),
-        Answer::ClientGone(said) => match client.kind {
-            RegistrationKind::PreRegistered => settled_now(format!(
-                "{}; correct `auth.oauth.client_id` or `client_secret`",
-                said.text
-            )),
-            RegistrationKind::Dynamic | RegistrationKind::MetadataDocument => {
-                needs(LoginReason::Registration, true, said)
-            }
-        },
-        Answer::PersonNeeded(said) | Answer::Scope(said) | Answer::Denied(said) => {
-            needs(LoginReason::Interaction, false, said)
-        }
-        Answer::Target(said) => settled_now(format!("{}; see `auth.oauth.resource`", said.text)),
-        Answer::Unclear(said) => Outcome::Failed(Failure {
-            failed: Failed::Passing,
-            why: said.text,
-            wish: None,
-            unclear: true,
-            of: About::Silent,
-        }),
-        Answer::Passing(said, wish) => passing(said, wish),
-        Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
-        Answer::Configuration(said) | Answer::Stale(said) => settled(said.text, subject.attempt),
-        // It is no refusal.
-        Answer::Tokens(_) => settled_now("it answered twice".to_owned()),
-    }
-}
-
-/// The same for a machine account: no person can log in for it, and somebody must mend the configuration.
-fn machine_refused(answer: Answer, attempt: u32) -> Outcome {
-    match answer {
-        Answer::Passing(said, wish) => passing(said, wish),
-        Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
-        Answer::ClientGone(said) => settled_now(format!(
-            "{}; correct `auth.oauth.client_id` and what proves it",
-            said.text
-        )),
-        Answer::Target(said) => settled_now(format!("{}; see `auth.oauth.resource`", said.text)),
-        Answer::Scope(said) => settled_now(format!("{}; see `auth.oauth.scopes`", said.text)),
-        Answer::Dead(said)
-        | Answer::PersonNeeded(said)
-        | Answer::Denied(said)
-        | Answer::Configuration(said)
-        | Answer::Stale(said)
-        | Answer::Unclear(said) => settled(said.text, attempt),
-        Answer::Tokens(_) => settled_now("it answered twice".to_owned()),
-    }
-}
-
-fn passing(said: Said, wish: Option<Duration>) -> Outcome {
-    Outcome::Failed(Failure {
-        failed: Failed::Passing,
-        why: said.text,
-        wish,
-        // Whoever says that it is busy has done nothing; who failed may have.
-        unclear: false,
-        of: About::Silent,
-    })
-}
-
-/// It will be refused again, until somebody changes something: that is found out after a few times.
-fn settled(why: String, attempt: u32) -> Outcome {
-    if attempt >= SETTLED {
-        return settled_now(why);
-    }
-    Outcome::Failed(Failure {
-        failed: Failed::Passing,
-        why,
-        wish: None,
-        unclear: false,
-        of: About::Answered,
-    })
-}
-
-fn settled_now(why: String) -> Outcome {
-    Outcome::Failed(Failure {
-        failed: Failed::Settled,
-        why,
-        wish: None,
-        unclear: false,
-        of: About::Answered,
-    })
-}
-
-fn unreachable(why: &NetworkError) -> Failure {
-    let (failed, unclear) = match why {
-        NetworkError::Refused(_) => (Failed::Settled, false),
-        NetworkError::Unreachable { sent, .. } => (Failed::Passing, *sent),
-        NetworkError::Tls(_) => (Failed::Certificate, false),
-        NetworkError::BadAnswer(_) => (Failed::Passing, true),
-    };
-    Failure {
-        failed,
-        why: why.to_string(),
-        wish: None,
-        unclear,
-        of: match why {
-            NetworkError::Refused(_) => About::Nobody,
-            _ => About::Silent,
-        },
-    }
-}
-
-fn no_client(why: NoClient, subject: &Subject) -> Outcome {
-    match why {
-        NoClient::Gone(said) if subject.refresh.is_some() => Outcome::Needs {
-            reason: LoginReason::Registration,
-            wipe: false,
-            said: said.to_owned(),
-        },
-        other => Outcome::Failed(nobody(other)),
-    }
-}
-
-fn nobody(why: NoClient) -> Failure {
-    let (failed, why) = match why {
-        NoClient::Configuration { why, .. } => (Failed::Settled, why),
-        NoClient::Gone(why) => (Failed::Passing, why.to_owned()),
-        NoClient::NoProof(why) => (Failed::Passing, why.to_string()),
-        NoClient::Closed(why) => (Failed::Passing, why),
-    };
-    Failure {
-        failed,
-        why,
-        wish: None,
-        unclear: false,
-        of: About::Nobody,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `token` is what calls get, `status` what people see, `registrations` which clients Janus is. `state` says how a grant
 //! stands and `schedule` when something is due, both without doing anything; `keeper` wakes and
-//! begins renewals, `attempt` is one of them, `client` is who asks for it, `commit` has what it brought on the disk
+//! begins renewals, `attempt` is one of them, `verdict` is what its answers mean, `client` is who asks for it, `commit` has what it brought on the disk
 //! before anybody gets it, `rescue` keeps it where the disk fails, `kept` is how all that is written down.
 //!
 //! Invariants:
@@ -25,6 +25,7 @@ mod schedule;
 mod state;
 mod status;
 mod token;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -310,7 +311,7 @@ impl Grant {
         self.configured().policy.clone()
     }
 
-    /// The same, and every change.
+    /// Counts its changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

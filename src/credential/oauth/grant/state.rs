@@ -1,7 +1,8 @@
 //! How a grant stands, and how that changes. Pure: times come in, and what to do comes out.
 //!
 //! Invariants:
-//! - A generation that was refused is renewed at most once, and one that is a minute old is not renewed for a refusal.
+//! - A generation that was refused is renewed at most once, and one that is younger than a minute is not renewed for
+//!   a refusal.
 //! - What needs a person is left by a login alone.
 
 use std::time::Duration;
