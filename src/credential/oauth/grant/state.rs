@@ -86,7 +86,7 @@ pub(super) enum Verdict {
     Final,
     /// A renewal is wanted; who waits learns what it brought.
     Renew,
-    /// There is nothing to renew it with: a person must act, which is new.
+    /// There is nothing to renew it with: a person must act.
     Person,
 }
 
@@ -196,14 +196,9 @@ impl Life {
         }
     }
 
-    /// The token ended, and nothing renews it. Whether that is new.
-    pub(super) fn ran_out(&mut self, now: Moment) -> bool {
-        let out =
-            self.phase == Phase::Held && self.answer(now) == Answer::Person(LoginReason::Expired);
-        if out {
-            self.phase = Phase::Needs(LoginReason::Expired);
-        }
-        out
+    /// Whether the token ended, nothing renews it, and nobody said yet that a person is needed.
+    pub(super) fn ran_out(&self, now: Moment) -> bool {
+        self.phase == Phase::Held && self.answer(now) == Answer::Person(LoginReason::Expired)
     }
 
     /// As people see it.
@@ -279,7 +274,6 @@ impl Life {
                 if self.renewable {
                     Verdict::Renew
                 } else {
-                    self.phase = Phase::Needs(LoginReason::Expired);
                     Verdict::Person
                 }
             }
@@ -384,8 +378,9 @@ mod tests {
         let mut life = Life::held(1, false, Some(HOUR), WEEK, start());
         assert!(!life.ran_out(later(3599)));
         assert_eq!(life.next(later(3599), Some(later(3599)), true), None);
-        assert!(life.ran_out(later(3600)) && !life.ran_out(later(3601)));
         let reason = LoginReason::Expired;
+        assert!(life.ran_out(later(3600)) && life.need(reason));
+        assert!(!life.ran_out(later(3601)) && !life.need(reason));
         assert_eq!(life.answer(later(3600)), Answer::Person(reason));
         assert_eq!(life.state(later(3600)), GrantState::NeedsLogin(reason));
     }
@@ -409,6 +404,7 @@ mod tests {
         assert_eq!(short.refuse(later(11)), Verdict::Renew);
         let mut last = Life::held(1, false, None, WEEK, start());
         assert_eq!(last.refuse(later(61)), Verdict::Person);
+        last.need(LoginReason::Expired);
         assert_eq!(last.refuse(later(62)), Verdict::Final);
         for phase in [
             Phase::Absent(LoginReason::Never),

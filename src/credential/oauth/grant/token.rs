@@ -56,7 +56,7 @@ impl Grant {
             self.open(inner);
         }
         if inner.life.ran_out(self.engine.now()) {
-            self.notice(LoginReason::Expired);
+            self.needs_now(inner, LoginReason::Expired);
         }
         inner.life.answer(self.engine.now())
     }
@@ -182,7 +182,7 @@ impl Grant {
             }
             let verdict = inner.life.refuse(self.engine.now());
             if verdict == Verdict::Person {
-                self.notice(LoginReason::Expired);
+                self.needs_now(&mut inner, LoginReason::Expired);
             }
             verdict
         };

@@ -192,6 +192,44 @@ async fn a_logout_that_the_disk_does_not_take_can_be_told_to_the_provider() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nothing_renews_needs_a_person_and_that_is_kept() {
+    for refused in [false, true] {
+        let rig = Rig::new(Behaviour::default()).await;
+        let life = rig.life();
+        let mut granted = rig.granted().await;
+        granted.tokens.refresh = None;
+        if refused {
+            granted.tokens.life = None;
+        }
+        life.begin(granted).await.unwrap();
+        let token = life.token().await.unwrap();
+        let mut notices = life.grants.notices();
+        let reason = LoginReason::Expired;
+        rig.advance(HOUR);
+        if refused {
+            assert!(!life.grant.refused(&token, 401).await);
+            assert!(!life.grant.refused(&token, 401).await);
+        }
+        let why = life.token().await.unwrap_err();
+        assert_eq!(why, NoCredential::NeedsLogin { reason });
+        assert_eq!(notices.recv().await.unwrap().reason, reason);
+        let since = life.grant.status().since;
+        life.grants.quiet().await;
+        life.stop().await;
+
+        rig.advance(HOUR);
+        let life = rig.life();
+        let mut notices = life.grants.notices();
+        let why = life.token().await.unwrap_err();
+        assert_eq!(why, NoCredential::NeedsLogin { reason });
+        life.grants.quiet().await;
+        assert!(notices.try_recv().is_err());
+        assert_eq!(life.grant.status().since, since, "it is not new");
+        assert_eq!(rig.authority.refreshes(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_row_costs_its_own_account_a_login() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
