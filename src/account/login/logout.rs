@@ -46,7 +46,9 @@ impl Logins {
         let ending = self.0.tasks.spawn(async move {
             // A login that is about to make a grant sees that it shall not, or has made it.
             let turn = logins.0.settling.lock().await;
-            let had = grant.status().issuer.is_some();
+            // One for another server is as good as none, but for this.
+            let had =
+                grant.status().issuer.is_some() || logins.0.grants.granted().contains(&account);
             let (ended, stored) = grant.end().await;
             drop(turn);
             let revoked = match ended {

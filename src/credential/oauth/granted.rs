@@ -85,6 +85,8 @@ pub struct Tokens {
 pub struct Granted {
     /// The client that it was given to.
     pub registration: Registration,
+    /// Scheme, host and port of the MCP server that somebody logged in for: the tokens are sent to no other.
+    pub server: String,
     /// From where.
     pub source: Source,
     /// What was granted.

@@ -367,6 +367,7 @@ fn brought(
     Brought {
         granted: Granted {
             registration: client.registration,
+            server: way.policy.origin(),
             source,
             scopes,
             tokens,

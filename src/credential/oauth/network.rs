@@ -47,6 +47,19 @@ pub struct Policy {
     pub ca: Option<PathBuf>,
 }
 
+impl Policy {
+    /// Scheme, host and port of the server (RFC 6454, section 4): for whom tokens are.
+    pub fn origin(&self) -> String {
+        let scheme = self.server.scheme_str().unwrap_or_default();
+        let port = self
+            .server
+            .port_u16()
+            .unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let host = self.server.host().unwrap_or_default().to_ascii_lowercase();
+        format!("{scheme}://{host}:{port}")
+    }
+}
+
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::commit::Committed;
 use super::schedule::Failed;
-use super::state::Life;
+use super::state::{Life, Phase};
 use super::verdict::{
     About, Failure, Outcome, SETTLED, machine_refused, no_client, nobody, refused, settled,
     unreachable,
@@ -34,6 +34,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is renewed.
 pub(super) struct Subject {
+    made: Arc<()>,
     generation: u64,
     /// `None`: a machine account, which has none.
     pub(super) refresh: Option<Arc<Secret>>,
@@ -85,10 +86,12 @@ impl Grant {
         let inner = self.inner();
         let machine = self.settings().grant == GrantKind::ClientCredentials;
         let refresh = inner.secrets.refresh.clone();
-        if refresh.is_none() && !machine {
+        // How it stands may have changed since this was due.
+        if refresh.is_none() && !machine || inner.life.phase() != Phase::Held {
             return None;
         }
         Some(Subject {
+            made: Arc::clone(&inner.made),
             generation: inner.life.generation,
             refresh: refresh.filter(|_| !machine),
             source: inner.facts.source(),
@@ -104,7 +107,10 @@ impl Grant {
                 let refreshed = self.refresh(subject, refresh).await;
                 refreshed.map(|(tokens, client)| (tokens, Some(Box::new(client))))
             }
-            None => self.ask_as_machine().await.map(|tokens| (tokens, None)),
+            None => {
+                let asked = self.ask_as_machine(subject).await;
+                asked.map(|tokens| (tokens, None))
+            }
         };
         match asked {
             Ok((tokens, client)) => Outcome::Renewed(tokens, client),
@@ -112,10 +118,12 @@ impl Grant {
         }
     }
 
-    /// The grant, if it is still the one that is renewed: a login or a logout may have come between.
+    /// The grant, if it is still the one that is renewed: a login, a logout or another configuration may have come
+    /// between.
     fn still(&self, subject: &Subject) -> Option<MutexGuard<'_, Inner>> {
         let inner = self.inner();
-        (inner.life.generation == subject.generation).then_some(inner)
+        let same = Arc::ptr_eq(&inner.made, &subject.made);
+        (same && inner.life.generation == subject.generation).then_some(inner)
     }
 
     /// Asks with a refresh token (RFC 6749, section 6).
@@ -175,7 +183,7 @@ impl Grant {
     }
 
     /// Asks in the client's own name (RFC 6749, section 4.4).
-    async fn ask_as_machine(&self) -> Result<Tokens, Outcome> {
+    async fn ask_as_machine(&self, subject: &Subject) -> Result<Tokens, Outcome> {
         let settings = self.settings();
         let attempt = self.inner().life.failures.saturating_add(1);
         let Some(configured) = &settings.client else {
@@ -214,14 +222,16 @@ impl Grant {
         let mut method = self.inner().facts.method().unwrap_or(client.method);
         let (mut other_tried, mut scoped, mut stale_tried) = (false, true, false);
         loop {
+            drop(self.still(subject).ok_or(Outcome::Replaced)?);
             let form = client_credentials::form(&settings, &source, challenge.as_ref(), scoped);
             match self.ask(&client, method, &source, form).await? {
                 Answer::Tokens(tokens) => {
-                    let mut inner = self.inner();
-                    if other_tried {
-                        inner.facts.set_method(method);
+                    if let Some(mut inner) = self.still(subject) {
+                        if other_tried {
+                            inner.facts.set_method(method);
+                        }
+                        inner.found = Some(source);
                     }
-                    inner.found = Some(source);
                     return Ok(tokens);
                 }
                 Answer::ClientGone(_) if !other_tried && other(method).is_some() => {
@@ -317,7 +327,9 @@ impl Grant {
             }
             Outcome::Replaced => {
                 self.breaker_withdrawn();
-                self.nothing_is_intended();
+                if !machine {
+                    self.nothing_is_intended();
+                }
             }
             Outcome::Needs { reason, wipe, said } => {
                 self.breaker_answered();
@@ -344,10 +356,9 @@ impl Grant {
             About::Nobody => self.breaker_withdrawn(),
         }
         let first = {
-            let mut inner = self.inner();
-            if inner.life.generation != subject.generation {
+            let Some(mut inner) = self.still(subject) else {
                 return;
-            }
+            };
             let Failure {
                 failed, why, wish, ..
             } = failure;
@@ -373,7 +384,10 @@ impl Grant {
 
     /// A machine account keeps its tokens in memory: it gets others without anybody.
     fn machine_renewed(&self, subject: &Subject, tokens: Tokens) {
-        let mut inner = self.inner();
+        let Some(mut inner) = self.still(subject) else {
+            tracing::info!(account = %self.account, "it is configured anew or ended by now; what came for it is dropped");
+            return;
+        };
         let keep = Duration::MAX;
         let now = self.engine.now();
         inner.life = Life::held(subject.generation + 1, true, tokens.life, keep, now);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kept::Facts;
-use super::state::{Life, Phase};
+use super::state::Life;
 use super::{Grant, Granted, Inner, LoginReason, rescue};
 use crate::credential::oauth::granted::{RegistrationKind, Tokens};
 use crate::store::{GrantRecord, NotSaved};
@@ -46,12 +46,16 @@ impl Grant {
             Some(newer) => (newer, true),
             None => (record, false),
         };
+        let facts = Facts::read(&record.facts);
         let opened = match vault.open_grant(&record) {
             Ok(opened) => Some(opened),
-            Err(NotOpened::Sealed(_)) => return,
+            Err(NotOpened::Sealed(_)) => {
+                // For whom it is can be read all the same.
+                inner.life.elsewhere = facts.is_some_and(|facts| self.is_elsewhere(&facts));
+                return;
+            }
             Err(NotOpened::Damaged) => None,
         };
-        let facts = Facts::read(&record.facts);
         let Some((secrets, facts)) = opened.zip(facts) else {
             tracing::warn!(account = %self.account, "its tokens cannot be opened: the row is damaged");
             inner.life.generation = record.generation;
@@ -100,17 +104,23 @@ impl Grant {
         } else if secrets.access.is_none() {
             life.refused = true;
         }
+        life.elsewhere = self.is_elsewhere(&facts);
         inner.by_wall = remembered.by_wall;
         inner.life = life;
         inner.facts = facts;
         inner.secrets = secrets;
     }
 
+    /// Whether it was granted for another server than the one that is configured.
+    pub(super) fn is_elsewhere(&self, facts: &Facts) -> bool {
+        facts.server != self.configured().policy.origin()
+    }
+
     /// The clock on the wall was set: what is known by it alone is worked out anew.
     pub(super) fn reckon_anew(&self, forward: bool) {
         let clock = &self.engine.means.clock;
         let mut inner = self.inner();
-        if inner.life.phase != Phase::Held {
+        if !inner.life.holds() {
             return;
         }
         if inner.by_wall {
@@ -131,12 +141,7 @@ impl Grant {
         let _turn = self.turn.lock().await;
         let clock = &self.engine.means.clock;
         learn_all(&granted.tokens);
-        let mut facts = Facts::of(
-            &granted.source,
-            &granted.registration,
-            granted.scopes.clone(),
-            granted.verified_as.as_ref(),
-        );
+        let mut facts = Facts::of(&granted);
         facts.set_life(granted.tokens.life, clock);
         let secrets = GrantSecrets {
             access: Some(Arc::clone(&granted.tokens.access)),
@@ -164,13 +169,15 @@ impl Grant {
         {
             let mut inner = self.inner();
             let renewable = secrets.refresh.is_some();
-            let life = Life::held(
+            let mut life = Life::held(
                 generation,
                 renewable,
                 granted.tokens.life,
                 self.keep_alive(),
                 clock.now(),
             );
+            // Another server may have been configured while the person was at the provider.
+            life.elsewhere = self.is_elsewhere(&facts);
             let (challenge, waiting, running) =
                 (inner.challenge.take(), inner.waiting, inner.running);
             *inner = Inner {
@@ -218,7 +225,7 @@ impl Grant {
         let clock = &self.engine.means.clock;
         let (was, facts, secrets, registration) = {
             let inner = self.inner();
-            if inner.life.generation != mine || inner.life.phase != Phase::Held {
+            if inner.life.generation != mine || !inner.life.holds() {
                 return Committed::Replaced;
             }
             let mut facts = inner.facts.clone();
@@ -262,6 +269,7 @@ impl Grant {
                 self.keep_alive(),
                 clock.now(),
             );
+            inner.life.elsewhere = self.is_elsewhere(&facts);
             inner.facts = facts;
             inner.secrets = secrets;
             inner.by_wall = false;
@@ -357,7 +365,7 @@ impl Grant {
         let _turn = self.turn.lock().await;
         {
             let mut inner = self.inner();
-            if inner.life.generation != mine || inner.life.phase != Phase::Held {
+            if inner.life.generation != mine || !inner.life.holds() {
                 return;
             }
             if wipe {

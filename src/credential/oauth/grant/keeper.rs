@@ -81,7 +81,7 @@ impl Engine {
             let (wanted, called, blocked) = {
                 let mut inner = grant.inner();
                 grant.answer(&mut inner);
-                if inner.life.phase == Phase::Held {
+                if inner.life.phase() == Phase::Held {
                     sooner(now.after(COMPARE));
                 }
                 if inner.running {

@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 use super::LoginReason;
 use super::schedule::LONGEST_LIFE;
 use crate::credential::clock::{Clock, Moment};
-use crate::credential::oauth::granted::{Identity, Registration, RegistrationKind, Source};
+use crate::credential::oauth::granted::{
+    Granted, Identity, Registration, RegistrationKind, Source,
+};
 use crate::model::ClientAuthentication;
 
 /// What is known of a grant, none of it secret. As JSON it ignores what it does not know, and fills in what is missing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Facts {
+    /// Scheme, host and port of the MCP server that it is for.
+    pub(super) server: String,
     pub(super) issuer: String,
     token_endpoint: String,
     revocation_endpoint: Option<String>,
@@ -75,29 +79,26 @@ const METADATA_DOCUMENT: &str = "metadata_document";
 
 impl Facts {
     /// Of a login.
-    pub(super) fn of(
-        source: &Source,
-        registration: &Registration,
-        scopes: Vec<String>,
-        verified_as: Option<&Identity>,
-    ) -> Self {
+    pub(super) fn of(granted: &Granted) -> Self {
+        let (registration, verified_as) = (&granted.registration, granted.verified_as.as_ref());
         let client = |kind: &str| Client {
             kind: kind.to_owned(),
             id: registration.client_id.clone(),
             redirect_uri: registration.redirect_uri.clone(),
         };
         let mut facts = Self {
+            server: granted.server.clone(),
             client: match registration.kind {
                 RegistrationKind::Dynamic => None,
                 RegistrationKind::PreRegistered => Some(client(PRE_REGISTERED)),
                 RegistrationKind::MetadataDocument => Some(client(METADATA_DOCUMENT)),
             },
-            scopes,
+            scopes: granted.scopes.clone(),
             subject: verified_as.map(|who| who.subject.clone()),
             workspace: verified_as.and_then(|who| who.workspace.clone()),
             ..Self::default()
         };
-        facts.set_source(source);
+        facts.set_source(&granted.source);
         facts
     }
 

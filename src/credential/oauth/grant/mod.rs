@@ -10,6 +10,7 @@
 //! - A token is on the disk, or beside it and said to be, before it is given out.
 //! - What a login brought is never replaced by a renewal that began before it.
 //! - After the provider has ended a grant, nothing of it is sent any more.
+//! - A token goes to the server that somebody logged in for. Where another one is configured, there is none.
 //! - Only the process that holds the state directory has an engine.
 
 mod attempt;
@@ -123,6 +124,8 @@ struct Configured {
     reason = "each is a fact of its own, and all combinations occur"
 )]
 struct Inner {
+    /// Of this grant and no later one: a renewal of an earlier one brings nothing here.
+    made: Arc<()>,
     life: Life,
     facts: Facts,
     /// The registration it was given to; `None` where the configuration has the client.
@@ -172,7 +175,8 @@ impl Grants {
     }
 
     /// The grant of an account, which lives as long as anybody holds it or it has a row. Another configuration of the
-    /// same account is the same grant.
+    /// same account is the same grant, and for another server, or of a machine instead of a person, what it has is of no
+    /// use.
     pub fn of(
         &self,
         account: &AccountId,
@@ -189,11 +193,7 @@ impl Grants {
             let mut grants = self.0.grants();
             let known = grants.get(account).and_then(Weak::upgrade);
             if let Some(grant) = known {
-                let was = std::mem::replace(&mut *grant.configured(), configured);
-                if was.settings != *settings {
-                    grant.inner().life.reconsider();
-                }
-                grant.changes();
+                grant.configure(configured);
                 grant
             } else {
                 let grant = Grant::new(account, &self.0, configured);
@@ -269,7 +269,6 @@ impl Engine {
 
 impl Grant {
     fn new(account: &AccountId, engine: &Arc<Engine>, configured: Configured) -> Arc<Self> {
-        let machine = configured.settings.grant == GrantKind::ClientCredentials;
         let grant = Arc::new_cyclic(|me| Self {
             account: account.clone(),
             engine: Arc::clone(engine),
@@ -282,18 +281,54 @@ impl Grant {
             used: AtomicU64::new(0),
             nothing: Arc::new(Secret::new("")),
         });
-        {
-            let mut inner = grant.inner();
-            if machine {
-                inner.life = Life::machine();
-            } else if let Some(record) = engine.means.vault.grant(account) {
-                inner.life = Life::sealed(record.generation);
-                inner.disk = record.generation;
-                grant.open(&mut inner);
-            }
-        }
+        *grant.inner() = grant.at_first();
         grant.changes();
         grant
+    }
+
+    /// What there is before anything was done with it: what is in the vault, or what a machine account begins with.
+    fn at_first(&self) -> Inner {
+        let mut inner = Inner::absent(LoginReason::Never, 0);
+        if self.configured().is_machine() {
+            inner.life = Life::machine();
+        } else if let Some(record) = self.engine.means.vault.grant(&self.account) {
+            inner.life = Life::sealed(record.generation);
+            inner.disk = record.generation;
+            self.open(&mut inner);
+        }
+        inner
+    }
+
+    /// Takes another configuration.
+    fn configure(&self, configured: Configured) {
+        let (machine, origin) = (configured.is_machine(), configured.policy.origin());
+        let before = std::mem::replace(&mut *self.configured(), configured);
+        let moved = before.policy.origin() != origin;
+        if machine != before.is_machine() || machine && moved {
+            let first = self.at_first();
+            let mut inner = self.inner();
+            let (waiting, running) = (inner.waiting, inner.running);
+            *inner = Inner {
+                waiting,
+                running,
+                ..first
+            };
+        } else if moved {
+            let mut inner = self.inner();
+            // It stays, for a renewal that is under way and for a configuration that comes back.
+            inner.life.elsewhere = false;
+            if inner.life.phase() == Phase::Sealed {
+                self.open(&mut inner);
+            } else {
+                inner.life.elsewhere = self.is_elsewhere(&inner.facts);
+            }
+            inner.challenge = None;
+            inner.asked = false;
+        }
+        if before.settings != self.settings() {
+            self.inner().life.reconsider();
+        }
+        self.changes();
     }
 
     /// Whose it is.
@@ -341,10 +376,11 @@ impl Grant {
         let ended = {
             let mut inner = self.inner();
             let generation = inner.life.generation;
-            let life = match self.settings().grant {
-                GrantKind::ClientCredentials => Life::machine(),
+            let life = if self.configured().is_machine() {
+                Life::machine()
+            } else {
                 // Another generation: a renewal that is under way is of one that is gone.
-                _ => Life::absent(LoginReason::LoggedOut, generation + 1),
+                Life::absent(LoginReason::LoggedOut, generation + 1)
             };
             let (challenge, waiting) = (inner.challenge.take(), inner.waiting);
             let (running, disk) = (inner.running, inner.disk);
@@ -400,7 +436,7 @@ impl Grant {
     fn settle(&self) {
         let optional = self.configured().optional;
         let inner = self.inner();
-        let dormant = optional && !inner.asked && matches!(inner.life.phase, Phase::Absent(_));
+        let dormant = optional && !inner.asked && matches!(inner.life.phase(), Phase::Absent(_));
         self.dormant.store(dormant, Ordering::Relaxed);
     }
 
@@ -427,9 +463,17 @@ impl Grant {
     }
 }
 
+impl Configured {
+    /// Whether the client asks in its own name, so that nobody logs in.
+    fn is_machine(&self) -> bool {
+        self.settings.grant == GrantKind::ClientCredentials
+    }
+}
+
 impl Inner {
     fn absent(reason: LoginReason, generation: u64) -> Self {
         Self {
+            made: Arc::default(),
             life: Life::absent(reason, generation),
             facts: Facts::default(),
             registration: None,

@@ -36,7 +36,9 @@ pub(super) enum Phase {
     reason = "each of them may be true whatever the others are"
 )]
 pub(super) struct Life {
-    pub(super) phase: Phase,
+    phase: Phase,
+    /// It is for another server than the one that is configured: as good as nothing, for as long as that is so.
+    pub(super) elsewhere: bool,
     /// Counts what was granted.
     pub(super) generation: u64,
     /// Whether there is something to renew it with.
@@ -95,6 +97,7 @@ impl Life {
     pub(super) fn absent(reason: LoginReason, generation: u64) -> Self {
         Self {
             phase: Phase::Absent(reason),
+            elsewhere: false,
             generation,
             renewable: false,
             end: None,
@@ -184,9 +187,22 @@ impl Life {
         }
     }
 
+    /// What there is for the server that is configured.
+    pub(super) fn phase(&self) -> Phase {
+        if self.elsewhere {
+            return Phase::Absent(LoginReason::Never);
+        }
+        self.phase
+    }
+
+    /// Whether there are tokens, for whichever server, that need no person.
+    pub(super) fn holds(&self) -> bool {
+        self.phase == Phase::Held
+    }
+
     /// What a call gets now.
     pub(super) fn answer(&self, now: Moment) -> Answer {
-        match self.phase {
+        match self.phase() {
             Phase::Absent(reason) => Answer::Nothing(reason),
             Phase::Sealed => Answer::Sealed,
             Phase::Needs(reason) => Answer::Person(reason),
@@ -198,12 +214,12 @@ impl Life {
 
     /// Whether the token ended, nothing renews it, and nobody said yet that a person is needed.
     pub(super) fn ran_out(&self, now: Moment) -> bool {
-        self.phase == Phase::Held && self.answer(now) == Answer::Person(LoginReason::Expired)
+        self.holds() && self.answer(now) == Answer::Person(LoginReason::Expired)
     }
 
     /// As people see it.
     pub(super) fn state(&self, now: Moment) -> GrantState {
-        match self.phase {
+        match self.phase() {
             Phase::Absent(_) => GrantState::Absent,
             Phase::Sealed => GrantState::Sealed,
             Phase::Needs(reason) => GrantState::NeedsLogin(reason),
@@ -223,7 +239,7 @@ impl Life {
 
     /// How long until a newer token is worth looking for.
     pub(super) fn due(&self, now: Moment) -> Option<Duration> {
-        if self.phase != Phase::Held {
+        if self.phase() != Phase::Held {
             return None;
         }
         let wanted = self.renew.or(self.end)?;
@@ -234,7 +250,7 @@ impl Life {
     /// When the next renewal begins, as things stand; `None`: never. `used`: when it was last used; `called`: whether a
     /// call waits.
     pub(super) fn next(&self, now: Moment, used: Option<Moment>, called: bool) -> Option<Moment> {
-        if self.phase != Phase::Held || !self.renewable {
+        if self.phase() != Phase::Held || !self.renewable {
             return None;
         }
         let is_warm = used.is_some_and(|used| now.from(used) < WARM);
@@ -263,7 +279,7 @@ impl Life {
 
     /// The server refused the token at hand with 401.
     pub(super) fn refuse(&mut self, now: Moment) -> Verdict {
-        match self.phase {
+        match self.phase() {
             Phase::Held if self.refused && self.renewable => Verdict::Renew,
             Phase::Held => {
                 let is_young = self.came.is_some_and(|came| now.from(came) < YOUNG);
@@ -469,6 +485,27 @@ mod tests {
                 Answer::Person(LoginReason::Rejected)
             );
             assert_eq!(life.next(later(now), Some(later(now)), true), None);
+        }
+    }
+
+    #[test]
+    fn what_is_for_another_server_is_as_good_as_nothing() {
+        let nothing = Answer::Nothing(LoginReason::Never);
+        for phase in [
+            Phase::Held,
+            Phase::Sealed,
+            Phase::Needs(LoginReason::Rejected),
+        ] {
+            let mut life = Life { phase, ..hour() };
+            let before = life.answer(later(3600));
+            life.elsewhere = true;
+            let now = later(3600);
+            assert_eq!(life.answer(now), nothing, "{phase:?}");
+            assert_eq!(life.state(now), GrantState::Absent, "{phase:?}");
+            assert_eq!(life.next(now, Some(now), true), None, "{phase:?}");
+            assert_eq!(life.refuse(now), Verdict::Final, "{phase:?}");
+            life.elsewhere = false;
+            assert_eq!(life.answer(now), before, "{phase:?}");
         }
     }
 

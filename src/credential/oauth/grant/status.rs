@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::kept::RegistrationFacts;
+use super::kept::{Facts, RegistrationFacts};
 use super::state::Phase;
 use super::{Grant, Inner, LoginReason};
 use crate::credential::oauth::granted::{Identity, Source};
@@ -61,30 +61,36 @@ impl Grant {
         let optional = self.configured().optional;
         let mut inner = self.inner();
         self.answer(&mut inner);
-        let state = match (inner.life.state(now), inner.life.phase) {
+        let state = match (inner.life.state(now), inner.life.phase()) {
             (GrantState::Absent, Phase::Absent(reason)) if !optional || inner.asked => {
                 GrantState::NeedsLogin(reason)
             }
             (state, _) => state,
         };
-        let there = !matches!(inner.life.phase, Phase::Absent(_));
+        let there = !matches!(inner.life.phase(), Phase::Absent(_));
+        let nothing = Facts::default();
+        let facts = if inner.life.elsewhere {
+            &nothing
+        } else {
+            &inner.facts
+        };
         let next = inner.life.waits_until(now);
         let backoff = inner.life.cause.clone().map(|cause| {
             let next = next.map_or(Duration::ZERO, |next| next.from(now));
             (cause, next)
         });
         GrantStatus {
-            since: inner.facts.since(),
+            since: facts.since(),
             left: inner
                 .life
                 .end
-                .filter(|_| inner.life.phase == Phase::Held)
+                .filter(|_| inner.life.phase() == Phase::Held)
                 .map(|end| end.from(now)),
             renews: inner.life.due(now).filter(|_| inner.life.renewable),
-            verified_as: inner.facts.verified_as(),
-            scopes: inner.facts.scopes.clone(),
+            verified_as: facts.verified_as(),
+            scopes: facts.scopes.clone(),
             issuer: there
-                .then(|| inner.facts.issuer.clone())
+                .then(|| facts.issuer.clone())
                 .filter(|issuer| !issuer.is_empty()),
             backoff,
             unpersisted: inner.unpersisted,
@@ -110,7 +116,8 @@ impl Grant {
         if let Some(found) = &inner.found {
             return Some(found.clone());
         }
-        (!inner.facts.issuer.is_empty()).then(|| inner.facts.source())
+        let is_known = !inner.life.elsewhere && !inner.facts.issuer.is_empty();
+        is_known.then(|| inner.facts.source())
     }
 
     /// How long until a newer token is worth looking for.
@@ -122,7 +129,7 @@ impl Grant {
     /// How long the token at hand is valid, where it ends.
     pub(in crate::credential) fn left(&self) -> Option<Duration> {
         let inner = self.inner();
-        let end = inner.life.end.filter(|_| inner.life.phase == Phase::Held);
+        let end = inner.life.end.filter(|_| inner.life.phase() == Phase::Held);
         Some(end?.from(self.engine.now()))
     }
 }

@@ -52,7 +52,7 @@ impl Grant {
 
     /// How it stands, with what is in the vault opened where that is possible by now.
     pub(super) fn answer(&self, inner: &mut Inner) -> Answer {
-        if inner.life.phase == Phase::Sealed {
+        if inner.life.phase() == Phase::Sealed {
             self.open(inner);
         }
         if inner.life.ran_out(self.engine.now()) {
@@ -63,7 +63,7 @@ impl Grant {
 
     /// Waits for the vault, or for a renewal.
     async fn waited(&self) -> Result<Option<Arc<Secret>>, NoCredential> {
-        if self.inner().life.phase == Phase::Sealed {
+        if self.inner().life.phase() == Phase::Sealed {
             // Whatever comes of it, how it stands then counts.
             self.engine.means.vault.asked().await.ok();
         }
@@ -78,7 +78,7 @@ impl Grant {
                 return answer;
             }
             if let Some(why) = self.engine.means.vault.is_sealed()
-                && self.inner().life.phase == Phase::Sealed
+                && self.inner().life.phase() == Phase::Sealed
             {
                 return Err(NoCredential::Sealed(why));
             }
@@ -200,7 +200,7 @@ impl Grant {
     pub fn challenged(&self, challenge: Challenge) {
         {
             let mut inner = self.inner();
-            if challenge.status == 401 && matches!(inner.life.phase, Phase::Absent(_)) {
+            if challenge.status == 401 && matches!(inner.life.phase(), Phase::Absent(_)) {
                 inner.asked = true;
             }
             if inner.challenge.as_ref() == Some(&challenge) {

@@ -14,7 +14,7 @@ use crate::support::authorization::{
     AuthorizationServer, Behaviour, Endpoint, KeyKind, Proof, ProtectedServer, Protection,
 };
 
-fn settings(rig: &Rig, client: PreRegistered) -> OAuth {
+pub(super) fn settings(rig: &Rig, client: PreRegistered) -> OAuth {
     OAuth {
         grant: GrantKind::ClientCredentials,
         client: Some(client),

@@ -1,6 +1,7 @@
 //! The refresh engine against an authorization server that rotates and remembers what it was shown.
 
 mod clocks;
+mod configured;
 mod faults;
 mod kills;
 mod machines;
@@ -88,6 +89,10 @@ impl Rig {
     }
 
     fn life_of(&self, account: &AccountId, settings: OAuth) -> Life {
+        self.life_at(account, settings, self.policy())
+    }
+
+    fn life_at(&self, account: &AccountId, settings: OAuth, policy: Policy) -> Life {
         let state = StateDirectory::open(&self.state()).unwrap();
         let (store, mut kept) = Store::open(&state).unwrap();
         let key = self.home.path().join("vault.key");
@@ -116,11 +121,6 @@ impl Rig {
             self.clock.clone(),
             (tasks.clone(), stopping.clone()),
         );
-        let policy = Policy {
-            server: self.authority.issuer().parse().unwrap(),
-            private: false,
-            ca: None,
-        };
         let grant = ground
             .grants
             .of(account, &Arc::new(settings), &policy, false);
@@ -150,6 +150,7 @@ impl Rig {
         let source = self.source();
         Granted {
             registration: registration(&source.issuer),
+            server: self.policy().origin(),
             source,
             scopes: vec!["read".to_owned()],
             tokens: read(&tokens),
@@ -157,6 +158,15 @@ impl Rig {
                 subject: "ana".to_owned(),
                 workspace: None,
             }),
+        }
+    }
+
+    /// The server is where the authorization server is.
+    fn policy(&self) -> Policy {
+        Policy {
+            server: self.authority.issuer().parse().unwrap(),
+            private: false,
+            ca: None,
         }
     }
 
@@ -178,6 +188,14 @@ impl Rig {
 }
 
 impl Life {
+    /// The account is configured anew.
+    fn configure(&self, settings: OAuth, policy: &Policy) {
+        let _entered = self.runtime().enter();
+        let account = self.grant.account();
+        let grant = self.grants.of(account, &Arc::new(settings), policy, false);
+        assert!(Arc::ptr_eq(&grant, &self.grant));
+    }
+
     async fn token(&self) -> Result<Arc<Secret>, NoCredential> {
         self.grant.token().await.map(|token| token.unwrap())
     }
