@@ -277,6 +277,7 @@ servers:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_mistake_says_what_mends_it() {
     insta::assert_snapshot!([
         "scops: [a]",

@@ -278,6 +278,7 @@ fn every_mistake_names_what_mends_it() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_persons_own_files_win_and_are_checked_with_their_lines() {
     let home = Home::new("");
     let directory = home.path().join("templates");

@@ -1,5 +1,10 @@
 //! Logins and the tokens they bring, against real authorization servers and one that misbehaves on command.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test begins a task and waits for it, and its runtime ends with it"
+)]
+
 mod alive;
 mod authority;
 mod callback;

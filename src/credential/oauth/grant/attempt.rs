@@ -102,15 +102,13 @@ impl Grant {
     }
 
     async fn outcome(&self, subject: &Subject) -> Outcome {
-        let asked = match &subject.refresh {
-            Some(refresh) => {
-                let refreshed = self.refresh(subject, refresh).await;
-                refreshed.map(|(tokens, client)| (tokens, Some(Box::new(client))))
-            }
-            None => {
-                let asked = self.ask_as_machine(subject).await;
-                asked.map(|tokens| (tokens, None))
-            }
+        let asked = if let Some(refresh) = &subject.refresh {
+            let refreshed = self.refresh(subject, refresh).await;
+            refreshed.map(|(tokens, client)| (tokens, Some(Box::new(client))))
+        } else {
+            self.ask_as_machine(subject)
+                .await
+                .map(|tokens| (tokens, None))
         };
         match asked {
             Ok((tokens, client)) => Outcome::Renewed(tokens, client),

@@ -44,10 +44,29 @@ impl Engine {
             self.looked();
             tokio::select! {
                 () = self.wake.notified() => {}
-                changed = vault.changed() => if changed.is_err() {
-                    return;
-                },
+                changed = vault.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.reconsider();
+                }
                 () = self.until(next) => {}
+            }
+        }
+    }
+
+    /// A secret was set: what a client could not be proved with may be right now.
+    fn reconsider(&self) {
+        let grants: Vec<Arc<Grant>> = {
+            let grants = self.grants();
+            grants
+                .values()
+                .filter_map(std::sync::Weak::upgrade)
+                .collect()
+        };
+        for grant in grants {
+            if grant.settings().client.is_some() {
+                grant.inner().life.reconsider();
             }
         }
     }

@@ -302,6 +302,7 @@ impl Grant {
     /// Takes another configuration.
     fn configure(&self, configured: Configured) {
         let (machine, origin) = (configured.is_machine(), configured.policy.origin());
+        let settings = Arc::clone(&configured.settings);
         let before = std::mem::replace(&mut *self.configured(), configured);
         let moved = before.policy.origin() != origin;
         if machine != before.is_machine() || machine && moved {
@@ -325,8 +326,10 @@ impl Grant {
             inner.challenge = None;
             inner.asked = false;
         }
-        if before.settings != self.settings() {
-            self.inner().life.reconsider();
+        if before.settings != settings {
+            let mut inner = self.inner();
+            inner.life.reconsider();
+            inner.found = None;
         }
         self.changes();
     }

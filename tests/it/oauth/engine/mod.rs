@@ -230,10 +230,10 @@ impl Life {
         };
         let patience = crate::support::PATIENCE / 2;
         assert!(
-            !tokio::time::timeout(patience, waited).await.is_err(),
+            tokio::time::timeout(patience, waited).await.is_ok(),
             "it stands as {:?}",
             self.grant.status()
-        )
+        );
     }
 
     /// The process is killed: nothing that runs goes on, and nobody cleans up.
