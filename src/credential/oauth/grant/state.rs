@@ -13,6 +13,8 @@ use crate::credential::clock::Moment;
 
 /// A server that refuses a token this young refuses the next one as well: that would be a loop.
 const YOUNG: Duration = Duration::from_mins(1);
+/// A token this close to its end has ended where a clock is a little ahead, or on the way there.
+const SKEW: Duration = Duration::from_secs(2);
 /// Between two renewals of one grant.
 const REST: Duration = Duration::from_secs(1);
 
@@ -282,7 +284,8 @@ impl Life {
         match self.phase() {
             Phase::Held if self.refused && self.renewable => Verdict::Renew,
             Phase::Held => {
-                let is_young = self.came.is_some_and(|came| now.from(came) < YOUNG);
+                let is_close = self.end.is_some_and(|end| end.from(now) <= SKEW);
+                let is_young = self.came.is_some_and(|came| now.from(came) < YOUNG) && !is_close;
                 if is_young && !self.has_ended(now) {
                     return Verdict::Final;
                 }
@@ -418,6 +421,9 @@ mod tests {
         let mut short = Life::held(1, true, Some(Duration::from_secs(10)), WEEK, start());
         assert_eq!(short.refuse(later(5)), Verdict::Final);
         assert_eq!(short.refuse(later(11)), Verdict::Renew);
+        // Or so close to it that it may have ended on the way.
+        let mut close = Life::held(1, true, Some(Duration::from_secs(10)), WEEK, start());
+        assert_eq!(close.refuse(later(9)), Verdict::Renew);
         let mut last = Life::held(1, false, None, WEEK, start());
         assert_eq!(last.refuse(later(61)), Verdict::Person);
         last.need(LoginReason::Expired);

@@ -74,21 +74,20 @@ async fn while_a_call_waits_the_server_is_asked_at_most_a_hundred_times_an_hour(
         rig.authority.outage(Outage::None);
         let (step, mut waited) = (Duration::from_secs(2), Duration::ZERO);
         // One after the other waits, each for as long as its patience allows.
-        let mut call = None;
+        let mut call = Box::pin(life.grant.token());
         while life.state() != GrantState::Fresh {
-            let waiting = call.get_or_insert_with(|| {
-                let grant = Arc::clone(&life.grant);
-                tokio::spawn(async move { grant.token().await })
-            });
-            if waiting.is_finished() {
-                call = None;
-                continue;
+            tokio::select! {
+                biased;
+                _ = &mut call => call = Box::pin(life.grant.token()),
+                // It was looked at, and waits if there is something to wait for.
+                () = std::future::ready(()) => {}
             }
             rig.advance(step);
             waited += step;
             life.grants.quiet().await;
             assert!(waited <= Duration::from_mins(1) + step, "{outage:?}");
         }
+        drop(call);
         let token = life.token().await.unwrap();
         assert!(rig.takes(&token));
         life.stop().await;
