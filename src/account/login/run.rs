@@ -176,7 +176,7 @@ impl Logins {
             || url.clone(),
             |pages| format!("{pages}/login/{}", entry.id),
         );
-        let earlier = status.verified_as.as_ref().map(ToString::to_string);
+        let earlier = status.known_as.as_ref().map(ToString::to_string);
         let pending = Pending {
             id: entry.id.clone(),
             account: entry.account.clone(),

@@ -46,7 +46,7 @@ impl Logins {
             granted.verified_as = self.told_by(account, whoami, tool, &granted).await;
         }
         let _one_at_a_time = self.0.settling.lock().await;
-        let earlier = grant.status().verified_as;
+        let earlier = grant.status().known_as;
         let known = Known {
             account,
             expect: settings.expect.as_deref(),
@@ -69,7 +69,7 @@ impl Logins {
         };
         // One login of which nothing is learnt does not let in somebody else by the next.
         if granted.verified_as.is_none() && !wanted.replace {
-            granted.verified_as = earlier;
+            granted.known_as = earlier;
         }
         let unused = granted.clone();
         if let Err(why) = grant.begin(granted).await {

@@ -95,6 +95,8 @@ pub struct Granted {
     pub tokens: Tokens,
     /// Who logged in; `None` where that cannot be learnt.
     pub verified_as: Option<Identity>,
+    /// Who did before, where this login could not be learnt: the next one is held against it.
+    pub known_as: Option<Identity>,
 }
 
 /// Who somebody is at a server.

@@ -12,7 +12,7 @@ use rmcp::transport::auth::{
 };
 use url::Url;
 
-use super::authorization::{self, Page};
+use super::authorization;
 pub use super::callback::Callback;
 use super::callback::Expected;
 use super::device::Device;
@@ -24,6 +24,7 @@ use super::grant::Grant;
 use super::granted::{Granted, Identity, Source, Tokens};
 use super::identity;
 use super::network::Network;
+use super::page::Page;
 use super::registration::{For, client_of};
 use super::scopes::{Asked, Known};
 use super::seam::{PLACEHOLDER, Seam, Step, Way};
@@ -372,6 +373,7 @@ fn brought(
             scopes,
             tokens,
             verified_as: None,
+            known_as: None,
         },
         way,
         settings,

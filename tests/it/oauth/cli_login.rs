@@ -283,6 +283,33 @@ async fn somebody_unknown_is_refused_where_somebody_is_expected() {
 }
 
 #[tokio::test]
+async fn a_login_that_could_not_be_learnt_is_shown_as_such_and_lets_in_nobody_else_by_the_next() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    rig.authority.behave(|behaviour| behaviour.openid = false);
+    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(json_of(&ended)["verified_as"], Value::Null);
+    let now = status(&rig.janus)["accounts"][0].clone();
+    assert_eq!(
+        (&now["verified_as"], &now["grant"]["state"]),
+        (&Value::Null, &json!("fresh")),
+        "{now}"
+    );
+
+    rig.authority.behave(|behaviour| behaviour.openid = true);
+    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
+    assert_eq!(
+        failure(&ended).1,
+        "you logged in as ben@example.org, s/default is ana@example.org"
+    );
+    let ended = log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let now = status(&rig.janus)["accounts"][0].clone();
+    assert_eq!(now["verified_as"], "ana@example.org");
+}
+
+#[tokio::test]
 async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_command() {
     let authority = AuthorizationServer::start(known()).await;
     let server = ProtectedServer::start(&authority, Protection::default()).await;

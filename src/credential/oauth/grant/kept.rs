@@ -32,8 +32,11 @@ pub(super) struct Facts {
     /// `client_secret_basic` or `client_secret_post`, after the other one was refused.
     method: Option<String>,
     pub(super) scopes: Vec<String>,
+    /// Who logged in the last time that this could be learnt.
     subject: Option<String>,
     workspace: Option<String>,
+    /// That was an earlier login: whose the tokens are is not known.
+    unverified: bool,
     /// Why a person is needed.
     needs: Option<String>,
     /// When it came to stand as it does; milliseconds since 1970, like all times here.
@@ -80,7 +83,8 @@ const METADATA_DOCUMENT: &str = "metadata_document";
 impl Facts {
     /// Of a login.
     pub(super) fn of(granted: &Granted) -> Self {
-        let (registration, verified_as) = (&granted.registration, granted.verified_as.as_ref());
+        let registration = &granted.registration;
+        let known_as = granted.verified_as.as_ref().or(granted.known_as.as_ref());
         let client = |kind: &str| Client {
             kind: kind.to_owned(),
             id: registration.client_id.clone(),
@@ -94,8 +98,9 @@ impl Facts {
                 RegistrationKind::MetadataDocument => Some(client(METADATA_DOCUMENT)),
             },
             scopes: granted.scopes.clone(),
-            subject: verified_as.map(|who| who.subject.clone()),
-            workspace: verified_as.and_then(|who| who.workspace.clone()),
+            subject: known_as.map(|who| who.subject.clone()),
+            workspace: known_as.and_then(|who| who.workspace.clone()),
+            unverified: granted.verified_as.is_none(),
             ..Self::default()
         };
         facts.set_source(&granted.source);
@@ -129,7 +134,13 @@ impl Facts {
         }
     }
 
+    /// Whose the tokens are.
     pub(super) fn verified_as(&self) -> Option<Identity> {
+        self.known_as().filter(|_| !self.unverified)
+    }
+
+    /// Whose the last tokens are of which that could be learnt.
+    pub(super) fn known_as(&self) -> Option<Identity> {
         let subject = self.subject.clone()?;
         Some(Identity {
             subject,

@@ -38,8 +38,10 @@ pub struct GrantStatus {
     pub left: Option<Duration>,
     /// How long until a newer one is looked for; `None`: there is nothing to renew it with.
     pub renews: Option<Duration>,
-    /// Who logged in.
+    /// Who logged in; `None` where nobody did, or that could not be learnt.
     pub verified_as: Option<Identity>,
+    /// Who logged in the last time that this could be learnt: what the next login is held against.
+    pub known_as: Option<Identity>,
     /// What was granted.
     pub scopes: Vec<String>,
     /// By whom.
@@ -88,6 +90,7 @@ impl Grant {
                 .map(|end| end.from(now)),
             renews: inner.life.due(now).filter(|_| inner.life.renewable),
             verified_as: facts.verified_as(),
+            known_as: facts.known_as(),
             scopes: facts.scopes.clone(),
             issuer: there
                 .then(|| facts.issuer.clone())

@@ -158,6 +158,7 @@ impl Rig {
                 subject: "ana".to_owned(),
                 workspace: None,
             }),
+            known_as: None,
         }
     }
 
