@@ -16,7 +16,7 @@ use super::settings::texts;
 use super::value::Text;
 use super::warning::Warning;
 use super::words::list;
-use crate::model::{self, Authentication, Format, Helper, OWNED_HEADERS, Secret};
+use crate::model::{self, Authentication, Format, Helper, OWNED_HEADERS, Secret, is_loopback};
 
 /// Long enough that a busy session runs the tool seldom, short enough that a token that was taken back is noticed.
 const TTL: Duration = Duration::from_mins(5);
@@ -392,14 +392,5 @@ pub(super) fn check_fit(
 
 /// Whether what goes there can be read on the way: plain `http`, and not within this machine.
 pub(super) fn in_the_clear(url: &http::Uri) -> bool {
-    let host = url.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let here = address.parse::<std::net::IpAddr>().map_or_else(
-        |_| {
-            host.eq_ignore_ascii_case("localhost")
-                || host.to_ascii_lowercase().ends_with(".localhost")
-        },
-        |address| address.is_loopback(),
-    );
-    url.scheme_str() != Some("https") && !here
+    url.scheme_str() != Some("https") && !url.host().is_some_and(is_loopback)
 }

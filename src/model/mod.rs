@@ -9,6 +9,7 @@ mod hex;
 mod identity;
 mod name;
 mod oauth;
+mod origin;
 mod percent;
 mod reference;
 mod secret;
@@ -27,6 +28,7 @@ pub use oauth::{
     PreRegistered, Provider, REDIRECT_PATH, Redirect, RedirectHost, RegistrationScope, Resource,
     Risks, SigningAlgorithm, SigningKey, Whoami,
 };
+pub use origin::{Origin, is_loopback};
 pub use percent::percent;
 pub use reference::{Reference, SecretValue, points};
 pub use secret::{ACCESS_KEY_PREFIX, Secret, is_secret_name, looks_secret, text_looks_secret};

@@ -10,7 +10,7 @@ use crate::config::problem::{Mistake, Place, Problems};
 use crate::config::read::Section;
 use crate::config::value::Switch;
 use crate::config::warning::Warning;
-use crate::model::{Ask, ClientAuthentication, GrantKind, OAuth};
+use crate::model::{Ask, ClientAuthentication, GrantKind, OAuth, Origin};
 
 /// Keys that only a person in a browser has a use for.
 const OF_BROWSER: [&str; 5] = [
@@ -323,24 +323,10 @@ fn remote(
         && let Some(at) = &login.keys.whoami.value
         && asked
             .parse::<http::Uri>()
-            .is_ok_and(|asked| origin(&asked) != origin(url))
+            .is_ok_and(|asked| !Origin::is_shared(&asked, url))
     {
         let why = "this URL gets the token, and is at another host than the server";
         let help = "name a `tool`, or write a template of your own: it may name the provider's other hosts";
         problems.add_with_help(&at.place, Mistake::does_not_fit(why), help);
     }
-}
-
-fn origin(url: &http::Uri) -> (Option<&str>, String, Option<u16>) {
-    let host = url.host().unwrap_or_default().to_ascii_lowercase();
-    let usual = if url.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
-    (
-        url.scheme_str(),
-        host,
-        Some(url.port_u16().unwrap_or(usual)),
-    )
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::Uri;
 
 use super::network::Policy;
+use crate::model::{Origin, is_loopback};
 
 /// Of what kind an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Allowed {
         let host = policy.server.host().unwrap_or_default();
         let literal = literal(host).map(Class::of);
         Self {
-            own: is_same_origin(url, &policy.server),
+            own: Origin::is_shared(url, &policy.server),
             private: policy.private || literal == Some(Class::Private),
             loopback: is_loopback(host),
         }
@@ -172,30 +173,8 @@ pub(super) fn not_allowed(host: &str) -> String {
     format!("{host} is no public address")
 }
 
-/// Whether this names this machine, without asking anybody.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || literal(host).is_some_and(|address| Class::of(address) == Class::Loopback)
-}
-
 fn literal(host: &str) -> Option<IpAddr> {
     host.trim_matches(['[', ']']).parse().ok()
-}
-
-/// Scheme, host and port alike (RFC 6454, section 5).
-pub(super) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
-    let port = |url: &Uri| {
-        url.port_u16()
-            .or_else(|| (url.scheme_str() == Some("https")).then_some(443))
-            .unwrap_or(80)
-    };
-    let host = |url: &Uri| url.host().map(str::to_ascii_lowercase);
-    one.scheme() == other.scheme()
-        && host(one).is_some()
-        && host(one) == host(other)
-        && port(one) == port(other)
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::authorization::Page;
 use super::client_authentication::Form;
 use super::exchange::{Client, ask, object, proven, tokens, with_resource};
 use super::failed::{LoginFailed, foreign, host_of, said};
 use super::granted::{Source, Tokens};
+use super::page::Page;
 use super::seam::Way;
 use super::token_response::Answer;
 use crate::model::Secret;

@@ -3,7 +3,7 @@
 //! `login` is one login from the server's refusal (`challenge`, RFC 6750) to the tokens. By RFC, in the order of its life:
 //! `network` is how every authorization server is reached, by a `connector` that looks at each `address`; `discovery`
 //! finds it (RFC 9728, 8414: `walk` is the way, `metadata` what is read there), `registration` makes Janus its client
-//! (RFC 7591), `scopes` says what is asked for, `authorization` sends a person there (RFC 6749, 7636, 8707), `callback`
+//! (RFC 7591), `scopes` says what is asked for, `authorization` sends a person to its `page` (RFC 6749, 7636, 8707), `callback`
 //! reads what comes back (RFC 9207), `exchange` has tokens for it, `device` is the way without a browser here (RFC 8628),
 //! `identity` learns who logged in, `revocation` ends it (RFC 7009). After that a token's life is `grant`'s: the refresh
 //! engine, with `token_response` for what comes, `client_authentication` for how Janus proves itself and
@@ -34,6 +34,7 @@ mod identity;
 mod login;
 mod metadata;
 mod network;
+mod page;
 mod reason;
 mod registration;
 mod revocation;

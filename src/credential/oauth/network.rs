@@ -21,7 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use super::address::Allowed;
 use super::connector::{Connector, NotAllowed};
 use crate::dial::{is_tls, said};
-use crate::model::ProxySettings;
+use crate::model::{Origin, ProxySettings};
 
 /// For a request with all that belongs to it: who waits for it, a person or a call, waits no longer.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -50,13 +50,7 @@ pub struct Policy {
 impl Policy {
     /// Scheme, host and port of the server (RFC 6454, section 4): for whom tokens are.
     pub fn origin(&self) -> String {
-        let scheme = self.server.scheme_str().unwrap_or_default();
-        let port = self
-            .server
-            .port_u16()
-            .unwrap_or(if scheme == "https" { 443 } else { 80 });
-        let host = self.server.host().unwrap_or_default().to_ascii_lowercase();
-        format!("{scheme}://{host}:{port}")
+        Origin::of(&self.server).map_or_else(String::new, |origin| origin.to_string())
     }
 }
 

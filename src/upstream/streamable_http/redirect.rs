@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use ::http::header::LOCATION;
 use ::http::{HeaderMap, StatusCode, Uri};
 
+use crate::model::Origin;
 use crate::telemetry::redact;
 
 /// Servers put a slash at the end, or a version before the path; more than that is a loop.
@@ -25,7 +26,7 @@ pub(super) fn next(from: &Uri, status: StatusCode, headers: &HeaderMap) -> Resul
     let Some(to) = to else {
         return Err(format!("it redirects (HTTP {status}) to what is not a URL"));
     };
-    if origin(&to) != origin(from) {
+    if !Origin::is_shared(&to, from) {
         return Err(format!(
             "it redirects (HTTP {status}) to another origin, {}; if that is where it lives now, change its `url`",
             shown(&to)
@@ -46,22 +47,13 @@ pub(super) fn within(from: &Uri, reference: &str) -> Result<Uri, String> {
     let Some(to) = resolve(from, reference) else {
         return Err("the address it names is not a URL".to_owned());
     };
-    if origin(&to) != origin(from) {
+    if !Origin::is_shared(&to, from) {
         return Err(format!(
             "the address it names is at another origin, {}",
             shown(&to)
         ));
     }
     Ok(to)
-}
-
-/// Scheme, host and port: what the credential is for (RFC 6454, section 4).
-fn origin(url: &Uri) -> Option<(&str, String, u16)> {
-    let scheme = url.scheme_str()?;
-    let port = url
-        .port_u16()
-        .unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, url.host()?.to_ascii_lowercase(), port))
 }
 
 /// The origin as people write it, without path, query or user information. One that holds a secret is not shown, nor

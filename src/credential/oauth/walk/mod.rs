@@ -3,10 +3,13 @@
 //! rmcp knows the order of the places. Which of several authorization servers is meant, whether a document is about this
 //! server, and whether an issuer is the one that was asked for is decided here; rmcp sees what was accepted.
 
+mod document;
+mod place;
+
 use std::collections::BTreeMap;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
@@ -16,17 +19,11 @@ use super::login::Challenge;
 use super::metadata::{ResourceMetadata, ServerMetadata, is_resource_of, is_same_issuer};
 use super::network::NetworkError;
 use super::seam::{Way, response};
+use document::{Answered, Document};
+use place::{RESOURCE, asking, issuer_of, knocking};
 
-/// What a client says that asks for metadata.
-const REVISION: (&str, HeaderValue) = (
-    "mcp-protocol-version",
-    HeaderValue::from_static("2025-11-25"),
-);
 /// For an authorization server at a private address, which rmcp would not go to even where somebody allowed it.
 const ALIAS: &str = "issuer.janus.invalid";
-const RESOURCE: &str = "/.well-known/oauth-protected-resource";
-const OAUTH: &str = "/.well-known/oauth-authorization-server";
-const OPENID: &str = "/.well-known/openid-configuration";
 
 /// One walk, which may be begun again for the next authorization server of a list.
 #[derive(Debug)]
@@ -47,48 +44,6 @@ pub(super) struct Walk {
     /// The same where rmcp calls it otherwise.
     alias: Option<Url>,
     pub(super) seen: Seen,
-}
-
-/// An answer, and what it was read as: once, however often it is asked for.
-#[derive(Debug, Clone)]
-struct Answered {
-    response: Response<Vec<u8>>,
-    document: Document,
-}
-
-/// What a document is.
-#[derive(Debug, Clone)]
-enum Document {
-    Server(Box<ServerMetadata>),
-    Resource(ResourceMetadata),
-    /// An object that says nothing.
-    Other,
-    /// There is none.
-    Nothing,
-}
-
-impl Answered {
-    fn new(response: Response<Vec<u8>>) -> Self {
-        let value = (response.status() == StatusCode::OK)
-            .then(|| serde_json::from_slice::<Value>(response.body()).ok())
-            .flatten();
-        let document = match value.as_ref().and_then(Value::as_object) {
-            Some(object) => {
-                if let Some(server) = ServerMetadata::read(object) {
-                    Document::Server(Box::new(server))
-                } else {
-                    let resource = ResourceMetadata::read(object);
-                    if resource.is_one() {
-                        Document::Resource(resource)
-                    } else {
-                        Document::Other
-                    }
-                }
-            }
-            None => Document::Nothing,
-        };
-        Self { response, document }
-    }
 }
 
 /// What is known before.
@@ -364,51 +319,6 @@ impl Walk {
     }
 }
 
-fn asking(url: &Url) -> Request<Vec<u8>> {
-    made(Method::GET, url, Vec::new(), "application/json")
-}
-
-/// A message that does nothing at a server that lets everybody in.
-fn knocking(server: &Url) -> Request<Vec<u8>> {
-    let ping = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    let mut request = made(
-        Method::POST,
-        server,
-        ping.to_vec(),
-        "application/json, text/event-stream",
-    );
-    let json = HeaderValue::from_static("application/json");
-    request.headers_mut().insert(CONTENT_TYPE, json);
-    request
-}
-
-fn made(method: Method, url: &Url, body: Vec<u8>, accept: &'static str) -> Request<Vec<u8>> {
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    if let Ok(url) = url.as_str().parse() {
-        *request.uri_mut() = url;
-    }
-    let headers = request.headers_mut();
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(REVISION.0, REVISION.1);
-    request
-}
-
-/// Whose metadata is at a place (RFC 8414, section 3.1; OpenID Connect Discovery, section 4).
-fn issuer_of(place: &Url) -> Option<String> {
-    let path = place.path();
-    let inserted = [OAUTH, OPENID]
-        .iter()
-        .find_map(|known| path.strip_prefix(known))
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let path = inserted.or_else(|| path.strip_suffix(OPENID))?;
-    let mut issuer = place.clone();
-    issuer.set_query(None);
-    issuer.set_fragment(None);
-    issuer.set_path(path);
-    Some(issuer.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,31 +456,5 @@ mod tests {
             ..Wanted::default()
         });
         assert!(meant.accept_resource(other).is_some());
-    }
-
-    #[test]
-    fn a_place_tells_whose_metadata_is_there() {
-        for (place, issuer) in [
-            (
-                "https://a.example/.well-known/oauth-authorization-server",
-                Some("https://a.example/"),
-            ),
-            (
-                "https://a.example/.well-known/openid-configuration/t/u",
-                Some("https://a.example/t/u"),
-            ),
-            (
-                "https://a.example/t/.well-known/openid-configuration",
-                Some("https://a.example/t"),
-            ),
-            (
-                "https://a.example/.well-known/oauth-authorization-serverx",
-                None,
-            ),
-            ("https://a.example/metadata.json", None),
-        ] {
-            let place = Url::parse(place).unwrap();
-            assert_eq!(issuer_of(&place).as_deref(), issuer, "{place}");
-        }
     }
 }
