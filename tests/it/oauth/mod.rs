@@ -19,3 +19,4 @@ mod page;
 mod real;
 mod rig;
 mod tool;
+mod ways;

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
 use super::behaviour::{Consent, Iss, Params, Person, ResourceRule, Said};
+use super::clients::DEVICE_GRANT;
 use super::grants::CANARY;
 use super::{Asked, Shared, State};
 
@@ -171,7 +172,8 @@ impl Shared {
             return Said::empty(404);
         }
         let client = match self.client_of(state, asked) {
-            Ok(client) => client.id,
+            Ok(client) if client.may(DEVICE_GRANT) => client.id,
+            Ok(_) => return Said::error(400, "unauthorized_client"),
             Err(said) => return said,
         };
         let form = &asked.form;

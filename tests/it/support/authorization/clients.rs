@@ -25,6 +25,8 @@ pub(crate) struct ClientRecord {
     pub(super) management: Option<String>,
     /// It came by dynamic registration.
     pub(crate) dynamic: bool,
+    /// What it may ask with, as it was registered; `None`: with anything.
+    pub(super) grants: Option<BTreeSet<String>>,
 }
 
 /// How a client proves itself.
@@ -64,6 +66,17 @@ const REGISTRATION: &[&str] = &[
     "software_version",
 ];
 
+/// RFC 8628, section 3.4.
+pub(super) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+impl ClientRecord {
+    /// Whether it was registered for this grant (RFC 7591, section 2).
+    pub(super) fn may(&self, grant: &str) -> bool {
+        let registered = self.grants.as_ref();
+        registered.is_none_or(|registered| registered.contains(grant))
+    }
+}
+
 impl Shared {
     /// `POST /register`
     pub(super) fn register(&self, state: &mut State, asked: &Asked) -> Said {
@@ -87,7 +100,8 @@ impl Shared {
             let host = host.as_ref().and_then(|url| url.host_str());
             host.is_none_or(|host| refused.contains(&host))
         });
-        if bad || redirects.is_empty() {
+        let grants = grants_of(wanted);
+        if bad || redirects.is_empty() && grants.contains("authorization_code") {
             return Said::error(400, "invalid_redirect_uri");
         }
         let asked_for = wanted["token_endpoint_auth_method"].as_str();
@@ -115,6 +129,7 @@ impl Shared {
             secret_ends: life.map(|life| state.now() + life),
             management: management.then(|| format!("{CANARY}-registration.{number}")),
             dynamic: true,
+            grants: Some(grants),
         };
         let mut said = json!({
             "client_id": id,
@@ -147,22 +162,30 @@ impl Shared {
         for (name, _) in names.filter(|(name, _)| !REGISTRATION.contains(&name.as_str())) {
             wrong.push(format!("a registration with {name}"));
         }
-        if wanted["redirect_uris"].as_array().map(Vec::len) != Some(1) {
+        let grants = grants_of(wanted);
+        let by_device = grants.contains(DEVICE_GRANT);
+        // Who comes back by no browser has no address and no response type.
+        let redirects = wanted["redirect_uris"].as_array().map(Vec::len);
+        if redirects != (!by_device).then_some(1) {
             wrong.push(format!("redirect_uris {}", wanted["redirect_uris"]));
         }
         if wanted["application_type"] != "native" {
             wrong.push(format!("application_type {}", wanted["application_type"]));
         }
-        let grants = wanted["grant_types"].as_array();
-        let grants: BTreeSet<_> = grants
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        if !grants.contains("authorization_code") || !grants.contains("refresh_token") {
+        let first = if by_device {
+            DEVICE_GRANT
+        } else {
+            "authorization_code"
+        };
+        if grants != BTreeSet::from([first, "refresh_token"].map(str::to_owned)) {
             wrong.push(format!("grant_types {grants:?}"));
         }
-        if wanted["response_types"] != json!(["code"]) {
+        let responses = if by_device {
+            json!([])
+        } else {
+            json!(["code"])
+        };
+        if wanted["response_types"] != responses {
             wrong.push(format!("response_types {}", wanted["response_types"]));
         }
         for what in wrong {
@@ -225,6 +248,7 @@ impl Shared {
                 secret_ends: None,
                 management: None,
                 dynamic: false,
+                grants: None,
             },
             None => return Err(invalid_client()),
         };
@@ -370,4 +394,13 @@ impl KeyKind {
             Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
         }
     }
+}
+
+/// What a registration asks for, or what counts where it says nothing (RFC 7591, section 2).
+fn grants_of(wanted: &Value) -> BTreeSet<String> {
+    let Some(grants) = wanted["grant_types"].as_array() else {
+        return BTreeSet::from(["authorization_code".to_owned()]);
+    };
+    let grants = grants.iter().filter_map(Value::as_str);
+    grants.map(str::to_owned).collect()
 }

@@ -167,6 +167,7 @@ impl AuthorizationServer {
             secret_ends: None,
             management: None,
             dynamic: false,
+            grants: None,
         };
         self.state().clients.insert(id.to_owned(), client);
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::authorize::{check_resource, id_token, verifies, words};
 use super::behaviour::{Rotation, Said};
-use super::clients::epoch;
+use super::clients::{DEVICE_GRANT, epoch};
 use super::grants::Shown;
 use super::{Asked, Shared, State};
 use std::time::Duration;
@@ -58,13 +58,15 @@ impl Shared {
             state.violation(format!("{why} in a token request"));
             return Said::error(400, "invalid_target");
         }
+        if !client.may(form.text("grant_type")) {
+            state.violation(format!("a client that may not {}", form.text("grant_type")));
+            return Said::error(400, "unauthorized_client");
+        }
         match form.text("grant_type") {
             "authorization_code" => self.exchange(state, asked, &client.id),
             "refresh_token" => self.refresh(state, asked, &client.id),
             "client_credentials" => self.client_credentials(state, asked, &client.id),
-            "urn:ietf:params:oauth:grant-type:device_code" => {
-                self.device_token(state, asked, &client.id)
-            }
+            DEVICE_GRANT => self.device_token(state, asked, &client.id),
             _ => Said::error(400, "unsupported_grant_type"),
         }
     }
