@@ -24,9 +24,9 @@ pub use name::{
     AccountId, AccountName, BadName, BadSecretName, ClientId, ProfileName, SecretName, ServerName,
 };
 pub use oauth::{
-    Ask, Browser, CLIENT_NAME, ClientAuthentication, Endpoints, GrantKind, OAuth, OpenBrowser,
-    PreRegistered, Provider, REDIRECT_PATH, Redirect, RedirectHost, RegistrationScope, Resource,
-    Risks, SigningAlgorithm, SigningKey, Whoami,
+    Ask, Browser, CLIENT_NAME, ClientAuthentication, Endpoints, GrantKind, OAuth, OWN_PARAMETERS,
+    OpenBrowser, PreRegistered, Provider, REDIRECT_PATH, Redirect, RedirectHost, RegistrationScope,
+    Resource, Risks, SigningAlgorithm, SigningKey, Whoami,
 };
 pub use origin::{Origin, is_loopback};
 pub use percent::percent;

@@ -251,6 +251,20 @@ pub const REDIRECT_PATH: &str = "/callback";
 /// What Janus calls itself.
 pub const CLIENT_NAME: &str = "Janus";
 
+/// What the flow itself sets in an authorization URL: another value would break its checks (RFC 6749, section 4.1.1;
+/// RFC 7636, section 4.3; RFC 8707, section 2).
+pub const OWN_PARAMETERS: [&str; 9] = [
+    "client_id",
+    "response_type",
+    "response_mode",
+    "redirect_uri",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "scope",
+];
+
 impl Default for OAuth {
     fn default() -> Self {
         Self {

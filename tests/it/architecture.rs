@@ -270,7 +270,7 @@ const EXPOSED: &[(&str, &str)] = &[
     ("process/group.rs", "its environment"),
     // What is sealed.
     ("vault/export.rs", "the passphrase, and what it encrypts"),
-    ("vault/oauth.rs", "sealed"),
+    ("vault/oauth/columns.rs", "sealed"),
     ("vault/rekey.rs", "sealed anew"),
     ("vault/rows.rs", "sealed"),
     // What is kept out of texts.

@@ -1,7 +1,6 @@
 //! Which keys of `auth.oauth` belong together, and what a login cannot be without.
 
 use super::keys::{OAuth as Keys, Whoami};
-use super::value::OWN_PARAMETERS;
 use super::{Login, Where};
 use crate::config::auth::in_the_clear;
 use crate::config::choice::Word;
@@ -10,7 +9,7 @@ use crate::config::problem::{Mistake, Place, Problems};
 use crate::config::read::Section;
 use crate::config::value::Switch;
 use crate::config::warning::Warning;
-use crate::model::{Ask, ClientAuthentication, GrantKind, OAuth, Origin};
+use crate::model::{Ask, ClientAuthentication, GrantKind, OAuth, OWN_PARAMETERS, Origin};
 
 /// Keys that only a person in a browser has a use for.
 const OF_BROWSER: [&str; 5] = [

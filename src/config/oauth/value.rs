@@ -11,21 +11,7 @@ use crate::config::node::{Node, Value};
 use crate::config::problem::{Mistake, Path};
 use crate::config::read::{Form, Read, Reader};
 use crate::config::value::{inline_schema, or_variable};
-use crate::model::{OpenBrowser, Resource};
-
-/// What the flow itself sets in an authorization URL: another value would break its checks (RFC 6749, section 4.1.1;
-/// RFC 7636, section 4.3; RFC 8707, section 2).
-pub(in crate::config) const OWN_PARAMETERS: [&str; 9] = [
-    "client_id",
-    "response_type",
-    "response_mode",
-    "redirect_uri",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "resource",
-    "scope",
-];
+use crate::model::{OWN_PARAMETERS, OpenBrowser, Resource};
 
 /// One scope (RFC 6749, section 3.3).
 pub(in crate::config) struct Scope(pub(in crate::config) String);

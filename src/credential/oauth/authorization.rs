@@ -6,18 +6,8 @@ use url::Url;
 use super::failed::{LoginFailed, foreign};
 use super::page::Page;
 use super::scopes::OFFLINE;
-use crate::model::OAuth;
+use crate::model::{OAuth, OWN_PARAMETERS};
 
-/// What the protocol needs is no matter of taste.
-const RESERVED: [&str; 7] = [
-    "client_id",
-    "response_type",
-    "redirect_uri",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "resource",
-];
 /// What rmcp made of the endpoint, with what it does not know.
 pub(super) fn page(
     made: &str,
@@ -50,12 +40,12 @@ pub(super) fn page(
     }
     let given = settings.authorize_params.iter();
     for (name, value) in given.chain(&settings.choose_account) {
-        if !RESERVED.contains(&name.as_str()) {
+        if !OWN_PARAMETERS.contains(&name.as_str()) {
             set(name, value.clone());
         }
     }
     if let (Some(name), Some(hint)) = (&settings.login_hint_param, &settings.login_hint)
-        && !RESERVED.contains(&name.as_str())
+        && !OWN_PARAMETERS.contains(&name.as_str())
     {
         set(name, hint.clone());
     }

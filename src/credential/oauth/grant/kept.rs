@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::LoginReason;
-use super::schedule::LONGEST_LIFE;
 use crate::credential::clock::{Clock, Moment};
 use crate::credential::oauth::granted::{
     Granted, Identity, Registration, RegistrationKind, Source,
 };
+use crate::credential::oauth::token_response::LONGEST_LIFE;
 use crate::model::ClientAuthentication;
 
 /// What is known of a grant, none of it secret. As JSON it ignores what it does not know, and fills in what is missing.

@@ -9,8 +9,6 @@ const EARLY: u32 = 5;
 const MOST_EARLY: Duration = Duration::from_mins(5);
 /// The time before the end differs by so much from one to the next: fifty tokens of one hour are not renewed at once.
 const JITTER: f64 = 0.1;
-/// What people call a long time. A provider that says more made a mistake, or means "for ever".
-pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(90 * 24);
 /// An account counts as used for so long after a call.
 pub(super) const WARM: Duration = Duration::from_hours(1);
 /// A grant that nobody uses is renewed so often, so that the provider does not forget it.

@@ -1,4 +1,5 @@
-//! The sealed columns of OAuth: tokens of grants, and the clients that Janus is.
+//! The rows of OAuth: what accounts were granted, and the clients that Janus is. What is secret of them is in sealed
+//! `columns`.
 //!
 //! The rows are kept here as they are on the disk, because another key means to seal them all anew.
 //!
@@ -8,59 +9,22 @@
 //!
 //! [`Inner::sealing`]: super::open::Inner
 
+mod columns;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use super::error::{Refused, Sealed};
 use super::key::VaultKey;
 use super::open::{State, Vault};
 use super::rows::PATIENCE;
-use super::seal::{Row, open, seal};
-use crate::model::{AccountId, Secret};
+use crate::model::AccountId;
 use crate::store::{Change, GrantRecord, IntentRecord, Kept, RegistrationRecord, Store};
-use crate::telemetry::learn;
+use columns::{grant_again, registration_again};
 
-const GRANT: &str = "oauth_grant";
-const REGISTRATION: &str = "oauth_registration";
-const ACCESS: &str = "access_token";
-const REFRESH: &str = "refresh_token";
-const CLIENT: &str = "client_id";
-const SECRET: &str = "client_secret";
-const MANAGEMENT: &str = "management_token";
-
-/// What is sealed of a grant.
-#[derive(Debug, Clone, Default)]
-pub struct GrantSecrets {
-    /// The access token.
-    pub access: Option<Arc<Secret>>,
-    /// The refresh token.
-    pub refresh: Option<Arc<Secret>>,
-}
-
-/// What is sealed of a registration.
-#[derive(Debug, Clone)]
-pub struct RegistrationSecrets {
-    /// `client_id`
-    pub id: Arc<Secret>,
-    /// `client_secret`
-    pub secret: Option<Arc<Secret>>,
-    /// The token to manage it with.
-    pub management: Option<Arc<Secret>>,
-}
-
-/// Why a row is not opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotOpened {
-    /// The vault is closed.
-    #[error("the vault is sealed: {0}")]
-    Sealed(Sealed),
-    /// The row is damaged, or was put there by somebody who has not the key.
-    #[error("its row is damaged or was changed from outside")]
-    Damaged,
-}
+pub use columns::{GrantSecrets, NotOpened, RegistrationSecrets};
 
 /// What the store had of OAuth at the start.
 #[derive(Debug, Default)]
@@ -198,17 +162,7 @@ impl Vault {
     /// # Errors
     /// Why they cannot be read.
     pub fn open_grant(&self, grant: &GrantRecord) -> Result<GrantSecrets, NotOpened> {
-        self.with_key(|key| {
-            let id = grant.account.to_string();
-            let column = |column, value: &Option<Vec<u8>>| {
-                let row = Row::new(GRANT, &id, column, grant.generation);
-                opened(key, row, value.as_deref())
-            };
-            Ok(GrantSecrets {
-                access: column(ACCESS, &grant.access_token)?,
-                refresh: column(REFRESH, &grant.refresh_token)?,
-            })
-        })
+        self.with_key(|key| GrantSecrets::open(key, grant))
     }
 
     /// What is secret of a registration.
@@ -219,20 +173,7 @@ impl Vault {
         &self,
         one: &RegistrationRecord,
     ) -> Result<RegistrationSecrets, NotOpened> {
-        self.with_key(|key| {
-            let column = |column, value: Option<&[u8]>| {
-                opened(
-                    key,
-                    Row::new(REGISTRATION, &one.id, column, one.generation),
-                    value,
-                )
-            };
-            Ok(RegistrationSecrets {
-                id: column(CLIENT, Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
-                secret: column(SECRET, one.client_secret.as_deref())?,
-                management: column(MANAGEMENT, one.management_token.as_deref())?,
-            })
-        })
+        self.with_key(|key| RegistrationSecrets::open(key, one))
     }
 
     /// Seals the tokens of a grant into its record, for where it is kept beside the store.
@@ -246,7 +187,7 @@ impl Vault {
     ) -> Result<GrantRecord, Refused> {
         let state = self.state();
         let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
-        Ok(sealed_grant(key, grant, secrets)?)
+        Ok(secrets.seal(key, grant)?)
     }
 
     /// A login: this is the grant from now on. Its tokens are sealed into the record.
@@ -328,7 +269,7 @@ impl Vault {
         let record = {
             let state = self.state();
             let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
-            sealed_registration(key, record, secrets)?
+            secrets.seal(key, record)?
         };
         let change = Change::RegistrationKept(record.clone());
         self.0.store.write(change).await?;
@@ -380,39 +321,14 @@ impl State {
         let Some(old) = self.key.as_ref().map(|opened| &opened.key) else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let again = |table, id: &str, column, generation, value: Option<&[u8]>| {
-            let Some(value) = value else {
-                return Ok(None);
-            };
-            let row = Row::new(table, id, column, generation);
-            // A row that does not open is damaged, and stays as it is: it costs its own account a login.
-            match open(old, row, value) {
-                Some(text) => seal(key, row, &text).map(Some),
-                None => Ok(Some(value.to_vec())),
-            }
-        };
-        let mut registrations = Vec::new();
-        for one in self.oauth.registrations.values() {
-            let column =
-                |column, value| again(REGISTRATION, &one.id, column, one.generation, value);
-            registrations.push(RegistrationRecord {
-                client_id: column(CLIENT, Some(&one.client_id))?.unwrap_or_default(),
-                client_secret: column(SECRET, one.client_secret.as_deref())?,
-                management_token: column(MANAGEMENT, one.management_token.as_deref())?,
-                ..one.clone()
-            });
-        }
-        let mut grants = Vec::new();
-        for one in self.oauth.grants.values() {
-            let id = one.account.to_string();
-            let column = |column, value| again(GRANT, &id, column, one.generation, value);
-            grants.push(GrantRecord {
-                access_token: column(ACCESS, one.access_token.as_deref())?,
-                refresh_token: column(REFRESH, one.refresh_token.as_deref())?,
-                ..one.clone()
-            });
-        }
-        Ok((registrations, grants))
+        let registrations = self.oauth.registrations.values();
+        let registrations = registrations.map(|one| registration_again(one, (old, key)));
+        let grants = self.oauth.grants.values();
+        let grants = grants.map(|one| grant_again(one, (old, key)));
+        Ok((
+            registrations.collect::<Result<_, _>>()?,
+            grants.collect::<Result<_, _>>()?,
+        ))
     }
 
     /// They are on the disk as these.
@@ -428,59 +344,4 @@ impl State {
             self.oauth.grants.insert(one.account.clone(), one);
         }
     }
-}
-
-fn opened(
-    key: &VaultKey,
-    row: Row<'_>,
-    value: Option<&[u8]>,
-) -> Result<Option<Arc<Secret>>, NotOpened> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    let text = open(key, row, value).ok_or(NotOpened::Damaged)?;
-    let text = std::str::from_utf8(&text).map_err(|_| NotOpened::Damaged)?;
-    let secret = Arc::new(Secret::new(text));
-    learn(&secret);
-    Ok(Some(secret))
-}
-
-fn sealed(
-    key: &VaultKey,
-    row: Row<'_>,
-    secret: Option<&Arc<Secret>>,
-) -> Result<Option<Vec<u8>>, getrandom::Error> {
-    let Some(secret) = secret else {
-        return Ok(None);
-    };
-    let text = Zeroizing::new(secret.expose().as_bytes().to_vec());
-    seal(key, row, &text).map(Some)
-}
-
-fn sealed_grant(
-    key: &VaultKey,
-    grant: GrantRecord,
-    secrets: &GrantSecrets,
-) -> Result<GrantRecord, getrandom::Error> {
-    let id = grant.account.to_string();
-    let row = |column| Row::new(GRANT, &id, column, grant.generation);
-    Ok(GrantRecord {
-        access_token: sealed(key, row(ACCESS), secrets.access.as_ref())?,
-        refresh_token: sealed(key, row(REFRESH), secrets.refresh.as_ref())?,
-        ..grant
-    })
-}
-
-fn sealed_registration(
-    key: &VaultKey,
-    one: RegistrationRecord,
-    secrets: &RegistrationSecrets,
-) -> Result<RegistrationRecord, getrandom::Error> {
-    let row = |column| Row::new(REGISTRATION, &one.id, column, one.generation);
-    Ok(RegistrationRecord {
-        client_id: sealed(key, row(CLIENT), Some(&secrets.id))?.unwrap_or_default(),
-        client_secret: sealed(key, row(SECRET), secrets.secret.as_ref())?,
-        management_token: sealed(key, row(MANAGEMENT), secrets.management.as_ref())?,
-        ..one
-    })
 }
