@@ -53,6 +53,12 @@ pub(super) fn clock(seconds: u64) -> String {
     }
 }
 
+/// The time in so many seconds, as a clock shows it here.
+pub(super) fn in_seconds(seconds: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    clock(now.unwrap_or_default().as_secs().saturating_add(seconds))
+}
+
 /// A day.
 pub(super) fn day(seconds: u64) -> String {
     local(seconds).map_or_else(String::new, |time| time.date().to_string())

@@ -1,4 +1,7 @@
 //! From the link to the end: the daemon is asked how it stands, a person may paste, ^C goes away.
+//!
+//! Invariant: nothing that is pasted ends a login but its own answer. Of a wrong address it is said what is wrong, and the
+//! next line is read; where no more can come, the command ends and the login waits on.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -12,6 +15,7 @@ use zeroize::Zeroizing;
 use super::paste::Lines;
 use super::say;
 use crate::cli::control::Control;
+use crate::cli::table::in_seconds;
 use crate::cli::{Exit, Failure, Output};
 
 /// After this long without a word a hint is given: some providers refuse on their own page only.
@@ -41,13 +45,12 @@ impl Attended<'_> {
     /// Waits until somebody is logged in.
     pub(super) async fn wait(&self) -> Result<Value, Failure> {
         let mut lines = self.takes_lines().then(Lines::read);
-        let piped = self.paste && !io::stdin().is_terminal();
         let mut finishing = false;
         let mut hint = std::pin::pin!(sleep(SILENCE));
         let mut hinted = false;
         let interrupt = signal(SignalKind::interrupt());
         let mut interrupt = interrupt.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
-        let mut stood = std::pin::pin!(self.stands());
+        let mut stood = std::pin::pin!(self.stands(self.control.held()));
         loop {
             tokio::select! {
                 answer = &mut stood => {
@@ -60,13 +63,19 @@ impl Attended<'_> {
                         }
                         _ => {}
                     }
-                    stood.set(self.stands());
+                    stood.set(self.stands(self.control.held()));
                 }
                 line = next(lines.as_mut()) => match line {
                     Some(line) if line.trim().is_empty() => {}
-                    Some(line) => self.paste(line.trim(), piped).await?,
-                    // Nothing more can be pasted; the browser may still come back by itself.
-                    None => lines = None,
+                    Some(line) => {
+                        if self.paste(line.trim()).await {
+                            lines = None;
+                        }
+                    }
+                    None => {
+                        lines = None;
+                        self.nothing_more().await?;
+                    }
                 },
                 () = &mut hint, if !hinted => {
                     hinted = true;
@@ -77,35 +86,57 @@ impl Attended<'_> {
         }
     }
 
-    /// How the login stands, when something happened or after a while.
-    async fn stands(&self) -> Result<Value, Failure> {
-        let known =
-            json!({"login": say::text(self.pending, "login"), "seconds": self.control.held()});
+    /// How the login stands, when something happened or after so many seconds.
+    async fn stands(&self, seconds: u64) -> Result<Value, Failure> {
+        let known = json!({"login": say::text(self.pending, "login"), "seconds": seconds});
         self.control
             .ask(Method::POST, "/login/wait", Some(&known))
             .await
     }
 
-    /// Hands a pasted address on. What is no address of this login is said, and the wait goes on where a person sits.
-    async fn paste(&self, address: &str, piped: bool) -> Result<(), Failure> {
+    /// Hands a pasted address on, and says what is wrong with it. Whether the login took it.
+    async fn paste(&self, address: &str) -> bool {
         let paste = json!({"login": say::text(self.pending, "login"), "address": address});
-        match self
+        let pasted = self
             .control
             .ask(Method::POST, "/login/paste", Some(&paste))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(failure) if piped => {
-                self.end().await;
-                Err(failure)
-            }
-            Err(failure) => {
-                self.output.failure(&failure);
-                self.output
-                    .note("the login goes on: paste the address again, or let the browser load it");
-                Ok(())
-            }
+            .await;
+        let Err(failure) = pasted else {
+            return true;
+        };
+        self.output.failure(&failure);
+        if io::stdin().is_terminal() {
+            self.output
+                .note("the login goes on: paste the address again, or let the browser load it");
         }
+        false
+    }
+
+    /// Nothing can be pasted any more. At a terminal the browser may still come back by itself, and somebody sees that it
+    /// is waited for; where lines were piped in they were the answer, unless another one is there already.
+    async fn nothing_more(&self) -> Result<(), Failure> {
+        let id = say::text(self.pending, "login");
+        if io::stdin().is_terminal() {
+            let until = in_seconds(say::number(self.pending, "expires_in").unwrap_or_default());
+            self.output.note(&format!(
+                "nothing more to read; waiting for the browser until {until}"
+            ));
+            return Ok(());
+        }
+        let stands = self.stands(0).await?;
+        if say::text(&stands, "state") != "waiting" {
+            return Ok(());
+        }
+        let account = say::text(self.pending, "account");
+        let why = "standard input ended, and the address of this login was not there";
+        Err(Failure::new(Exit::Usage, "no_address", why)
+            .help(format!(
+                "the login waits on; hand the address over:  janus login --paste --wait {id}"
+            ))
+            .help(format!("or wait for the browser:  janus login --wait {id}"))
+            .help(format!(
+                "to begin one and read nothing:  janus login {account} --no-wait"
+            )))
     }
 
     async fn interrupted(&self) -> Failure {

@@ -14,7 +14,8 @@ pub(super) fn text(value: &Value, member: &str) -> String {
         .to_owned()
 }
 
-fn number(value: &Value, member: &str) -> Option<u64> {
+/// The number of a member.
+pub(super) fn number(value: &Value, member: &str) -> Option<u64> {
     value.get(member)?.as_u64()
 }
 

@@ -42,6 +42,7 @@ impl Callback {
         }
         let (mut state, mut issuer) = (None, None);
         let (mut error, mut described, mut code) = (None, None, None);
+        let mut asked = None;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let place = match name.as_ref() {
                 "state" => &mut state,
@@ -49,6 +50,7 @@ impl Callback {
                 "error" => &mut error,
                 "error_description" => &mut described,
                 "code" => &mut code,
+                "response_type" => &mut asked,
                 _ => continue,
             };
             //= https://www.rfc-editor.org/rfc/rfc6749#section-3.1
@@ -68,6 +70,14 @@ impl Callback {
             learn(&code);
             code
         });
+        // Of a login's own state, it would be the one answer that the login takes.
+        if code.is_none() && error.is_none() {
+            return Err(wrong(if asked.is_some() {
+                "it is the link to log in with, not the address on which the browser ends afterwards"
+            } else {
+                "it carries no code"
+            }));
+        }
         Ok(Self {
             state,
             issuer: filled(issuer),
@@ -208,8 +218,6 @@ mod tests {
                 false,
                 "access_denied",
             ),
-            ("state=state-of-this-login", false, "carries no code"),
-            ("code=&state=state-of-this-login", false, "carries no code"),
             ("code=c0de", false, "carries no state"),
             ("code=c0de&state=", false, "carries no state"),
             (
@@ -244,6 +252,21 @@ mod tests {
         assert!(
             outcome(&format!("code={}&state=s", "x".repeat(LONGEST)), false).contains("too long")
         );
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_before_a_login_takes_it() {
+        for (query, why) in [
+            ("state=state-of-this-login", "carries no code"),
+            ("code=&state=state-of-this-login", "carries no code"),
+            (
+                "https://as.example/authorize?response_type=code&state=state-of-this-login",
+                "is the link to log in with",
+            ),
+        ] {
+            let refused = Callback::read(query).unwrap_err().to_string();
+            assert!(refused.contains(why), "{query}: {refused}");
+        }
     }
 
     #[test]

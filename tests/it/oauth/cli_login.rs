@@ -134,34 +134,74 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
         ended.stdout
     );
 
-    // The query alone is enough; a code alone carries no state.
-    for (what, code) in [
-        ("the query", None),
-        ("a bare code", Some("not_the_answer")),
-        ("another state", Some("foreign_state")),
+    // What belongs elsewhere is said and the next line is read; the query alone is enough.
+    let other = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    let of_other = rig.authority.follow(other["url"].as_str().unwrap()).await;
+    run(&rig.janus, &["logout", "s"]);
+    let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
+    let url = link(&mut login);
+    let back = rig.authority.follow(&url).await;
+    let code = back.split_once("code=").unwrap().1;
+    let code = code.split('&').next().unwrap().to_owned();
+    let without_code = back.replace("code=", "no=");
+    for (line, refused, why) in [
+        (code.as_str(), "not_the_answer", "a code alone"),
+        ("hello", "not_the_answer", "the whole address"),
+        ("http://x.example/?a=b", "not_the_answer", "no state"),
+        (&without_code, "not_the_answer", "no code"),
+        (&url, "not_the_answer", "the link to log in with"),
+        (&of_other, "foreign_state", "another login"),
     ] {
-        let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
-        let back = rig.authority.follow(&link(&mut login)).await;
-        let query = back.split_once('?').unwrap().1.to_owned();
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
-        let code_of = pairs.iter().find(|(name, _)| name == "code").unwrap();
-        login.say(&match what {
-            "the query" => query.clone(),
-            "a bare code" => code_of.1.clone(),
-            _ => back.replace("state=", "state=x"),
+        login.say("");
+        login.say(line);
+        let failed: Value = login.line(Output::Stderr, |line| {
+            serde_json::from_str(line.strip_suffix('\n').unwrap_or(line)).ok()
         });
-        let ended = login.finish();
-        match code {
-            None => assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr),
-            Some(code) => {
-                assert_eq!(ended.status.code(), Some(2), "{what}: {}", ended.stderr);
-                assert_eq!(failure(&ended).0, code, "{what}");
-                assert!(!ended.stderr.contains(&code_of.1), "{}", ended.stderr);
-            }
-        }
+        assert_eq!(failed["error"]["code"], refused, "{line}: {failed}");
+        let message = failed["error"]["message"].as_str().unwrap();
+        assert!(message.contains(why), "{line}: {message}");
     }
+    login.say(back.split_once('?').unwrap().1);
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&code), "{}", ended.stderr);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn the_end_of_the_input_ends_the_command_and_not_the_login() {
+    let rig = rig().await;
+    let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
+    let url = link(&mut login);
+    login.say("what?");
+    login.close_stdin();
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    let id = status(&rig.janus)["logins"][0]["login"].clone();
+    let id = id.as_str().expect("the login waits on");
+    let last: Value = serde_json::from_str(ended.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!(last["error"]["code"], "no_address", "{last}");
+    let help = last["error"]["help"].to_string();
+    for next in [
+        &format!("janus login --paste --wait {id}"),
+        &format!("janus login --wait {id}"),
+        "--no-wait",
+    ] {
+        assert!(help.contains(next), "{help}");
+    }
+
+    // Taken up again with a wrong address, it waits on for whoever else attends it.
+    let mut wrong = begin(&rig.janus, &["login", "--paste", "--wait", id]);
+    wrong.say("what?");
+    wrong.close_stdin();
+    assert_eq!(wrong.finish().status.code(), Some(2));
+    // The browser's answer is one: nothing need be pasted then.
+    let mut login = begin(&rig.janus, &["login", "--paste", "--wait", id]);
+    assert_eq!(link(&mut login), url);
+    land(&rig.authority.follow(&url).await).await;
+    login.close_stdin();
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     rig.assert_clean();
 }
 
