@@ -128,6 +128,20 @@ impl Clock {
         Some(id.trim().into())
     }
 
+    /// What comes of it in this time, a sleep of the machine included; what is there at its end counts.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let end = self.now().after(limit);
+        tokio::select! {
+            biased;
+            done = future => Some(done),
+            () = self.sleep_until(end) => None,
+        }
+    }
+
     /// Waits until then, a test's moves and the machine's sleep included. It may be late by a nap after a suspend.
     pub(super) async fn sleep_until(&self, then: Moment) {
         let mut moved = self.hands.as_ref().map(|hands| hands.moved.subscribe());
@@ -191,6 +205,20 @@ mod tests {
         assert!(futures_util::poll!(&mut sleeper).is_pending());
         clock.advance(Duration::from_mins(2));
         sleeper.await;
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_over_when_a_test_moves_the_clock_and_what_is_there_counts() {
+        let clock = Clock::movable();
+        let limit = Duration::from_secs(30);
+        let mut never = Box::pin(clock.within(limit, std::future::pending::<()>()));
+        assert!(futures_util::poll!(&mut never).is_pending());
+        clock.advance(Duration::from_secs(29));
+        assert!(futures_util::poll!(&mut never).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(never.await, None);
+        let late = async { clock.advance(limit) };
+        assert_eq!(clock.within(limit, late).await, Some(()));
     }
 
     #[test]

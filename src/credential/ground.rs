@@ -58,7 +58,7 @@ impl Ground {
         // Beside the control socket: that directory is private, and on another file system than the state.
         let rescue = settings.listen.control.parent();
         let rescue = rescue.map(|directory| directory.join("rescue"));
-        let network = Network::new(&settings.proxy);
+        let network = Network::new(&settings.proxy, means.clock.clone());
         Self {
             grants: Grants::new(means.clone(), network, rescue),
             means,
@@ -94,7 +94,8 @@ impl Ground {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         };
-        let network = Network::new(&crate::model::ProxySettings::default());
+        let proxy = crate::model::ProxySettings::default();
+        let network = Network::new(&proxy, means.clock.clone());
         Self {
             grants: Grants::new(means.clone(), network, None),
             means,

@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tower_service::Service;
 
 use super::address::{Allowed, not_allowed};
+use crate::credential::Clock;
 use crate::dial::{through, tls};
 use crate::model::ProxySettings;
 
@@ -32,6 +33,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     way: Way,
+    clock: Clock,
     connected: Arc<AtomicBool>,
 }
 
@@ -53,10 +55,10 @@ pub(super) struct NotAllowed(pub(super) String);
 
 impl Connector {
     pub(super) fn new(
-        url: &Uri,
-        allowed: Allowed,
+        (url, allowed): (&Uri, Allowed),
         ca: Option<&Path>,
         proxy: &ProxySettings,
+        clock: &Clock,
     ) -> Result<Self, String> {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(allowed));
         tcp.enforce_http(false);
@@ -84,6 +86,7 @@ impl Connector {
         };
         Ok(Self {
             way,
+            clock: clock.clone(),
             connected: Arc::default(),
         })
     }
@@ -125,9 +128,13 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let Self { way, connected } = self.clone();
+        let Self {
+            way,
+            clock,
+            connected,
+        } = self.clone();
         Box::pin(async move {
-            let Ok(stream) = tokio::time::timeout(CONNECT, way.dial(url)).await else {
+            let Some(stream) = clock.within(CONNECT, way.dial(url)).await else {
                 let why = format!("no connection within {} s", CONNECT.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why).into());
             };

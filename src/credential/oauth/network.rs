@@ -20,6 +20,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::address::Allowed;
 use super::connector::{Connector, NotAllowed};
+use crate::credential::Clock;
 use crate::dial::{is_tls, said};
 use crate::model::{Origin, ProxySettings};
 
@@ -34,6 +35,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("janus/", env!("CARG
 #[derive(Debug, Clone)]
 pub struct Network {
     proxy: Arc<ProxySettings>,
+    /// The limits are its: what waited through a night's suspend is over.
+    clock: Clock,
 }
 
 /// What is allowed for the sake of one server.
@@ -77,10 +80,11 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// A network of this proxy.
-    pub fn new(proxy: &ProxySettings) -> Self {
+    /// A network of this proxy, and of this clock.
+    pub fn new(proxy: &ProxySettings, clock: Clock) -> Self {
         Self {
             proxy: Arc::new(proxy.clone()),
+            clock,
         }
     }
 
@@ -107,7 +111,7 @@ impl Network {
             })?;
             Ok(Response::from_parts(head, body.to_bytes().to_vec()))
         };
-        within(exchange, &place, &sent).await
+        self.within(exchange, &place, &sent).await
     }
 
     /// The same, but what follows the head of the answer is not waited for: it may be a stream without an end.
@@ -125,7 +129,21 @@ impl Network {
             let answer = self.begin(request, policy, &sent).await?;
             Ok(answer.map(|_| Vec::new()))
         };
-        within(exchange, &place, &sent).await
+        self.within(exchange, &place, &sent).await
+    }
+
+    async fn within<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, NetworkError>>,
+        place: &str,
+        sent: &Sent,
+    ) -> Result<T, NetworkError> {
+        let silent = || NetworkError::Unreachable {
+            why: format!("{place} gave no answer within {} s", WHOLE.as_secs()),
+            sent: sent.is_likely(),
+        };
+        let done = self.clock.within(WHOLE, exchange).await;
+        done.unwrap_or_else(|| Err(silent()))
     }
 
     async fn begin(
@@ -137,7 +155,12 @@ impl Network {
         let url = request.uri().clone();
         let allowed = Allowed::of(&url, policy);
         allowed.url(&url).map_err(NetworkError::Refused)?;
-        let connector = Connector::new(&url, allowed, policy.ca.as_deref(), &self.proxy);
+        let connector = Connector::new(
+            (&url, allowed),
+            policy.ca.as_deref(),
+            &self.proxy,
+            &self.clock,
+        );
         let connector = connector.map_err(|why| NetworkError::Unreachable { why, sent: false })?;
         let connected = sent.0.get_or_init(|| connector.connected());
         let client = Client::builder(TokioExecutor::new())
@@ -179,20 +202,6 @@ impl Sent {
         let connected = self.0.get();
         connected.is_some_and(|connected| connected.load(Ordering::Acquire))
     }
-}
-
-async fn within<T>(
-    exchange: impl Future<Output = Result<T, NetworkError>>,
-    place: &str,
-    sent: &Sent,
-) -> Result<T, NetworkError> {
-    let Ok(done) = tokio::time::timeout(WHOLE, exchange).await else {
-        return Err(NetworkError::Unreachable {
-            why: format!("{place} gave no answer within {} s", WHOLE.as_secs()),
-            sent: sent.is_likely(),
-        });
-    };
-    done
 }
 
 /// Where a request goes, without what may be secret in its URL.

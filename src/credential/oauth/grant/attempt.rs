@@ -18,6 +18,7 @@ use super::verdict::{
     unreachable,
 };
 use super::{Grant, Inner, LoginReason};
+use crate::credential::clock::Moment;
 use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
 use crate::credential::oauth::granted::{Registration, Source, Tokens};
@@ -35,6 +36,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What is renewed.
 pub(super) struct Subject {
     made: Arc<()>,
+    began: Moment,
     generation: u64,
     /// `None`: a machine account, which has none.
     pub(super) refresh: Option<Arc<Secret>>,
@@ -92,6 +94,7 @@ impl Grant {
         }
         Some(Subject {
             made: Arc::clone(&inner.made),
+            began: self.engine.now(),
             generation: inner.life.generation,
             refresh: refresh.filter(|_| !machine),
             source: inner.facts.source(),
@@ -342,14 +345,14 @@ impl Grant {
     }
 
     fn failed(&self, subject: &Subject, failure: &Failure) {
-        let now = self.engine.now();
+        let when = (subject.began, self.engine.now());
         match failure.of {
             About::Answered => self.breaker_answered(),
             About::Silent => {
                 let issuer = self.issuer();
                 let mut breakers = self.engine.breakers();
                 let breaker = breakers.entry(issuer).or_default();
-                breaker.failed(failure.failed, failure.wish, now);
+                breaker.failed(failure.failed, failure.wish, when);
             }
             About::Nobody => self.breaker_withdrawn(),
         }
@@ -360,7 +363,7 @@ impl Grant {
             let Failure {
                 failed, why, wish, ..
             } = failure;
-            inner.life.fail(*failed, why.clone(), *wish, now);
+            inner.life.fail(*failed, why.clone(), *wish, when);
             inner.life.interrupted |= failure.unclear && subject.refresh.is_some();
             inner.life.failures == 1
         };

@@ -49,19 +49,19 @@ impl Breaker {
         *self = Self::default();
     }
 
-    /// It did not.
+    /// It did not. `when`: the attempt began, and ended.
     pub(super) fn failed(
         &mut self,
         failed: Failed,
         wish: Option<std::time::Duration>,
-        now: Moment,
+        when: (Moment, Moment),
     ) {
         self.failures = self.failures.saturating_add(1);
         self.trying = false;
         if self.failures >= OPENS {
             // From one second again: the accounts had their own pauses up to here.
             let count = self.failures - OPENS + 1;
-            self.pause = Some(Pause::after(count, failed, wish, now, chance()));
+            self.pause = Some(Pause::after(count, failed, wish, when, chance()));
         }
     }
 
@@ -84,13 +84,13 @@ mod tests {
         for _ in 0..OPENS {
             assert_eq!(breaker.admit(now, false), Admitted::Go);
             assert_eq!(breaker.admit(now, true), Admitted::Go);
-            breaker.failed(Failed::Passing, None, now);
+            breaker.failed(Failed::Passing, None, (now, now));
         }
         assert!(matches!(breaker.admit(now, true), Admitted::At(_)));
         let later = now.after(Duration::from_secs(2));
         assert_eq!(breaker.admit(later, false), Admitted::Go);
         assert_eq!(breaker.admit(later, true), Admitted::After);
-        breaker.failed(Failed::Passing, None, later);
+        breaker.failed(Failed::Passing, None, (later, later));
         assert!(matches!(breaker.admit(later, false), Admitted::At(_)));
         let later = later.after(Duration::from_mins(6));
         assert_eq!(breaker.admit(later, false), Admitted::Go);

@@ -7,10 +7,24 @@ use super::Engine;
 #[cfg(any(test, debug_assertions))]
 use super::Grants;
 
+/// Between these two, a renewal waits for the authorization server.
+#[cfg(any(test, debug_assertions))]
+const BEFORE: &str = "before the request";
+#[cfg(any(test, debug_assertions))]
+const AFTER: &str = "after the answer";
+
 impl Engine {
     /// Where a test said that all ends here, this never goes on.
     #[cfg(any(test, debug_assertions))]
     pub(super) async fn mark(&self, point: &'static str) {
+        match point {
+            BEFORE => self.asks.send_modify(|(all, waiting)| {
+                *all += 1;
+                *waiting += 1;
+            }),
+            AFTER => self.asks.send_modify(|(_, waiting)| *waiting -= 1),
+            _ => {}
+        }
         if *self.halts.borrow() == Some(point) {
             self.halted.send_modify(|count| *count += 1);
             std::future::pending::<()>().await;
@@ -65,6 +79,37 @@ impl Grants {
             match running {
                 Some(mut changed) => drop(changed.changed().await),
                 None => return,
+            }
+        }
+    }
+
+    /// How many requests were begun, whether they got through or not, and how many of them wait for an answer.
+    pub fn asked(&self) -> (usize, usize) {
+        *self.0.asks.borrow()
+    }
+
+    /// Waits until all that is due by now is begun, and is done or waits for an answer.
+    pub async fn still(&self) {
+        loop {
+            let mut asks = self.0.asks.subscribe();
+            // The one that is under way may have begun before the clock was moved.
+            for _ in 0..2 {
+                let mut looks = self.0.looks.subscribe();
+                self.0.wake.notify_one();
+                looks.changed().await.ok();
+            }
+            let mut looks = self.0.looks.subscribe();
+            let running = {
+                let grants = self.0.grants();
+                let grants = grants.values().filter_map(Weak::upgrade);
+                grants.filter(|grant| grant.inner().running).count()
+            };
+            if asks.borrow().1 == running {
+                return;
+            }
+            tokio::select! {
+                changed = asks.changed() => drop(changed),
+                changed = looks.changed() => drop(changed),
             }
         }
     }

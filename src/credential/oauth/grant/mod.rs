@@ -82,6 +82,9 @@ struct Engine {
     halted: watch::Sender<u64>,
     #[cfg(any(test, debug_assertions))]
     looks: watch::Sender<u64>,
+    /// Requests that were begun, and those that wait for an answer.
+    #[cfg(any(test, debug_assertions))]
+    asks: watch::Sender<(usize, usize)>,
 }
 
 /// A grant came to need a person: said once for each time.
@@ -171,6 +174,8 @@ impl Grants {
             halted: watch::Sender::new(0),
             #[cfg(any(test, debug_assertions))]
             looks: watch::Sender::new(0),
+            #[cfg(any(test, debug_assertions))]
+            asks: watch::Sender::default(),
         }))
     }
 

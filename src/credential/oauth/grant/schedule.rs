@@ -46,12 +46,14 @@ pub(super) enum Failed {
 }
 
 impl Pause {
-    /// The pause after so many failures in a row, the first being 1. `chance` is between 0 and 1.
+    /// The pause after so many failures in a row, the first being 1. It counts from when the attempt `began`: one that
+    /// waited in vain for its whole time delays the next one by no more than one that was refused at once. `chance` is
+    /// between 0 and 1.
     pub(super) fn after(
         failures: u32,
         failed: Failed,
         wish: Option<Duration>,
-        now: Moment,
+        (began, now): (Moment, Moment),
         chance: f64,
     ) -> Self {
         let doubled = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
@@ -68,9 +70,11 @@ impl Pause {
             Failed::Settled => varied,
             Failed::Passing | Failed::Certificate => varied.min(CALLED),
         };
+        // Never without any pause.
+        let soonest = now.after(wish.max(PAUSE.mul_f64(1.0 - SPREAD)));
         Self {
-            idle: now.after(varied.max(wish)),
-            called: now.after(called.max(wish)),
+            idle: began.after(varied).max(soonest),
+            called: began.after(called).max(soonest),
         }
     }
 
@@ -110,7 +114,7 @@ mod tests {
     fn pause(failures: u32, failed: Failed, wish: Option<u64>, chance: f64) -> (u64, u64) {
         let now = Moment::of_start(NOW);
         let wish = wish.map(Duration::from_secs);
-        let pause = Pause::after(failures, failed, wish, now, chance);
+        let pause = Pause::after(failures, failed, wish, (now, now), chance);
         let of = |called| pause.until(called).from(now).as_secs();
         (of(false), of(true))
     }
@@ -140,6 +144,21 @@ mod tests {
         assert_eq!(pause(u32::MAX, Failed::Passing, None, 1.0), (360, 50));
         assert_eq!(pause(1, Failed::Certificate, None, 0.5), (60, 50));
         assert_eq!(pause(1, Failed::Settled, None, 0.5), (300, 300));
+    }
+
+    #[test]
+    fn an_attempt_that_waited_in_vain_has_had_its_pause() {
+        let began = Moment::of_start(NOW);
+        let now = began.after(Duration::from_secs(30));
+        let next = |failures, wish: Option<u64>| {
+            let wish = wish.map(Duration::from_secs);
+            let pause = Pause::after(failures, Failed::Passing, wish, (began, now), 0.5);
+            pause.until(true).from(began).as_millis()
+        };
+        assert_eq!(next(9, None), 50_000);
+        assert_eq!(next(6, None), 32_000);
+        assert_eq!(next(1, None), 30_800);
+        assert_eq!(next(1, Some(7)), 37_000);
     }
 
     #[test]

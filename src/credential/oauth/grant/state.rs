@@ -300,17 +300,17 @@ impl Life {
         }
     }
 
-    /// A renewal failed, and may work another time.
+    /// A renewal failed, and may work another time. `when`: it began, and ended.
     pub(super) fn fail(
         &mut self,
         failed: Failed,
         cause: String,
         wish: Option<Duration>,
-        now: Moment,
+        when: (Moment, Moment),
     ) {
         self.failures = self.failures.saturating_add(1);
         self.persists = failed != Failed::Settled;
-        self.pause = Some(Pause::after(self.failures, failed, wish, now, chance()));
+        self.pause = Some(Pause::after(self.failures, failed, wish, when, chance()));
         self.cause = Some(cause);
         self.blocked = None;
     }
@@ -442,7 +442,7 @@ mod tests {
     fn a_failure_pauses_and_a_valid_token_serves_meanwhile() {
         let mut life = hour();
         let now = later(3400);
-        life.fail(Failed::Passing, "down".to_owned(), None, now);
+        life.fail(Failed::Passing, "down".to_owned(), None, (now, now));
         assert_eq!(
             (life.state(now), life.answer(now)),
             (GrantState::Due, Answer::Token)
@@ -450,7 +450,7 @@ mod tests {
         let next = life.next(now, Some(now), false).unwrap();
         assert!(next > now && next <= now.after(Duration::from_millis(1200)));
         for _ in 0..20 {
-            life.fail(Failed::Passing, "down".to_owned(), None, now);
+            life.fail(Failed::Passing, "down".to_owned(), None, (now, now));
         }
         let pause = |called| life.next(later(5000), Some(now), called).unwrap().from(now);
         assert!(pause(false) >= Duration::from_mins(4) && pause(false) <= Duration::from_mins(6));
@@ -468,12 +468,22 @@ mod tests {
             life.next(later(9000), Some(later(0)), false),
             Some(start().after(WEEK))
         );
-        life.fail(Failed::Passing, "down".to_owned(), None, later(3400));
+        life.fail(
+            Failed::Passing,
+            "down".to_owned(),
+            None,
+            (later(3400), later(3400)),
+        );
         assert_eq!(
             life.next(later(9000), Some(later(0)), false),
             life.renew.max(Some(life.pause.unwrap().until(false)))
         );
-        life.fail(Failed::Settled, "wrong".to_owned(), None, later(3400));
+        life.fail(
+            Failed::Settled,
+            "wrong".to_owned(),
+            None,
+            (later(3400), later(3400)),
+        );
         assert_eq!(
             life.next(later(9000), Some(later(0)), false),
             Some(start().after(WEEK))
@@ -520,7 +530,12 @@ mod tests {
         let mut life = Life::found(3, true, (Some(later(3600)), Some(HOUR)), later(9999));
         life.interrupted = true;
         assert_eq!(life.next(later(1), None, false), Some(later(1)));
-        life.fail(Failed::Passing, "down".to_owned(), None, later(1));
+        life.fail(
+            Failed::Passing,
+            "down".to_owned(),
+            None,
+            (later(1), later(1)),
+        );
         assert!(life.next(later(1), None, false) > Some(later(1)));
     }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::network::{Network, Policy};
 use super::seam::Way;
+use crate::credential::Clock;
 use crate::model::ProxySettings;
 
 /// A server on loopback that answers each path with what was written down for it, and everything else with 404.
@@ -121,7 +122,7 @@ impl Said {
 
 pub(super) fn way(server: &str) -> Way {
     Way {
-        network: Network::new(&ProxySettings::default()),
+        network: Network::new(&ProxySettings::default(), Clock::default()),
         policy: Policy {
             server: server.parse().unwrap(),
             private: false,

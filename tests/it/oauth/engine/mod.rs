@@ -1,5 +1,6 @@
 //! The refresh engine against an authorization server that rotates and remembers what it was shown.
 
+mod away;
 mod clocks;
 mod configured;
 mod faults;
@@ -77,6 +78,25 @@ impl Rig {
         let life = rig.life();
         life.begin(rig.granted().await).await.unwrap();
         (rig, life)
+    }
+
+    /// Another account of the same life, which has logged in.
+    async fn another(&self, life: &Life, name: &str) -> Arc<Grant> {
+        let grant = {
+            let _entered = life.runtime().enter();
+            let settings = Arc::new(OAuth::default());
+            life.grants
+                .of(&account(name), &settings, &life.policy, false)
+        };
+        let mut granted = self.granted().await;
+        granted.registration.id = format!("registration-of-{name}").into();
+        granted.registration.account = Some(AccountName::new(name).unwrap());
+        let begun = Arc::clone(&grant);
+        let begun = life
+            .runtime()
+            .spawn(async move { begun.begin(granted).await });
+        begun.await.unwrap().unwrap();
+        grant
     }
 
     fn state(&self) -> PathBuf {

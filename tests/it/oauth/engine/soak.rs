@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use janus::credential::oauth::{Grant, GrantState};
-use janus::model::{AccountName, OAuth};
 
-use super::{Rig, account};
+use super::Rig;
 use crate::support::authorization::Behaviour;
 use crate::support::scale;
 
@@ -26,22 +25,7 @@ async fn fifty_accounts_live_on_without_a_login() {
     let life = rig.life();
     let mut grants: Vec<Arc<Grant>> = Vec::new();
     for number in 0..ACCOUNTS {
-        let account = account(&format!("a{number}"));
-        let grant = {
-            let _entered = life.runtime().enter();
-            let settings = Arc::new(OAuth::default());
-            life.grants.of(&account, &settings, &life.policy, false)
-        };
-        let mut granted = rig.granted().await;
-        granted.registration.id = format!("r{number}").into();
-        granted.registration.account = Some(AccountName::new(&format!("a{number}")).unwrap());
-        let (of, begun) = (Arc::clone(&grant), life.runtime());
-        begun
-            .spawn(async move { of.begin(granted).await })
-            .await
-            .unwrap()
-            .unwrap();
-        grants.push(grant);
+        grants.push(rig.another(&life, &format!("a{number}")).await);
     }
     let mut notices = life.grants.notices();
     let days = if scale(30) == 30 { 30 } else { 1 };

@@ -275,8 +275,10 @@ pub(crate) enum Outage {
     None,
     /// Nobody listens.
     Refused,
-    /// Connections are accepted, and nothing is ever said.
+    /// Connections are accepted, and nothing is ever said there, not even when it is over.
     BlackHole,
+    /// Nobody takes a connection, and nobody refuses it.
+    Dropped,
     /// Every request is answered 503.
     Unavailable,
     /// Every request is answered 429, with so many seconds in `Retry-After`.

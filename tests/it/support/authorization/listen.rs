@@ -6,6 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -14,9 +15,10 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::behaviour::{Outage, Said};
@@ -103,6 +105,14 @@ async fn listen(port: Port, server: Arc<impl Serve>) -> Infallible {
             outage.changed().await.unwrap();
             continue;
         }
+        if *outage.borrow() == Outage::Dropped {
+            drop(listener.take());
+            connections.abort_all();
+            let full = full(port.address).await;
+            outage.changed().await.unwrap();
+            drop(full);
+            continue;
+        }
         let accepting = match &listener {
             Some(listener) => listener,
             None => listener.insert(TcpListener::bind(port.address).await.unwrap()),
@@ -117,6 +127,21 @@ async fn listen(port: Port, server: Arc<impl Serve>) -> Infallible {
         }
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// A listener whose queue is full: the system drops whoever knocks.
+async fn full(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let mut queue = Vec::new();
+    // One that is let in on this machine is let in at once.
+    let moment = Duration::from_millis(200);
+    while let Ok(connected) = timeout(moment, TcpStream::connect(address)).await {
+        queue.push(connected.unwrap());
+    }
+    (listener, queue)
 }
 
 async fn connection(stream: TcpStream, server: Arc<impl Serve>) {

@@ -449,20 +449,18 @@ impl Serve for Shared {
     async fn serve(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let mut asked = self.read(request).await?;
         let endpoint = asked.endpoint;
-        self.count(endpoint, |(all, _)| *all += 1);
+        // Before it is counted: whoever waits for the count may end the outage.
         let outage = *self.outage.borrow();
+        self.count(endpoint, |(all, _)| *all += 1);
         let away = match outage {
             Outage::None => None,
             Outage::Unavailable => Some(Said::empty(503)),
             Outage::TooMany(seconds) => {
                 Some(Said::empty(429).header("retry-after", &seconds.to_string()))
             }
-            Outage::BlackHole | Outage::Refused => {
-                let mut over = self.outage.subscribe();
-                // Whatever comes then: this connection is dead.
-                drop(over.wait_for(|now| *now != outage).await);
-                return Err(cut());
-            }
+            Outage::BlackHole => std::future::pending().await,
+            // This connection is from before.
+            Outage::Refused | Outage::Dropped => return Err(cut()),
         };
         if let Some(said) = away {
             asked.status = said.status;

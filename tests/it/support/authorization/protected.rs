@@ -209,7 +209,7 @@ impl Serve for Shared {
             Outage::TooMany(seconds) => {
                 Said::empty(429).header("retry-after", &seconds.to_string())
             }
-            Outage::BlackHole | Outage::Refused => {
+            Outage::BlackHole | Outage::Refused | Outage::Dropped => {
                 let mut over = self.outage.subscribe();
                 // Whatever comes then: this connection is dead.
                 drop(over.wait_for(|now| *now != outage).await);
