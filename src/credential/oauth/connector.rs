@@ -3,6 +3,7 @@
 //!
 //! Through a proxy, that resolves the name: what Janus can check there is what the URL says.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -55,12 +56,13 @@ pub(super) struct NotAllowed(pub(super) String);
 
 impl Connector {
     pub(super) fn new(
-        (url, allowed): (&Uri, Allowed),
+        url: &Uri,
+        resolver: Resolver,
         ca: Option<&Path>,
         proxy: &ProxySettings,
         clock: &Clock,
     ) -> Result<Self, String> {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(allowed));
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         let way = if url.scheme_str() == Some("https") {
             let config = tls::config(ca)?;
@@ -148,7 +150,40 @@ impl Service<Uri> for Connector {
 /// Resolves a name to those of its addresses that are allowed. A URL that holds an address does not come here, and was
 /// looked at before.
 #[derive(Debug, Clone)]
-struct Resolver(Allowed);
+pub(super) struct Resolver {
+    pub(super) allowed: Allowed,
+    pub(super) names: Names,
+}
+
+/// Who knows the addresses of a name.
+#[derive(Clone, Default)]
+pub(super) enum Names {
+    /// The system.
+    #[default]
+    System,
+    /// A test, whose names change theirs.
+    #[cfg(test)]
+    Told(Arc<dyn Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync>),
+}
+
+impl Names {
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(lookup_host((name, 0)).await?.collect()),
+            #[cfg(test)]
+            Self::Told(addresses) => {
+                let addresses = addresses(name).into_iter();
+                Ok(addresses.map(|address| (address, 0).into()).collect())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Names")
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -160,10 +195,9 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self(allowed) = *self;
+        let Self { allowed, names } = self.clone();
         Box::pin(async move {
-            let found = lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<SocketAddr> = found.collect();
+            let found = names.look_up(name.as_str()).await?;
             let kept: Vec<SocketAddr> = found
                 .iter()
                 .filter(|address| allowed.address(address.ip()))

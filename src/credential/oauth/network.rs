@@ -19,7 +19,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use super::address::Allowed;
-use super::connector::{Connector, NotAllowed};
+use super::connector::{Connector, Names, NotAllowed, Resolver};
 use crate::credential::Clock;
 use crate::dial::{is_tls, said};
 use crate::model::{Origin, ProxySettings};
@@ -37,6 +37,7 @@ pub struct Network {
     proxy: Arc<ProxySettings>,
     /// The limits are its: what waited through a night's suspend is over.
     clock: Clock,
+    names: Names,
 }
 
 /// What is allowed for the sake of one server.
@@ -85,7 +86,18 @@ impl Network {
         Self {
             proxy: Arc::new(proxy.clone()),
             clock,
+            names: Names::System,
         }
+    }
+
+    /// The same, where a test knows the names.
+    #[cfg(test)]
+    pub(super) fn with_names(
+        mut self,
+        names: impl Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.names = Names::Told(Arc::new(names));
+        self
     }
 
     /// Sends one request to an absolute URL. A redirect is an answer and never followed here.
@@ -155,12 +167,12 @@ impl Network {
         let url = request.uri().clone();
         let allowed = Allowed::of(&url, policy);
         allowed.url(&url).map_err(NetworkError::Refused)?;
-        let connector = Connector::new(
-            (&url, allowed),
-            policy.ca.as_deref(),
-            &self.proxy,
-            &self.clock,
-        );
+        let resolver = Resolver {
+            allowed,
+            names: self.names.clone(),
+        };
+        let ca = policy.ca.as_deref();
+        let connector = Connector::new(&url, resolver, ca, &self.proxy, &self.clock);
         let connector = connector.map_err(|why| NetworkError::Unreachable { why, sent: false })?;
         let connected = sent.0.get_or_init(|| connector.connected());
         let client = Client::builder(TokioExecutor::new())

@@ -4,6 +4,7 @@ mod client;
 mod discovery;
 mod login;
 mod network;
+mod rebinding;
 mod registration;
 mod zoo;
 
