@@ -261,7 +261,7 @@ impl Upstream {
     pub async fn asked_with(
         &self,
         id: &AccountId,
-        token: &Arc<Secret>,
+        token: (&Arc<Secret>, &str),
         tool: &str,
     ) -> Result<serde_json::Value, Failure> {
         let account = self.account(id)?;

@@ -90,10 +90,10 @@ impl Account {
         })
     }
 
-    /// Calls a tool with a token that this account does not have yet. Nothing else of the account is used or changed.
+    /// Calls a tool with a token that this account does not have yet, which is for the server at an origin. Nothing else of the account is used or changed.
     pub(super) async fn asked_with(
         &self,
-        token: &Arc<Secret>,
+        token: (&Arc<Secret>, &str),
         tool: &str,
         ground: &credential::Ground,
     ) -> Result<serde_json::Value, Failure> {

@@ -43,7 +43,7 @@ impl Logins {
             && let Some(whoami) = &settings.whoami
             && let Ask::Tool(tool) = &whoami.ask
         {
-            granted.verified_as = self.told_by(account, whoami, tool, &granted).await;
+            granted.verified_as = self.told_by(grant, whoami, tool, &granted).await;
         }
         let _one_at_a_time = self.0.settling.lock().await;
         let earlier = grant.status().known_as;
@@ -85,17 +85,20 @@ impl Logins {
     /// answers something else cannot say.
     async fn told_by(
         &self,
-        account: &AccountId,
+        grant: &Grant,
         whoami: &Whoami,
         tool: &str,
         granted: &Granted,
     ) -> Option<Identity> {
+        let account = grant.account();
         let (end, mut pause) = (Instant::now() + LIFE, PAUSE);
+        let token = (&granted.tokens.access, granted.server.as_str());
         loop {
-            let asked = self
-                .0
-                .upstream
-                .asked_with(account, &granted.tokens.access, tool);
+            if grant.policy().origin() != granted.server {
+                tracing::warn!(%account, "who logged in is not asked: another server is configured since the login began");
+                return None;
+            }
+            let asked = self.0.upstream.asked_with(account, token, tool);
             let why = match Box::pin(asked).await {
                 Ok(result) => return identity::of_answer(&result, whoami),
                 Err(failure) if !may_pass(&failure) => {

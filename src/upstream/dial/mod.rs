@@ -81,22 +81,28 @@ impl Dial {
         }
     }
 
-    /// The same server with a token that the account does not have yet.
+    /// The same server with a token that the account does not have yet, which is for `origin`.
     ///
     /// # Errors
-    /// It is a process: it would be started for that alone.
+    /// It is a process, which would be started for that alone, or another server by now.
     pub(super) fn with_token(
         &self,
-        token: &Arc<Secret>,
+        (token, origin): (&Arc<Secret>, &str),
         ground: &credential::Ground,
     ) -> Result<Self, Failure> {
         let configured = self.server.account(self.account.account());
-        let (Endpoint::Http(_), Some(configured)) = (&self.endpoint, configured) else {
+        let (Endpoint::Http(remote), Some(configured)) = (&self.endpoint, configured) else {
             return Err(unreachable(
                 &self.account,
                 "only a remote server is asked before a token is kept".to_owned(),
             ));
         };
+        if model::Origin::of(&remote.url).is_none_or(|own| own.to_string() != origin) {
+            return Err(unreachable(
+                &self.account,
+                "another server is configured since the login began".to_owned(),
+            ));
+        }
         Ok(Self {
             account: self.account.clone(),
             server: Arc::clone(&self.server),

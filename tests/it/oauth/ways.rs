@@ -223,6 +223,26 @@ async fn a_server_that_is_away_while_it_should_say_who_is_asked_again() {
     rig.assert_clean();
 }
 
+#[tokio::test]
+async fn a_server_that_is_configured_in_the_middle_of_a_login_sees_no_token_of_it() {
+    let rig = Rig::start(Behaviour::default(), Protection::default(), ASKS_THE_SERVER).await;
+    let other = ProtectedServer::start(&rig.authority, Protection::default()).await;
+    let mut login = begin(&rig, &["login", "s"]);
+    let back = rig.authority.follow(&url(&mut login)).await;
+    let file = rig.janus.home().config();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(&rig.server.url(), &other.url())).unwrap();
+    succeeded(&rig.janus.home().run(&["config", "reload"]));
+    let (status, page) = land(&back).await;
+    assert_eq!(status, 200, "{page}");
+    succeeded(&login.finish());
+    assert_eq!(account(&rig)["needs_login"], true);
+    assert_eq!(other.violations(), [""; 0]);
+    let tokens = other.seen().into_iter().filter_map(|seen| seen.token);
+    assert_eq!(tokens.collect::<Vec<_>>(), [""; 0]);
+    rig.assert_clean();
+}
+
 /// Shows what it is told on a bus.
 struct Desktop(mpsc::Sender<[String; 3]>);
 

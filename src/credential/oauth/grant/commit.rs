@@ -6,6 +6,7 @@
 //! - The disk is changed by who names the generation that is on it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::kept::Facts;
@@ -37,26 +38,33 @@ impl Grant {
     /// Reads what the vault has, if it is open by now.
     pub(super) fn open(&self, inner: &mut Inner) {
         let vault = &self.engine.means.vault;
-        let Some(record) = vault.grant(&self.account) else {
+        let Some(row) = vault.grant(&self.account) else {
             // It was there when Janus was started; somebody forgot it since.
             inner.life = Life::absent(LoginReason::Never, inner.life.generation);
             return;
         };
-        let (record, rescued) = match self.rescued(&record) {
-            Some(newer) => (newer, true),
-            None => (record, false),
-        };
-        let facts = Facts::read(&record.facts);
-        let opened = match vault.open_grant(&record) {
-            Ok(opened) => Some(opened),
-            Err(NotOpened::Sealed(_)) => {
-                // For whom it is can be read all the same.
-                inner.life.elsewhere = facts.is_some_and(|facts| self.is_elsewhere(&facts));
-                return;
-            }
-            Err(NotOpened::Damaged) => None,
-        };
-        let Some((secrets, facts)) = opened.zip(facts) else {
+        let beside = self.beside(&row);
+        let mut damaged = beside.is_err();
+        let mut newer = beside.unwrap_or_default();
+        if let Some(record) = &newer
+            && matches!(self.read(record), Err(NotOpened::Damaged))
+        {
+            (newer, damaged) = (None, true);
+        }
+        let rescued = newer.is_some();
+        let record = newer.unwrap_or(row);
+        let read = self.read(&record);
+        if let Err(NotOpened::Sealed(_)) = read {
+            // For whom it is can be read all the same.
+            let facts = Facts::read(&record.facts);
+            inner.life.elsewhere = facts.is_some_and(|facts| self.is_elsewhere(&facts));
+            return;
+        }
+        if damaged {
+            tracing::warn!(account = %self.account, "what was kept beside the disk is damaged; what is on the disk is used");
+            self.forget_rescue();
+        }
+        let Ok((secrets, facts)) = read else {
             tracing::warn!(account = %self.account, "its tokens cannot be opened: the row is damaged");
             inner.life.generation = record.generation;
             inner.disk = record.generation;
@@ -74,11 +82,19 @@ impl Grant {
         self.hold(inner, record.generation, facts, secrets);
         let intent = vault.intent(&self.account);
         let interrupted = intent.is_some_and(|intent| intent.generation == record.generation);
-        inner.life.interrupted = interrupted && inner.life.renewable;
-        if rescued && let Some(me) = self.me.upgrade() {
-            self.engine.means.tasks.spawn(me.save_later());
+        // Something newer was there, so that what is on the disk was used.
+        inner.life.interrupted = (interrupted || damaged) && inner.life.renewable;
+        if rescued {
+            self.save_in_time(inner);
         }
         self.changed_while_read();
+    }
+
+    /// What a record says, if the vault is open and it is whole.
+    fn read(&self, record: &GrantRecord) -> Result<(GrantSecrets, Facts), NotOpened> {
+        let secrets = self.engine.means.vault.open_grant(record)?;
+        let facts = Facts::read(&record.facts).ok_or(NotOpened::Damaged)?;
+        Ok((secrets, facts))
     }
 
     /// Whoever reads it holds it, so that only those who wait are told.
@@ -276,13 +292,12 @@ impl Grant {
             inner.unpersisted = committed == Committed::Rescued;
             if committed == Committed::Saved {
                 inner.disk = mine + 1;
+            } else {
+                self.save_in_time(&inner);
             }
         }
         if committed == Committed::Saved {
             self.forget_rescue();
-        } else {
-            let me = Arc::clone(self);
-            self.engine.means.tasks.spawn(me.save_later());
         }
         committed
     }
@@ -310,6 +325,16 @@ impl Grant {
         }
     }
 
+    /// Has what is not saved tried again, by one task. Whoever holds the grant while it ends or begins says so here.
+    fn save_in_time(&self, _held: &Inner) {
+        let Some(me) = self.me.upgrade() else {
+            return;
+        };
+        if !self.saving.swap(true, Ordering::Relaxed) {
+            self.engine.means.tasks.spawn(me.save_later());
+        }
+    }
+
     /// Tries the disk again until it has what is in memory.
     async fn save_later(self: Arc<Self>) {
         let stopping = self.engine.means.stopping.clone();
@@ -333,6 +358,7 @@ impl Grant {
         let (was, record, secrets) = {
             let inner = self.inner();
             if !inner.unpersisted {
+                self.saving.store(false, Ordering::Relaxed);
                 return true;
             }
             let registration = inner.registration.clone();
@@ -347,6 +373,7 @@ impl Grant {
                     let mut inner = self.inner();
                     inner.disk = generation;
                     inner.unpersisted = false;
+                    self.saving.store(false, Ordering::Relaxed);
                 }
                 self.forget_rescue();
                 self.changes();
@@ -438,15 +465,19 @@ impl Grant {
     }
 
     /// What was kept beside the disk, if it is newer than what is on it.
-    fn rescued(&self, record: &GrantRecord) -> Option<GrantRecord> {
-        let directory = self.engine.rescue.as_deref()?;
-        let rescued = rescue::read(directory, &self.account)?;
-        if rescued.generation > record.generation {
+    fn beside(&self, row: &GrantRecord) -> Result<Option<GrantRecord>, rescue::Damaged> {
+        let Some(directory) = self.engine.rescue.as_deref() else {
+            return Ok(None);
+        };
+        let Some(kept) = rescue::read(directory, &self.account)? else {
+            return Ok(None);
+        };
+        if kept.generation > row.generation {
             tracing::info!(account = %self.account, "what could not be saved is taken from beside the disk");
-            return Some(rescued);
+            return Ok(Some(kept));
         }
         self.forget_rescue();
-        None
+        Ok(None)
     }
 
     fn rescue(&self, record: &GrantRecord, secrets: &GrantSecrets) {

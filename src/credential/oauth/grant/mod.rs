@@ -106,6 +106,8 @@ pub struct Grant {
     /// One change of what is kept at a time: a login, a renewal, or the end.
     turn: tokio::sync::Mutex<()>,
     changed: watch::Sender<u64>,
+    /// A task tries to save what is not saved. It changes while `inner` is held.
+    saving: AtomicBool,
     /// Nothing is there and nothing was asked for: looked at on every request.
     dormant: AtomicBool,
     /// When it was last used, in seconds since the start of the machine; 0: never.
@@ -225,6 +227,12 @@ impl Grants {
     /// # Errors
     /// The store did not take it.
     pub async fn forget(&self, account: &AccountId) -> Result<(), Refused> {
+        if let Some(grant) = self.find(account) {
+            return grant.end().await.1;
+        }
+        if let Some(directory) = &self.0.rescue {
+            rescue::forget(directory, account);
+        }
         self.0.means.vault.end_grant(account).await
     }
 
@@ -282,6 +290,7 @@ impl Grant {
             inner: Mutex::new(Inner::absent(LoginReason::Never, 0)),
             turn: tokio::sync::Mutex::default(),
             changed: watch::Sender::new(0),
+            saving: AtomicBool::new(false),
             dormant: AtomicBool::new(false),
             used: AtomicU64::new(0),
             nothing: Arc::new(Secret::new("")),

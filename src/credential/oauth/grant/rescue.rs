@@ -56,22 +56,31 @@ pub(super) fn write(directory: &Path, record: &GrantRecord) -> io::Result<()> {
     fs::rename(&draft, &path)
 }
 
-/// What was kept for an account; what cannot be trusted or read is nothing.
-pub(super) fn read(directory: &Path, account: &AccountId) -> Option<GrantRecord> {
+/// Something is there that cannot be trusted or read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// What was kept for an account.
+pub(super) fn read(directory: &Path, account: &AccountId) -> Result<Option<GrantRecord>, Damaged> {
     let path = path(directory, account);
     let opened = match private::open(&path) {
         Ok(opened) => opened,
         Err(private::NotPrivate::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return None;
+            return Ok(None);
         }
         Err(why) => {
             tracing::warn!("`{}` {why}, and is not used", path.display());
-            return None;
+            return Err(Damaged);
         }
     };
     let mut text = Vec::new();
-    opened.take(LONGEST).read_to_end(&mut text).ok()?;
-    let file: File = serde_json::from_slice(&text).ok()?;
+    let whole = opened.take(LONGEST).read_to_end(&mut text);
+    whole.map_err(|_| Damaged)?;
+    parsed(&text, account).map(Some).ok_or(Damaged)
+}
+
+fn parsed(text: &[u8], account: &AccountId) -> Option<GrantRecord> {
+    let file: File = serde_json::from_slice(text).ok()?;
     let decoded = |text: &Option<String>| match text {
         None => Some(None),
         Some(text) => STANDARD.decode(text).ok().map(Some),
@@ -114,7 +123,7 @@ mod tests {
             ServerName::new("s").unwrap(),
             AccountName::new("a").unwrap(),
         );
-        assert_eq!(read(&directory, &account), None);
+        assert_eq!(read(&directory, &account), Ok(None));
         let record = GrantRecord {
             account: account.clone(),
             issuer: "https://as.example".to_owned(),
@@ -126,12 +135,12 @@ mod tests {
         };
         write(&directory, &record).unwrap();
         write(&directory, &record).unwrap();
-        assert_eq!(read(&directory, &account).as_ref(), Some(&record));
+        assert_eq!(read(&directory, &account), Ok(Some(record)));
         let path = path(&directory, &account);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&directory)), (0o600, 0o700));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(read(&directory, &account), None);
+        assert_eq!(read(&directory, &account), Err(Damaged));
         forget(&directory, &account);
         assert!(!path.exists());
     }

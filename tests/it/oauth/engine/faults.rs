@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use janus::credential::NoCredential;
 use janus::credential::oauth::{GrantState, LoginReason};
+use janus::model::OAuth;
 use rusqlite::Connection;
 
-use super::{HOUR, Rig};
-use crate::support::authorization::{Behaviour, Endpoint};
+use super::{HOUR, Rig, account};
+use crate::support::authorization::{Behaviour, Endpoint, Grace};
+use crate::support::until;
 
 /// Makes every change of a grant fail, as a disk does that is full.
 fn break_disk(rig: &Rig) -> Connection {
@@ -27,6 +30,8 @@ fn break_disk(rig: &Rig) -> Connection {
 async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
+    life.grants.quiet().await;
+    let tasks = life.tasks.len();
     // The file system says no from here on: the tables of the engine are gone.
     let database = Connection::open(rig.state().join("janus.db")).unwrap();
     database
@@ -46,10 +51,15 @@ async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
     );
     let text = fs::read_to_string(&path).unwrap();
     assert!(!text.contains(token.expose()));
-    // And once more: what is kept is the latest.
-    rig.advance(HOUR);
-    let token = life.token().await.unwrap();
-    assert!(rig.takes(&token));
+    // And again: what is kept is the latest, and one task tries to save it.
+    let mut token = token;
+    for _ in 0..3 {
+        rig.advance(HOUR);
+        token = life.token().await.unwrap();
+        assert!(rig.takes(&token));
+    }
+    life.grants.quiet().await;
+    until("the end of the renewals", || life.tasks.len() == tasks + 1);
     // The disk is there again.
     database
         .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
@@ -87,6 +97,71 @@ async fn a_start_finds_what_was_kept_beside_the_disk() {
     assert_eq!(rig.authority.reuse(), 0);
     let rescue = rig.home.path().join("run/janus/rescue");
     assert_eq!(fs::read_dir(&rescue).unwrap().count(), 0);
+}
+
+/// A provider has renewed a token, and what came is beside the disk alone.
+async fn rescued(grace: Grace) -> (Rig, PathBuf) {
+    let (rig, life) = Rig::logged_in(Behaviour {
+        grace,
+        ..Behaviour::default()
+    })
+    .await;
+    life.token().await.unwrap();
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    let away = "ALTER TABLE oauth_grant RENAME TO away";
+    database.execute_batch(away).unwrap();
+    rig.advance(HOUR);
+    life.token().await.unwrap();
+    life.kill();
+    let back = "ALTER TABLE away RENAME TO oauth_grant";
+    database.execute_batch(back).unwrap();
+    let rescue = rig.home.path().join("run/janus/rescue");
+    let mut kept = fs::read_dir(&rescue).unwrap().flatten();
+    let file = kept.next().unwrap().path();
+    (rig, file)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_beside_the_disk_leaves_what_is_on_the_disk() {
+    for damage in ["refresh_token", "access_token", "facts", ""] {
+        let (rig, file) = rescued(Grace::Times(1)).await;
+        if damage.is_empty() {
+            fs::write(&file, "{").unwrap();
+        } else {
+            let text = fs::read_to_string(&file).unwrap();
+            let mut kept: serde_json::Value = serde_json::from_str(&text).unwrap();
+            kept[damage] = "AAAA".into();
+            fs::write(&file, kept.to_string()).unwrap();
+        }
+        let life = rig.life();
+        // It was used before, which this provider forgives once.
+        assert!(rig.takes(&life.token().await.unwrap()), "{damage}");
+        assert_eq!(rig.authority.forgiven(), 1, "{damage}");
+        life.grants.quiet().await;
+        assert!(!file.exists(), "{damage}");
+        life.stop().await;
+    }
+    // Where nothing is forgiven it is told as what it is.
+    let (rig, file) = rescued(Grace::None).await;
+    fs::write(&file, "{").unwrap();
+    let life = rig.life();
+    let reason = LoginReason::Lost;
+    let why = life.token().await.unwrap_err();
+    assert_eq!(why, NoCredential::NeedsLogin { reason });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_forgotten_leaves_nothing_beside_the_disk() {
+    let (rig, file) = rescued(Grace::None).await;
+    let life = rig.life_of(&account("another"), OAuth::default());
+    assert!(file.exists());
+    life.grants.forget(&account("one")).await.unwrap();
+    assert!(!file.exists());
+    life.stop().await;
+    assert_eq!(
+        rig.life().state(),
+        GrantState::NeedsLogin(LoginReason::Never)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
