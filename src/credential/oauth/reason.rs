@@ -7,6 +7,8 @@ pub enum LoginReason {
     Never,
     /// The provider ended the grant.
     Rejected,
+    /// The provider ended the grant just when another account logged in by the same client.
+    Displaced,
     /// The provider does not know the client any more.
     Registration,
     /// The provider wants a person to answer something.
@@ -27,6 +29,9 @@ impl LoginReason {
         match self {
             Self::Never => "nobody has logged in yet",
             Self::Rejected => "the provider ended the earlier one",
+            Self::Displaced => {
+                "the provider ended the earlier one just after another account logged in by the same client; it may allow one at a time"
+            }
             Self::Registration => "the provider does not know this client any more",
             Self::Interaction => "the provider wants a person to answer something",
             Self::Expired => "the earlier one ended, and there was nothing to renew it with",
@@ -41,6 +46,7 @@ impl LoginReason {
         match self {
             Self::Never => "never",
             Self::Rejected => "rejected",
+            Self::Displaced => "displaced",
             Self::Registration => "registration",
             Self::Interaction => "interaction",
             Self::Expired => "expired",
@@ -55,6 +61,7 @@ impl LoginReason {
         [
             Self::Never,
             Self::Rejected,
+            Self::Displaced,
             Self::Registration,
             Self::Interaction,
             Self::Expired,

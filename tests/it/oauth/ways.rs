@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use zbus::zvariant::OwnedValue;
 
-use super::rig::{NO_BROWSER, Rig, call, home, link, text};
+use super::rig::{NO_BROWSER, Rig, call, home, link, text, told};
 use crate::support::authorization::{
-    AuthorizationServer, Behaviour, ClientRecord, Endpoint, Outage, Person, ProtectedServer,
+    AuthorizationServer, Behaviour, ClientRecord, Endpoint, Outage, Person, Proof, ProtectedServer,
     Protection, land,
 };
 use crate::support::{Ended, Era, Janus, Keyring, Output, Process, within};
@@ -240,6 +240,54 @@ async fn a_server_that_is_configured_in_the_middle_of_a_login_sees_no_token_of_i
     assert_eq!(other.violations(), [""; 0]);
     let tokens = other.seen().into_iter().filter_map(|seen| seen.token);
     assert_eq!(tokens.collect::<Vec<_>>(), [""; 0]);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn two_accounts_of_one_client_that_log_each_other_out_are_told_so() {
+    let authority = AuthorizationServer::start(Behaviour {
+        access_life: Duration::from_secs(1),
+        login_ends_others: true,
+        ..Behaviour::default()
+    })
+    .await;
+    let uri = "http://127.0.0.1:7393/callback";
+    authority.preregister("mine", Proof::None, &[uri]);
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let more = "auth: { oauth: { open_browser: false, client_id: mine, callback_port: 7393 } }, accounts: { one: {}, two: {} }";
+    let home = home(
+        &format!("  s: {{ url: \"{}\", {more} }}\n", server.url()),
+        "",
+    );
+    let mut rig = Rig {
+        janus: Janus::start_in(home, |_| {}),
+        authority,
+        server,
+    };
+    for name in ["s/one", "s/two"] {
+        let mut login = begin(&rig, &["login", name]);
+        land(&rig.authority.follow(&url(&mut login)).await).await;
+        succeeded(&login.finish());
+    }
+    let mut client = rig.client(Era::Modern).await;
+    let why = "the provider ended the earlier one just after another account logged in by the same client";
+    let params = json!({ "name": "s__who", "arguments": { "janus_account": "one" } });
+    let result = client.result("tools/call", params).await;
+    assert!(text(&result).contains(why), "{result}");
+    assert_eq!(told(&result).1["reason"], "displaced");
+    let account = account(&rig);
+    assert_eq!(account["grant"]["reason"], "displaced", "{account}");
+    let shown = rig.janus.home().run(&["status"]).stdout;
+    assert!(shown.contains(why), "{shown}");
+    let journal = rig.janus.stderr();
+    assert!(
+        journal.contains(&format!("s/one needs a login: {why}")),
+        "{journal}"
+    );
+    assert!(
+        journal.contains("s/two logged in by the same client a moment ago"),
+        "{journal}"
+    );
     rig.assert_clean();
 }
 

@@ -178,8 +178,34 @@ impl Grant {
                     drop(inner);
                     source = found;
                 }
-                other => return Err(refused(other, subject, &client)),
+                other => {
+                    let outcome = refused(other, subject, &client);
+                    return Err(self.displaced(outcome, (&source.issuer, &client.client_id)));
+                }
             }
+        }
+    }
+
+    /// Whether the provider ended the grant for the sake of another account's login.
+    fn displaced(&self, outcome: Outcome, client: (&str, &str)) -> Outcome {
+        let now = self.engine.now();
+        match (
+            outcome,
+            self.engine.siblings().of(&self.account, client, now),
+        ) {
+            (
+                Outcome::Needs {
+                    reason: LoginReason::Rejected,
+                    wipe,
+                    said,
+                },
+                Some(sibling),
+            ) => Outcome::Needs {
+                reason: LoginReason::Displaced,
+                wipe,
+                said: format!("{said} ({sibling} logged in by the same client a moment ago)"),
+            },
+            (outcome, _) => outcome,
         }
     }
 

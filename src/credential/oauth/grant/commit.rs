@@ -208,6 +208,13 @@ impl Grant {
             };
         }
         self.forget_rescue();
+        let client = (
+            granted.source.issuer.as_str(),
+            granted.registration.client_id.as_str(),
+        );
+        self.engine
+            .siblings()
+            .logged_in(&self.account, client, clock.now());
         self.changes();
         self.forget_other_registrations(&granted.source.issuer)
             .await;

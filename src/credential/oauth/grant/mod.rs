@@ -3,7 +3,8 @@
 //! `token` is what calls get, `status` what people see, `registrations` which clients Janus is. `state` says how a grant
 //! stands and `schedule` when something is due, both without doing anything; `keeper` wakes and
 //! begins renewals, `attempt` is one of them, `verdict` is what its answers mean, `client` is who asks for it, `commit` has what it brought on the disk
-//! before anybody gets it, `rescue` keeps it where the disk fails, `kept` is how all that is written down.
+//! before anybody gets it, `rescue` keeps it where the disk fails, `kept` is how all that is written down, `siblings` who logged
+//! in lately by which client.
 //!
 //! Invariants:
 //! - One renewal of a grant at a time, in a task that nobody who waits for it can end.
@@ -23,6 +24,7 @@ mod mark;
 mod registrations;
 mod rescue;
 mod schedule;
+mod siblings;
 mod state;
 mod status;
 mod token;
@@ -41,6 +43,7 @@ use self::breaker::Breaker;
 pub(in crate::credential::oauth) use self::client::NoClient;
 use self::kept::Facts;
 use self::schedule::keep_alive;
+use self::siblings::Siblings;
 use self::state::{Life, Phase};
 pub use self::status::{GrantState, GrantStatus};
 use super::granted::{Granted, Registration, Source, Tokens};
@@ -69,6 +72,8 @@ struct Engine {
     grants: Mutex<BTreeMap<AccountId, Weak<Grant>>>,
     /// By issuer.
     breakers: Mutex<BTreeMap<String, Breaker>>,
+    /// Who logged in lately.
+    siblings: Mutex<Siblings>,
     /// Whether somebody keeps the grants.
     kept: AtomicBool,
     /// Something may be due.
@@ -166,6 +171,7 @@ impl Grants {
             rescue,
             grants: Mutex::default(),
             breakers: Mutex::default(),
+            siblings: Mutex::default(),
             kept: AtomicBool::new(false),
             wake: Notify::new(),
             notices: broadcast::Sender::new(NOTICES),
@@ -273,6 +279,10 @@ impl Engine {
 
     fn breakers(&self) -> MutexGuard<'_, BTreeMap<String, Breaker>> {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn siblings(&self) -> MutexGuard<'_, Siblings> {
+        self.siblings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Moment {

@@ -104,6 +104,29 @@ async fn a_grant_that_is_over_is_asked_for_once_and_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_ends_with_a_login_of_another_account_says_so() {
+    for (minutes, reason) in [(4, LoginReason::Displaced), (6, LoginReason::Rejected)] {
+        let life_of_tokens = Duration::from_mins(minutes);
+        let (rig, life) = Rig::logged_in(Behaviour {
+            access_life: life_of_tokens,
+            login_ends_others: true,
+            ..Behaviour::default()
+        })
+        .await;
+        let other = rig.another(&life, "two").await;
+        rig.advance(life_of_tokens);
+        let why = life.token().await.unwrap_err();
+        assert_eq!(why, NoCredential::NeedsLogin { reason }, "{minutes}");
+        // The one that logged in last is as before, and a restart knows what it was.
+        assert!(rig.takes(&other.token().await.unwrap().unwrap()));
+        life.grants.quiet().await;
+        life.stop().await;
+        let why = rig.life().token().await.unwrap_err();
+        assert_eq!(why, NoCredential::NeedsLogin { reason }, "{minutes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_class_of_refusal_has_its_effect() {
     for (error, needs, keeps) in [
         ("interaction_required", LoginReason::Interaction, true),
