@@ -7,14 +7,16 @@ const LONGEST: usize = 253;
 
 /// What this machine is called; `this machine` where its name cannot be shown.
 pub fn host_name() -> &'static str {
-    static NAME: LazyLock<String> = LazyLock::new(|| {
-        let name = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        shown(&name).unwrap_or_else(|| "this machine".to_owned())
+    known_host_name().unwrap_or("this machine")
+}
+
+/// The same, if it has a name that can be shown.
+pub fn known_host_name() -> Option<&'static str> {
+    static NAME: LazyLock<Option<String>> = LazyLock::new(|| {
+        let name = rustix::system::uname();
+        shown(&name.nodename().to_string_lossy())
     });
-    &NAME
+    NAME.as_deref()
 }
 
 /// Nothing that looks like more than a name gets into a sentence.
@@ -31,7 +33,14 @@ mod tests {
     #[test]
     fn a_name_is_shown_and_a_sentence_is_not() {
         assert_eq!(shown("build-box.lan").as_deref(), Some("build-box.lan"));
-        for odd in ["", "a b", "x; janus logout", "\u{1b}[31m", &"x".repeat(300)] {
+        for odd in [
+            "",
+            "(none)",
+            "a b",
+            "x; janus logout",
+            "\u{1b}[31m",
+            &"x".repeat(300),
+        ] {
             assert_eq!(shown(odd), None, "{odd:?}");
         }
         assert!(!host_name().is_empty());

@@ -14,6 +14,6 @@ mod report;
 mod standing;
 
 pub use choices::{Choices, Holders, Switch, Switched};
-pub use host::host_name;
+pub use host::{host_name, known_host_name};
 pub use report::{Labels, State, listed, state, verified_as, visible, who};
 pub use standing::{LoginNeed, LoginReason, granted_since, login_need};

@@ -42,12 +42,12 @@ fn page(status: &Value) -> String {
         ago(started),
         texts(&status["listening"]).join("   "),
         status["sessions"],
-        accounts(&status["accounts"]),
+        accounts_but_for_what_waits(&status["accounts"]),
         waiting(&status["logins"], &status["accounts"]),
     )
 }
 
-/// What waits for a person: logins that have a link, then accounts that need one.
+/// What waits for a person: logins that have a link, then accounts that need one, a secret, or a correction.
 fn waiting(logins: &Value, accounts: &Value) -> String {
     let logins = logins.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = Vec::new();
@@ -61,20 +61,14 @@ fn waiting(logins: &Value, accounts: &Value) -> String {
             text(login, "login")
         ));
     }
-    let accounts = accounts.as_array().map(Vec::as_slice).unwrap_or_default();
-    for account in accounts
-        .iter()
-        .filter(|account| account["needs_login"] == true)
-    {
+    for account in accounts.as_array().into_iter().flatten() {
         let id = text(account, "id");
         if logins.iter().any(|login| text(login, "account") == id) {
             continue;
         }
-        let grant = &account["grant"];
-        let why = grant["because"].as_str().unwrap_or("the server wants one");
-        let since = grant["since"].as_u64().filter(|_| grant["generation"] != 0);
-        let since = since.map_or_else(String::new, |since| format!(", {}", ago(since)));
-        lines.push(format!("  janus login {id}   # {why}{since}\n"));
+        if let Some((command, why)) = wanted(account) {
+            lines.push(format!("  {command}   # {why}\n"));
+        }
     }
     if lines.is_empty() {
         return String::new();
@@ -82,8 +76,45 @@ fn waiting(logins: &Value, accounts: &Value) -> String {
     format!("\nwaiting for you ({})\n{}", lines.len(), lines.concat())
 }
 
+/// What a person runs for an account, and why; `None`: it waits for nobody.
+fn wanted(account: &Value) -> Option<(String, String)> {
+    let (id, grant, state) = (text(account, "id"), &account["grant"], &account["state"]);
+    if account["needs_login"] == true {
+        let why = grant["because"].as_str().unwrap_or("the server wants one");
+        let since = grant["since"].as_u64().filter(|_| grant["generation"] != 0);
+        let since = since.map_or_else(String::new, |since| format!(", {}", ago(since)));
+        return Some((format!("janus login {id}"), format!("{why}{since}")));
+    }
+    if let Some(why) = state["help"].as_str().filter(|_| asks(state)) {
+        return Some((why.to_owned(), format!("{id}: {}", text(state, "because"))));
+    }
+    let why = grant["retry_because"].as_str()?;
+    let stuck = (grant["stuck"] == true).then_some(why)?;
+    Some((
+        format!("janus account verify {id}"),
+        format!("after: {stuck}"),
+    ))
+}
+
+/// Whether only a person goes on from there.
+fn asks(state: &Value) -> bool {
+    matches!(
+        state["word"].as_str(),
+        Some("needs_login" | "needs_secret" | "bad_secret" | "sealed" | "rejected")
+    )
+}
+
 /// The accounts as a table, with the reason below each that does not work.
 pub(super) fn accounts(listed: &Value) -> String {
+    rows(listed, |_| true)
+}
+
+/// The same, with the reasons of those alone that wait for nobody: what a person must do is told of in one place.
+fn accounts_but_for_what_waits(listed: &Value) -> String {
+    rows(listed, |account| wanted(account).is_none())
+}
+
+fn rows(listed: &Value, explained: impl Fn(&Value) -> bool) -> String {
     let listed = listed.as_array().map(Vec::as_slice).unwrap_or_default();
     if listed.is_empty() {
         return "no servers yet: `janus config path` names the file to write\n".to_owned();
@@ -100,11 +131,12 @@ pub(super) fn accounts(listed: &Value) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut reasons = Vec::new();
     for account in listed {
-        let state = text(&account["state"], "word");
+        let state = &account["state"];
+        let word = text(state, "word");
         rows.push(vec![
             text(account, "id"),
-            format!("{} {state}", symbol(&state)),
-            granted(&account["grant"]).unwrap_or_else(|| credential(&account["credential"])),
+            format!("{} {word}", symbol(&word)),
+            proof(account),
             account["verified_as"]
                 .as_str()
                 .unwrap_or("unverified")
@@ -113,11 +145,23 @@ pub(super) fn accounts(listed: &Value) -> String {
             texts(&account["profiles"]).join(" "),
             text(account, "label"),
         ]);
-        if let Some(reason) = account["state"]["because"].as_str() {
-            reasons.push(format!("  {}: {reason}\n", text(account, "id")));
+        let because = state["because"].as_str();
+        if let Some(because) = because.filter(|_| explained(account)) {
+            let help = state["help"].as_str();
+            let help = help.map_or_else(String::new, |help| format!("; {help}"));
+            reasons.push(format!("  {}: {because}{help}\n", text(account, "id")));
         }
     }
     format!("{}{}", table(&rows), reasons.concat())
+}
+
+/// What proves an account, as its row has it: the state beside it says already that a login is needed.
+fn proof(account: &Value) -> String {
+    let grant = &account["grant"];
+    if grant["state"] == "needs_login" && grant["reason"] != "rejected" {
+        return text(&account["credential"], "kind");
+    }
+    granted(grant).unwrap_or_else(|| credential(&account["credential"]))
 }
 
 /// How a grant stands; `None` where there is none and none is needed.
@@ -127,8 +171,10 @@ pub(super) fn granted(grant: &Value) -> Option<String> {
     let left = grant["expires_in"].as_u64();
     let mut said = match (state, left) {
         ("fresh" | "due", _) if grant["renews_in"].is_u64() => {
-            let lead = grant["renews_in"].as_u64().unwrap_or_default();
-            format!("renews in {}", span(lead))
+            match grant["renews_in"].as_u64().unwrap_or_default() {
+                0 => "is being renewed".to_owned(),
+                lead => format!("renews in {}", span(lead)),
+            }
         }
         ("fresh" | "due", Some(left)) => format!("ends in {}", span(left)),
         ("fresh" | "due", None) => "valid".to_owned(),

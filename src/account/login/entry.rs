@@ -130,6 +130,7 @@ impl Entry {
         }
         wishes.replace |= wanted.replace;
         wishes.same_identity |= wanted.same_identity;
+        wishes.yes |= wanted.yes;
         true
     }
 
@@ -154,9 +155,10 @@ impl Entry {
     /// What a person needs, with the time that is left.
     pub(super) fn shown(&self) -> Option<Pending> {
         let link = self.link.get()?;
-        let expected = self.wishes().expect.clone();
+        let wishes = self.wanted();
         Some(Pending {
-            expected: expected.or_else(|| link.pending.expected.clone()),
+            expected: wishes.expect.or_else(|| link.pending.expected.clone()),
+            agreed: wishes.yes,
             left: link.ends.saturating_duration_since(Instant::now()),
             ..link.pending.clone()
         })
@@ -272,6 +274,7 @@ mod tests {
             expected: None,
             scopes: Vec::new(),
             new_scopes: Vec::new(),
+            agreed: false,
             again: false,
             redirect_uri: Some("http://127.0.0.1:7334/callback".to_owned()),
             device: None,

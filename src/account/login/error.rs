@@ -4,6 +4,17 @@ use crate::credential::oauth::LoginFailed;
 use crate::model::AccountId;
 use crate::vault::Refused;
 
+/// By whose word somebody is who an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    /// `expect` of the configuration, which no flag takes back.
+    Configured,
+    /// `--expect` of this login.
+    Asked,
+    /// Who logged in the last time.
+    Earlier,
+}
+
 /// A login that did not happen. No message holds a code, a state or a token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotLoggedIn {
@@ -30,6 +41,8 @@ pub enum NotLoggedIn {
         was: String,
         /// Who should have come.
         is: String,
+        /// By whose word.
+        by: Meant,
     },
     /// Somebody is expected, and the provider does not say who came.
     #[error("who logged in could not be learnt, and {account} expects {is}")]
@@ -132,11 +145,21 @@ impl NotLoggedIn {
             Self::Flow(failed) => failed.help(account),
             Self::Gone(_) => one("janus account list".to_owned()),
             Self::NoLogin { .. } => one(format!("janus account verify {account}")),
-            Self::WrongIdentity { .. } => vec![
-                format!(
-                    "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
-                ),
-                format!("if somebody else is meant from now on:  janus login {account} --replace"),
+            Self::WrongIdentity { by, was, .. } => vec![
+                in_private(account),
+                match by {
+                    Meant::Configured => {
+                        format!(
+                            "if {was} is right, correct `auth.oauth.expect` of {account} in the configuration"
+                        )
+                    }
+                    Meant::Asked => {
+                        format!("if {was} is right:  janus login {account} --expect {was}")
+                    }
+                    Meant::Earlier => format!(
+                        "if somebody else is meant from now on:  janus login {account} --replace"
+                    ),
+                },
             ],
             Self::UnknownIdentity { .. } => vec![
                 "leave out `expect` to use it unverified:  auth.oauth.expect, or --expect"
@@ -144,9 +167,7 @@ impl NotLoggedIn {
                 "or say how it is learnt:  auth.oauth.whoami".to_owned(),
             ],
             Self::SameIdentity { .. } => vec![
-                format!(
-                    "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
-                ),
+                in_private(account),
                 format!("if the same person is meant:  janus login {account} --same-identity"),
             ],
             Self::Expired { .. } | Self::Cancelled | Self::Replaced => {
@@ -167,6 +188,13 @@ impl NotLoggedIn {
             Self::NoListener(_) | Self::Answered | Self::Stopping => Vec::new(),
         }
     }
+}
+
+/// How somebody else logs in than the browser knows.
+fn in_private(account: &AccountId) -> String {
+    format!(
+        "open the link in a private window, or in another browser profile:  janus login {account} --no-browser"
+    )
 }
 
 impl From<Refused> for NotLoggedIn {

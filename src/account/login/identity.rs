@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::error::Meant;
 use super::{NotLoggedIn, Wanted};
 use crate::credential::oauth::Identity;
 use crate::model::{AccountId, Whoami};
@@ -32,33 +33,40 @@ pub(super) fn judge(
     wanted: &Wanted,
 ) -> Result<(), NotLoggedIn> {
     let account = known.account;
-    let expected = [wanted.expect.as_deref(), known.expect];
+    let expected = [
+        (wanted.expect.as_deref(), Meant::Asked),
+        (known.expect, Meant::Configured),
+    ];
+    let mut expected = expected
+        .into_iter()
+        .filter_map(|(who, by)| Some((who?, by)));
     let Some(came) = came else {
         // Whoever says who it must be does not mean "or somebody".
-        return match expected.into_iter().flatten().next() {
-            Some(is) => Err(NotLoggedIn::UnknownIdentity {
+        return match expected.next() {
+            Some((is, _)) => Err(NotLoggedIn::UnknownIdentity {
                 account: account.clone(),
                 is: is.to_owned(),
             }),
             None => Ok(()),
         };
     };
-    let wrong = |is: String| NotLoggedIn::WrongIdentity {
+    let wrong = |is: String, by| NotLoggedIn::WrongIdentity {
         account: account.clone(),
         was: came.to_string(),
         is,
+        by,
     };
     // What a person says now, and what the configuration says, both hold; `--replace` takes back neither.
-    for expect in expected.into_iter().flatten() {
+    for (expect, by) in expected {
         if !is_named(came, expect) {
-            return Err(wrong(expect.to_owned()));
+            return Err(wrong(expect.to_owned(), by));
         }
     }
     if let Some(earlier) = known.earlier
         && !wanted.replace
         && !is_same(came, earlier)
     {
-        return Err(wrong(earlier.to_string()));
+        return Err(wrong(earlier.to_string(), Meant::Earlier));
     }
     let sibling = known.siblings.iter().find(|(_, who)| is_same(came, who));
     match sibling {

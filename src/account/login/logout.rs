@@ -10,8 +10,10 @@ use super::{Logins, NotLoggedIn};
 pub struct LoggedOut {
     /// Whose grant ended.
     pub account: AccountId,
-    /// Whether there was one.
+    /// Whether there was one; nothing ended where there was none.
     pub had: bool,
+    /// Whether a login that waited ended.
+    pub cancelled: bool,
     /// Whether the provider ended it too; `None`: it was not asked.
     pub revoked: Option<bool>,
 }
@@ -30,6 +32,7 @@ impl Logins {
                 return Ok(LoggedOut {
                     account: account.clone(),
                     had: true,
+                    cancelled: false,
                     revoked: None,
                 });
             }
@@ -39,9 +42,7 @@ impl Logins {
             let known = self.known();
             known.iter().find(|entry| entry.waits_for(account)).cloned()
         };
-        if let Some(entry) = waiting {
-            entry.give_up(NotLoggedIn::Cancelled);
-        }
+        let cancelled = waiting.is_some_and(|entry| entry.give_up(NotLoggedIn::Cancelled));
         let (logins, account) = (self.clone(), account.clone());
         let ending = self.0.tasks.spawn(async move {
             // A login that is about to make a grant sees that it shall not, or has made it.
@@ -49,6 +50,14 @@ impl Logins {
             // One for another server is as good as none, but for this.
             let had =
                 grant.status().issuer.is_some() || logins.0.grants.granted().contains(&account);
+            if !had {
+                return Ok(LoggedOut {
+                    account,
+                    had,
+                    cancelled,
+                    revoked: None,
+                });
+            }
             let (ended, stored) = grant.end().await;
             drop(turn);
             let revoked = match ended {
@@ -64,6 +73,7 @@ impl Logins {
             Ok(LoggedOut {
                 account,
                 had,
+                cancelled,
                 revoked,
             })
         });

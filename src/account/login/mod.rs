@@ -39,7 +39,7 @@ use crate::upstream::Upstream;
 
 pub use self::door::Door;
 pub use self::entry::Progress;
-pub use self::error::NotLoggedIn;
+pub use self::error::{Meant, NotLoggedIn};
 pub use self::logout::LoggedOut;
 
 /// More than a person keeps apart; a client that asks for everything stops here.
@@ -128,6 +128,8 @@ pub struct Pending {
     pub scopes: Vec<String>,
     /// Those that are neither configured nor were granted before.
     pub new_scopes: Vec<String>,
+    /// Whether a person has said yes to what must be asked first.
+    pub agreed: bool,
     /// Whether somebody had logged in before.
     pub again: bool,
     /// Where the browser comes back to; `None`: it does not.
@@ -173,6 +175,8 @@ pub struct Wanted {
     pub replace: bool,
     /// The same person at another account is meant (`--same-identity`).
     pub same_identity: bool,
+    /// Whatever must be asked first is agreed to (`--yes`).
+    pub yes: bool,
 }
 
 /// What came of an answer that a browser brought.

@@ -192,6 +192,7 @@ impl Logins {
                 .or_else(|| settings.login_hint.clone()),
             scopes: flow.scopes().to_vec(),
             new_scopes: flow.new_scopes().to_vec(),
+            agreed: wanted.yes,
             again: status.issuer.is_some(),
             redirect_uri,
             device,

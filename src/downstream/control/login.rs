@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Answer, Problem, seconds};
-use crate::account::login::{Initiator, LoggedIn, NotLoggedIn, Pending, Progress, Wanted};
+use crate::account::known_host_name;
+use crate::account::login::{Initiator, LoggedIn, Meant, NotLoggedIn, Pending, Progress, Wanted};
 use crate::credential::oauth::{GrantState, LoginReason, Options};
 use crate::downstream::Downstream;
 use crate::model::{AccountId, OpenBrowser};
@@ -47,6 +48,8 @@ pub(super) struct Start {
     replace: bool,
     #[serde(default)]
     same_identity: bool,
+    #[serde(default)]
+    yes: bool,
 }
 
 /// A login that is under way.
@@ -88,6 +91,7 @@ impl Downstream {
             expect: wanted.expect,
             replace: wanted.replace,
             same_identity: wanted.same_identity,
+            yes: wanted.yes,
         };
         let pending = self.logins.start(&id, wishes, Initiator::Person).await;
         let pending = pending.map_err(|why| problem(&why, &id))?;
@@ -111,7 +115,7 @@ impl Downstream {
             Progress::Waiting => "waiting",
             Progress::Finishing => "finishing",
             Progress::LoggedIn(logged_in) => return Ok(self.logged_in(&logged_in).await),
-            Progress::NotLoggedIn(why) => return Err(problem(&why, &account)),
+            Progress::NotLoggedIn(why) => return Err(self.why(&why, &account)),
         };
         let pending = self
             .logins
@@ -169,8 +173,22 @@ impl Downstream {
         Ok(json!({
             "account": out.account.to_string(),
             "had": out.had,
+            "cancelled": out.cancelled,
             "revoked": out.revoked,
         }))
+    }
+
+    /// Why nobody is logged in, with the file where that is what must be corrected.
+    fn why(&self, why: &NotLoggedIn, account: &AccountId) -> Problem {
+        let mut problem = problem(why, account);
+        let by = match why {
+            NotLoggedIn::WrongIdentity { by, .. } => Some(*by),
+            _ => None,
+        };
+        if by == Some(Meant::Configured) {
+            problem.place = self.reach.file().map(|file| file.display().to_string());
+        }
+        problem
     }
 
     /// Whether nobody can act as this account before a person logs in.
@@ -197,10 +215,24 @@ impl Downstream {
             "verified_as": who.map(ToString::to_string),
             "subject": who.map(|who| &who.subject),
             "workspace": who.and_then(|who| who.workspace.as_ref()),
+            "hint": self.verifiable(id, who.is_some()),
             "scopes": logged_in.scopes,
             "profiles": self.profiles_of(id),
             "tools": self.tool_count(id),
             "connected": matches!(&*upstream.state(id).borrow(), State::Ready { .. }),
+        })
+    }
+
+    /// How it could be learnt who an account is; `None`: it is known, or nobody logs in to it.
+    pub(super) fn verifiable(&self, id: &AccountId, known: bool) -> Option<&'static str> {
+        let grant = self.logins.grants().find(id)?;
+        if known || !self.logins.is_interactive(id) {
+            return None;
+        }
+        Some(if grant.settings().whoami.is_some() {
+            "what `auth.oauth.whoami` names did not say who that is; the journal has the reason"
+        } else {
+            "to have it verified: name a tool or URL that says who that is as `auth.oauth.whoami`, then log in again"
         })
     }
 
@@ -258,6 +290,7 @@ impl Downstream {
             "generation": status.generation,
             "retry_because": status.backoff.as_ref().map(|(why, _)| why),
             "retry_in": status.backoff.as_ref().map(|(_, left)| left.as_secs()),
+            "stuck": status.stuck,
             "unpersisted": status.unpersisted,
             "client_secret_expires": status.secret_expires.map(seconds),
         })
@@ -282,8 +315,10 @@ fn shown(pending: &Pending) -> Value {
         "scopes": pending.scopes,
         "new_scopes": pending.new_scopes,
         "needs_yes": pending.needs_yes(),
+        "agreed": pending.agreed,
         "redirect_uri": pending.redirect_uri,
         "port": port,
+        "machine": known_host_name(),
         "code": code,
         "code_at": place,
         "open_browser": match pending.open_browser {

@@ -115,15 +115,18 @@ impl Downstream {
     fn state_of(&self, id: &AccountId) -> Value {
         let state = self.gateway.upstream().state(id);
         let state = state.borrow();
-        let detail = match &*state {
-            State::Backoff { reason, .. } | State::Failed { reason } => Some(reason.clone()),
-            State::Rejected { status } => {
-                Some(format!("the server refused the credential (HTTP {status})"))
+        let (because, help) = match &*state {
+            State::Backoff { reason, .. } | State::Failed { reason } => {
+                (Some(reason.clone()), None)
             }
-            State::NoCredential(why) => Some(format!("{why}; {}", why.help(id))),
-            State::Idle | State::Connecting | State::Ready { .. } => None,
+            State::Rejected { status } => {
+                let refused = format!("the server refused the credential (HTTP {status})");
+                (Some(refused), Some(format!("janus account verify {id}")))
+            }
+            State::NoCredential(why) => (Some(why.to_string()), Some(why.help(id))),
+            State::Idle | State::Connecting | State::Ready { .. } => (None, None),
         };
-        let detail = detail.map(|detail| redact(&detail).into_owned());
-        json!({"word": account::state(&state), "because": detail})
+        let because = because.map(|because| redact(&because).into_owned());
+        json!({"word": account::state(&state), "because": because, "help": help})
     }
 }

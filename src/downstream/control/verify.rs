@@ -72,6 +72,7 @@ impl Downstream {
                 let problem = Problem::new(StatusCode::CONFLICT, code, failure.to_string());
                 help.into_iter().fold(problem, Problem::help)
             })?;
+        let known = crate::account::verified_as(self.gateway.upstream(), &id);
         Ok(json!({
             "account": id.to_string(),
             "server": verified.server,
@@ -82,7 +83,8 @@ impl Downstream {
             "who_from": verified.who.as_ref().map(|who| &who.from),
             "credential": self.credential_of(&id),
             "grant": self.grant_of(&id),
-            "verified_as": crate::account::verified_as(self.gateway.upstream(), &id),
+            "hint": self.verifiable(&id, known.is_some()),
+            "verified_as": known,
         }))
     }
 
@@ -122,14 +124,14 @@ impl Downstream {
                 };
                 Err(problem.help("janus account list"))
             }
-            several => {
+            several @ [first, ..] => {
                 let names: Vec<String> = several.iter().map(ToString::to_string).collect();
                 let said = format!("`{name}` may be {}", names.join(" or "));
-                Err(Problem::new(
-                    StatusCode::CONFLICT,
-                    "ambiguous_account",
-                    said,
-                ))
+                Err(
+                    Problem::new(StatusCode::CONFLICT, "ambiguous_account", said)
+                        .help(format!("name it whole, such as `{first}`"))
+                        .help("janus account list"),
+                )
             }
         }
     }

@@ -15,6 +15,7 @@ mod crossing;
 mod elicitation;
 mod engine;
 mod login;
+mod machine;
 mod page;
 mod real;
 mod rig;

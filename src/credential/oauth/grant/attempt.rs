@@ -46,6 +46,8 @@ pub(super) struct Subject {
     pub(super) attempt: u32,
     /// What an earlier attempt brought may be lost.
     pub(super) interrupted: bool,
+    /// The vault at its beginning.
+    vault: u64,
 }
 
 /// The end of an attempt, however it ends.
@@ -85,6 +87,8 @@ impl Grant {
     }
 
     fn subject(&self) -> Option<Subject> {
+        // Before anything is read of it.
+        let vault = *self.engine.means.vault.changes().borrow();
         let inner = self.inner();
         let machine = self.settings().grant == GrantKind::ClientCredentials;
         let refresh = inner.secrets.refresh.clone();
@@ -101,6 +105,7 @@ impl Grant {
             registration: inner.registration.clone(),
             attempt: inner.life.failures.saturating_add(1),
             interrupted: inner.life.interrupted,
+            vault,
         })
     }
 
@@ -238,6 +243,7 @@ impl Grant {
                     wish: None,
                     unclear: false,
                     of: About::Nobody,
+                    lacks: None,
                 })
             })?,
         };
@@ -273,7 +279,7 @@ impl Grant {
                     };
                     source = found;
                 }
-                answer => return Err(machine_refused(answer, attempt)),
+                answer => return Err(machine_refused(answer, configured, attempt)),
             }
         }
     }
@@ -301,6 +307,7 @@ impl Grant {
                 wish: None,
                 unclear: false,
                 of: About::Nobody,
+                lacks: None,
             })
         })?;
         self.engine.mark("before the request").await;
@@ -390,6 +397,7 @@ impl Grant {
                 failed, why, wish, ..
             } = failure;
             inner.life.fail(*failed, why.clone(), *wish, when);
+            inner.life.lacks = failure.lacks.clone().map(|why| (why, subject.vault));
             inner.life.interrupted |= failure.unclear && subject.refresh.is_some();
             inner.life.failures == 1
         };

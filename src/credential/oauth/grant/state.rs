@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::schedule::{Failed, Pause, WARM, chance, lead};
 use super::{GrantState, LoginReason};
+use crate::credential::NoCredential;
 use crate::credential::clock::Moment;
 
 /// A server that refuses a token this young refuses the next one as well: that would be a loop.
@@ -64,6 +65,10 @@ pub(super) struct Life {
     pub(super) pause: Option<Pause>,
     /// Why the last renewal failed.
     pub(super) cause: Option<String>,
+    /// That is refused again until somebody corrects it.
+    pub(super) stuck: bool,
+    /// What proves the client was not to be had, as the vault was then.
+    pub(super) lacks: Option<(NoCredential, u64)>,
     /// The breaker lets nobody through until then.
     pub(super) blocked: Option<Moment>,
 }
@@ -112,6 +117,8 @@ impl Life {
             persists: false,
             pause: None,
             cause: None,
+            stuck: false,
+            lacks: None,
             blocked: None,
         }
     }
@@ -312,6 +319,8 @@ impl Life {
         self.persists = failed != Failed::Settled;
         self.pause = Some(Pause::after(self.failures, failed, wish, when, chance()));
         self.cause = Some(cause);
+        self.stuck = failed == Failed::Settled;
+        self.lacks = None;
         self.blocked = None;
     }
 

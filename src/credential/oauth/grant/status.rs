@@ -48,6 +48,8 @@ pub struct GrantStatus {
     pub issuer: Option<String>,
     /// Why the last renewal failed, and when the next one is.
     pub backoff: Option<(String, Duration)>,
+    /// Somebody must correct what the last renewal failed of.
+    pub stuck: bool,
     /// Newer than what is on the disk.
     pub unpersisted: bool,
     /// When the client's secret ends, if that is soon.
@@ -96,6 +98,7 @@ impl Grant {
                 .then(|| facts.issuer.clone())
                 .filter(|issuer| !issuer.is_empty()),
             backoff,
+            stuck: inner.life.stuck,
             unpersisted: inner.unpersisted,
             secret_expires: self.secret_expires(&inner),
             generation: inner.life.generation,

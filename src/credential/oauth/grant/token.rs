@@ -100,13 +100,20 @@ impl Grant {
         let hopeless = {
             let inner = self.inner();
             let next = inner.life.waits_until(self.engine.now());
-            !inner.running && next.is_some_and(|next| next > end)
+            // Nobody waits for a secret that only a person sets.
+            let vault = *self.engine.means.vault.changes().borrow();
+            let lacks = inner.life.lacks.as_ref();
+            let lacks = lacks.is_some_and(|(_, seen)| *seen == vault);
+            !inner.running && next.is_some_and(|next| lacks || next > end)
         };
         hopeless.then(|| self.no_token())
     }
 
     pub(super) fn no_token(&self) -> NoCredential {
         let inner = self.inner();
+        if let Some((why, _)) = &inner.life.lacks {
+            return why.clone();
+        }
         let now = self.engine.now();
         let next = inner.life.waits_until(now);
         NoCredential::NoToken {

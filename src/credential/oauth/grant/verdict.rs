@@ -6,9 +6,11 @@ use super::LoginReason;
 use super::attempt::Subject;
 use super::client::NoClient;
 use super::schedule::Failed;
+use crate::credential::NoCredential;
 use crate::credential::oauth::granted::{Registration, RegistrationKind, Tokens};
 use crate::credential::oauth::network::NetworkError;
 use crate::credential::oauth::token_response::{Answer, Said};
+use crate::model::PreRegistered;
 
 /// After so many refusals that only a person can do something about, it is asked less often.
 pub(super) const SETTLED: u32 = 3;
@@ -36,6 +38,8 @@ pub(super) struct Failure {
     pub(super) unclear: bool,
     /// Whether it says something of the authorization server.
     pub(super) of: About,
+    /// What proves the client is not to be had: who sets it is told that, and nothing was asked.
+    pub(super) lacks: Option<NoCredential>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,7 @@ pub(super) fn refused(answer: Answer, subject: &Subject, client: &Registration) 
             wish: None,
             unclear: true,
             of: About::Silent,
+            lacks: None,
         }),
         Answer::Passing(said, wish) => passing(said, wish),
         Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
@@ -87,14 +92,11 @@ pub(super) fn refused(answer: Answer, subject: &Subject, client: &Registration) 
 }
 
 /// The same for a machine account: no person can log in for it, and somebody must mend the configuration.
-pub(super) fn machine_refused(answer: Answer, attempt: u32) -> Outcome {
+pub(super) fn machine_refused(answer: Answer, client: &PreRegistered, attempt: u32) -> Outcome {
     match answer {
         Answer::Passing(said, wish) => passing(said, wish),
         Answer::SlowDown(said) | Answer::Pending(said) => passing(said, None),
-        Answer::ClientGone(said) => settled_now(format!(
-            "{}; correct `auth.oauth.client_id` and what proves it",
-            said.text
-        )),
+        Answer::ClientGone(said) => settled_now(format!("{}; {}", said.text, correct(client))),
         Answer::Target(said) => settled_now(format!("{}; see `auth.oauth.resource`", said.text)),
         Answer::Scope(said) => settled_now(format!("{}; see `auth.oauth.scopes`", said.text)),
         Answer::Dead(said)
@@ -107,6 +109,18 @@ pub(super) fn machine_refused(answer: Answer, attempt: u32) -> Outcome {
     }
 }
 
+/// Which keys to correct where the client is refused.
+fn correct(client: &PreRegistered) -> String {
+    let (secret, key) = (client.secret.as_ref(), client.key.as_ref());
+    let proof = secret.map(|reference| ("client_secret", reference));
+    match proof.or(key.map(|key| ("private_key", &key.key))) {
+        Some((key, reference)) => {
+            format!("correct `auth.oauth.client_id` or `auth.oauth.{key}` ({reference})")
+        }
+        None => "correct `auth.oauth.client_id`".to_owned(),
+    }
+}
+
 fn passing(said: Said, wish: Option<Duration>) -> Outcome {
     Outcome::Failed(Failure {
         failed: Failed::Passing,
@@ -115,6 +129,7 @@ fn passing(said: Said, wish: Option<Duration>) -> Outcome {
         // Whoever says that it is busy has done nothing; who failed may have.
         unclear: false,
         of: About::Silent,
+        lacks: None,
     })
 }
 
@@ -129,6 +144,7 @@ pub(super) fn settled(why: String, attempt: u32) -> Outcome {
         wish: None,
         unclear: false,
         of: About::Answered,
+        lacks: None,
     })
 }
 
@@ -139,6 +155,7 @@ fn settled_now(why: String) -> Outcome {
         wish: None,
         unclear: false,
         of: About::Answered,
+        lacks: None,
     })
 }
 
@@ -158,6 +175,7 @@ pub(super) fn unreachable(why: &NetworkError) -> Failure {
             NetworkError::Refused(_) => About::Nobody,
             _ => About::Silent,
         },
+        lacks: None,
     }
 }
 
@@ -173,6 +191,10 @@ pub(super) fn no_client(why: NoClient, subject: &Subject) -> Outcome {
 }
 
 pub(super) fn nobody(why: NoClient) -> Failure {
+    let lacks = match &why {
+        NoClient::NoProof(why) => Some(why.clone()),
+        _ => None,
+    };
     let (failed, why) = match why {
         NoClient::Configuration { why, .. } => (Failed::Settled, why),
         NoClient::Gone(why) => (Failed::Passing, why.to_owned()),
@@ -185,5 +207,6 @@ pub(super) fn nobody(why: NoClient) -> Failure {
         wish: None,
         unclear: false,
         of: About::Nobody,
+        lacks,
     }
 }

@@ -100,7 +100,8 @@ async fn a_machine_with_a_wrong_secret_says_which_key_to_correct() {
     let NoCredential::NoToken { why, .. } = why else {
         panic!("{why}");
     };
-    assert!(why.contains("auth.oauth.client_id"), "{why}");
+    let keys = "correct `auth.oauth.client_id` or `auth.oauth.client_secret` (env:SECRET)";
+    assert!(why.contains(keys), "{why}");
     // Both ways to send it were tried, and then it rests.
     assert_eq!(rig.authority.count(Endpoint::Token), 2);
     life.token().await.unwrap_err();

@@ -1,0 +1,92 @@
+//! A machine account whose secret is missing or wrong, as the person sees it who set it up.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::rig::{Rig, home};
+use crate::support::authorization::{
+    AuthorizationServer, Behaviour, Proof, ProtectedServer, Protection,
+};
+use crate::support::{Janus, Output, Process, until};
+
+async fn rig() -> Rig {
+    let authority = AuthorizationServer::start(Behaviour::default()).await;
+    authority.preregister("machine", Proof::Basic("right".to_owned()), &[]);
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let servers = format!(
+        "  s: {{ url: \"{}\", auth: {{ oauth: {{ grant: client_credentials, client_id: machine, client_secret: vault:m }} }} }}\n",
+        server.url()
+    );
+    Rig {
+        janus: Janus::start_in(home(&servers, ""), |_| {}),
+        authority,
+        server,
+    }
+}
+
+fn set(janus: &Janus, value: &str) {
+    let mut command: Command = janus.home().command(&["secret", "set", "m"]);
+    let mut setting = Process::start("janus secret set", &mut command);
+    setting.say(value);
+    setting.close_stdin();
+    let ended = setting.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+}
+
+fn status(janus: &Janus) -> (Value, String) {
+    let json = janus.home().run(&["status", "--json"]).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    (
+        json["accounts"][0].clone(),
+        janus.home().run(&["status"]).stdout,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_without_its_secret_says_which_and_goes_on_when_it_is_set() {
+    let rig = rig().await;
+    let mut verify = rig
+        .janus
+        .home()
+        .command(&["account", "verify", "s", "--json"]);
+    let mut verify = Process::start("janus account verify", &mut verify);
+    let failed: Value = verify.line(Output::Stderr, |line| {
+        serde_json::from_str(line.trim()).ok()
+    });
+    assert_eq!(failed["error"]["code"], "needs_secret", "{failed}");
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("vault:m"), "{failed}");
+    assert_eq!(failed["error"]["help"][0], "janus secret set m", "{failed}");
+    assert_eq!(verify.finish().status.code(), Some(4));
+    let (row, shown) = status(&rig.janus);
+    assert_eq!(row["state"]["word"], "needs_secret", "{row}");
+    assert!(
+        shown.contains(
+            "waiting for you (1)\n  janus secret set m   # s/default: vault:m has no value"
+        ),
+        "{shown}"
+    );
+
+    // A wrong one is tried at once, and what must be corrected is named.
+    set(&rig.janus, "wrong");
+    until("the refusal", || {
+        status(&rig.janus).0["grant"]["stuck"] == true
+    });
+    let (_, shown) = status(&rig.janus);
+    let waiting = shown.split_once("waiting for you (1)\n").expect(&shown).1;
+    assert!(
+        waiting.starts_with("  janus account verify s/default   # after: ")
+            && waiting.contains("invalid_client")
+            && waiting
+                .contains("correct `auth.oauth.client_id` or `auth.oauth.client_secret` (vault:m)"),
+        "{shown}"
+    );
+    set(&rig.janus, "right");
+    until("the connection", || {
+        status(&rig.janus).0["state"]["word"] == "ready"
+    });
+    let (_, shown) = status(&rig.janus);
+    assert!(!shown.contains("waiting for you"), "{shown}");
+    rig.assert_clean();
+}
