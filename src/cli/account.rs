@@ -52,6 +52,9 @@ fn verify(account: &str, context: &Context) -> Result<(), Failure> {
             .unwrap_or_else(|| status::credential(&shown["credential"]));
         let who = match shown["verified_as"].as_str() {
             Some(known) => format!("{who}\nlogged in   {known}"),
+            None if shown["hint"].is_string() => {
+                format!("{who}\nlogged in   unverified; {}", text(&shown, "hint"))
+            }
             None => who,
         };
         format!(

@@ -21,9 +21,13 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let out = Control::patient(context).post("/logout", &wanted)?;
     let account = text(&out, "account");
     let had = out.get("had").is_some_and(|had| had == true);
+    let cancelled = out.get("cancelled").is_some_and(|it| it == true);
     let revoked = out.get("revoked").and_then(serde_json::Value::as_bool);
     context.output.document("logout", out, || match (had, revoked) {
-        (false, _) => format!("nobody was logged in for {account}\n"),
+        (false, _) if cancelled => {
+            format!("{account} was not logged in; the login that waited is cancelled\n")
+        }
+        (false, _) => format!("{account} was not logged in; nothing changed\n"),
         (true, Some(true)) => format!("✔ logged out: {account}, here and at the provider\n"),
         (true, Some(false)) => format!(
             "✔ logged out here: {account}\n  the provider did not confirm that it ended the grant; end it there if that matters\n"

@@ -166,6 +166,18 @@ impl Environment {
         self.text("USER").or_else(|| self.text("LOGNAME"))
     }
 
+    /// The address and the port by which whoever sits at this terminal reached the machine: the end of
+    /// `$SSH_CONNECTION` (ssh(1), ENVIRONMENT).
+    pub fn reached_at(&self) -> Option<(String, u16)> {
+        let connection = self.text("SSH_CONNECTION")?;
+        let words: Vec<&str> = connection.split(' ').collect();
+        let [_, _, address, port] = words.as_slice() else {
+            return None;
+        };
+        let address: std::net::IpAddr = address.parse().ok()?;
+        Some((address.to_string(), port.parse().ok()?))
+    }
+
     /// `JANUS_PROFILE`: the profile that a client of ours asks for.
     pub fn profile(&self) -> Option<String> {
         self.text("JANUS_PROFILE")

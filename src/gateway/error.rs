@@ -515,6 +515,7 @@ mod tests {
             expected: Some("me@client-a.example".to_owned()),
             scopes: Vec::new(),
             new_scopes: Vec::new(),
+            agreed: false,
             again: true,
             redirect_uri: Some("http://127.0.0.1:7334/callback".to_owned()),
             device: None,

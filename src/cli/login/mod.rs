@@ -112,7 +112,7 @@ impl Arguments {
         let control = Control::patient(context);
         let known = control.ask(Method::GET, "/logins", None).await?;
         let needed = texts(known.get("needed").unwrap_or(&Value::Null));
-        let (mut done, mut worst) = (Vec::new(), Exit::Done);
+        let (mut done, mut failed, mut worst) = (Vec::new(), Vec::new(), Exit::Done);
         for account in &needed {
             let outcome = async {
                 let pending = self.begin(account, &control).await?;
@@ -123,17 +123,25 @@ impl Arguments {
                     context.output.notes(&say::logged_in(&logged_in));
                     done.push(logged_in);
                 }
-                Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
                 Err(failure) => {
-                    context.output.failure(&failure);
-                    if worst == Exit::Done {
-                        worst = failure.exit();
+                    let exit = failure.exit();
+                    if context.output.is_json() {
+                        let error = failure.to_json().get("error").cloned();
+                        failed.push(json!({"account": account, "error": error}));
+                    } else {
+                        context.output.failure(&failure);
+                    }
+                    if worst == Exit::Done || exit == Exit::Interrupted {
+                        worst = exit;
+                    }
+                    if exit == Exit::Interrupted {
+                        break;
                     }
                 }
             }
         }
         let (succeeded, all) = (done.len(), needed.len());
-        let fields = json!({"needed": needed, "logins": done});
+        let fields = json!({"needed": needed, "logins": done, "failed": failed});
         context.output.document("login-all", fields, || {
             if all == 0 {
                 "no account needs a login\n".to_owned()
@@ -152,6 +160,7 @@ impl Arguments {
             "expect": self.expect,
             "replace": self.replace,
             "same_identity": self.same_identity,
+            "yes": self.yes,
         });
         control.ask(Method::POST, "/login", Some(&wanted)).await
     }
@@ -218,7 +227,8 @@ impl Arguments {
         let Some(question) = say::question(pending) else {
             return Ok(());
         };
-        if self.yes {
+        let agreed = pending.get("agreed").is_some_and(|agreed| agreed == true);
+        if self.yes || agreed {
             context.output.note(&question);
             return Ok(());
         }

@@ -90,7 +90,7 @@ pub(super) fn what_to_do(
     if let Some(port) = number(pending, "port") {
         lines.push(format!(
             "  or let it load; on your own machine first run:  {}",
-            forward(port, context)
+            forward(port, &text(pending, "machine"), context)
         ));
     }
     lines.push(if takes_lines {
@@ -101,16 +101,18 @@ pub(super) fn what_to_do(
     lines
 }
 
-/// The line that lets a browser elsewhere reach the port here.
-fn forward(port: u64, context: &Context) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" | "(none)" => "HOST",
-        host => host,
-    };
-    let user = context.environment.user_name();
+/// The line that lets a browser elsewhere reach the port here: by the address that led here, or by the name.
+fn forward(port: u64, machine: &str, context: &Context) -> String {
+    let environment = &context.environment;
+    let user = environment.user_name();
     let user = user.map_or_else(String::new, |user| format!("{user}@"));
-    format!("ssh -N -L {port}:127.0.0.1:{port} {user}{host}")
+    let (at, host) = match environment.reached_at() {
+        Some((host, 22)) => (String::new(), host),
+        Some((host, other)) => (format!("-p {other} "), host),
+        None if machine.is_empty() => (String::new(), "HOST".to_owned()),
+        None => (String::new(), machine.to_owned()),
+    };
+    format!("ssh -N -L {port}:127.0.0.1:{port} {at}{user}{host}")
 }
 
 /// What a person must say yes to.
@@ -173,7 +175,13 @@ pub(super) fn logged_in(done: &Value) -> String {
     } else {
         facts.push("not connected yet (janus status)".to_owned());
     }
-    format!("{who}\n  {}\n", facts.join("; "))
+    let hint = text(done, "hint");
+    let hint = if hint.is_empty() {
+        hint
+    } else {
+        format!("  {hint}\n")
+    };
+    format!("{who}\n  {}\n{hint}", facts.join("; "))
 }
 
 #[cfg(test)]

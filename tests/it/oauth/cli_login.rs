@@ -73,6 +73,13 @@ async fn log_in(rig: &Rig, arguments: &[&str], who: &str) -> Ended {
 async fn a_login_by_the_redirect_ends_with_who_it_is() {
     let rig = rig().await;
     assert_eq!(status(&rig.janus)["accounts"][0]["needs_login"], true);
+    let shown = run(&rig.janus, &["status"]).stdout;
+    // Once as its state, and once as what to run.
+    assert_eq!(
+        shown.matches("login s/default").count() + shown.matches("needs_login").count(),
+        2,
+        "{shown}"
+    );
     let mut login = begin(&rig.janus, &["login", "s"]);
     let head = login.line(Output::Stderr, |line| {
         line.starts_with("log in s/default at 127.0.0.1")
@@ -320,6 +327,45 @@ async fn somebody_unknown_is_refused_where_somebody_is_expected() {
     assert_eq!(row["grant"]["reason"], "never", "{row}");
     let ended = log_in(&rig, &["login", "s"], "ana").await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let verified = run(&rig.janus, &["account", "verify", "s"]);
+    for said in [ended.stdout, verified.stdout] {
+        assert!(
+            said.contains("unverified") && said.contains("`auth.oauth.whoami`"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_ssh_line_names_the_way_by_which_the_person_came() {
+    let rig = rig().await;
+    for (connection, line) in [
+        ("192.0.2.7 50000 192.0.2.9 22", " ana@192.0.2.9"),
+        (
+            "2001:db8::7 50000 2001:db8::9 2222",
+            " -p 2222 ana@2001:db8::9",
+        ),
+        ("nonsense; reboot", ""),
+    ] {
+        let mut login = rig.janus.home().command(&["login", "s"]);
+        login.env("SSH_CONNECTION", connection).env("USER", "ana");
+        let mut login = Process::start("janus login", &mut login);
+        let forward = login.line(Output::Stderr, |line| {
+            line.split_once("ssh -N -L ")
+                .map(|(_, rest)| rest.to_owned())
+        });
+        login.kill();
+        let (_, way) = forward.split_once(":127.0.0.1:").unwrap();
+        let way = way.trim_start_matches(|c: char| c.is_ascii_digit());
+        if line.is_empty() {
+            assert!(
+                !way.contains("nonsense") && !way.contains("reboot"),
+                "{way}"
+            );
+        } else {
+            assert_eq!(way, line);
+        }
+    }
 }
 
 #[tokio::test]
@@ -365,6 +411,11 @@ async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_c
     let ambiguous = run(&rig.janus, &["login", "s", "--no-wait", "--json"]);
     assert_eq!(ambiguous.status.code(), Some(2));
     assert_eq!(failure(&ambiguous).0, "ambiguous_account");
+    assert!(
+        ambiguous.stderr.contains("such as `s/one`"),
+        "{}",
+        ambiguous.stderr
+    );
     let slip = run(&rig.janus, &["login", "s/tow", "--json"]);
     assert_eq!(failure(&slip).0, "unknown_account");
     assert!(
@@ -372,6 +423,31 @@ async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_c
         "{}",
         slip.stderr
     );
+
+    // One document tells of all, also of those that fail.
+    rig.authority.behave(|behaviour| {
+        behaviour.consent = crate::support::authorization::Consent::Refused("access_denied");
+    });
+    let mut all = begin(&rig.janus, &["login", "--all", "--json"]);
+    for _ in 0..2 {
+        land(&rig.authority.follow(&link(&mut all)).await).await;
+    }
+    let ended = all.finish();
+    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
+    let document = json_of(&ended);
+    assert_eq!(document["logins"], json!([]), "{document}");
+    for (at, account) in ["s/one", "s/two"].into_iter().enumerate() {
+        let failed = &document["failed"][at];
+        assert_eq!(
+            (&failed["account"], &failed["error"]["code"]),
+            (&json!(account), &json!("login_denied")),
+            "{document}"
+        );
+    }
+    assert!(!ended.stderr.contains("\"error\""), "{}", ended.stderr);
+    rig.authority.behave(|behaviour| {
+        behaviour.consent = crate::support::authorization::Consent::Given;
+    });
 
     let mut all = begin(&rig.janus, &["login", "--all"]);
     rig.authority.log_in_as("ana");
@@ -398,6 +474,61 @@ async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_c
 }
 
 #[tokio::test]
+async fn a_logout_of_nobody_changes_nothing_but_a_login_that_waits() {
+    let rig = rig().await;
+    let before = status(&rig.janus)["accounts"][0]["grant"].clone();
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    assert_eq!(out.stdout, "s/default was not logged in; nothing changed\n");
+    let now = status(&rig.janus)["accounts"][0]["grant"].clone();
+    assert_eq!(now, before);
+    run(&rig.janus, &["login", "s", "--no-wait"]);
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(
+        out.stdout,
+        "s/default was not logged in; the login that waited is cancelled\n"
+    );
+    assert_eq!(status(&rig.janus)["logins"], json!([]));
+    assert_eq!(status(&rig.janus)["accounts"][0]["grant"], before);
+}
+
+#[tokio::test]
+async fn who_the_configuration_expects_is_corrected_there_and_replaced_by_no_flag() {
+    let rig = Rig::start(
+        known(),
+        Protection::default(),
+        "auth: { oauth: { expect: ana@example.org } }",
+    )
+    .await;
+    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
+    assert_eq!(failure(&ended).0, "wrong_identity", "{}", ended.stderr);
+    assert!(!ended.stderr.contains("--replace"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("correct `auth.oauth.expect` of s/default"),
+        "{}",
+        ended.stderr
+    );
+    let file = rig.janus.home().config();
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("\"where\":\"{}\"", file.display())),
+        "{}",
+        ended.stderr
+    );
+    let ended = log_in(&rig, &["login", "s", "--expect", "carol", "--json"], "ben").await;
+    assert!(
+        ended
+            .stderr
+            .contains("janus login s/default --expect ben@example.org"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
 async fn a_logout_ends_the_grant_here_and_at_the_provider() {
     let rig = rig().await;
     log_in(&rig, &["login", "s"], "ana").await;
@@ -420,7 +551,10 @@ async fn a_logout_ends_the_grant_here_and_at_the_provider() {
     );
     assert_eq!(failure(&gone).0, "declined", "{}", gone.stderr);
     let again = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(again.stdout, "nobody was logged in for s/default\n");
+    assert_eq!(
+        again.stdout,
+        "s/default was not logged in; nothing changed\n"
+    );
 
     // Without the provider, only here.
     log_in(&rig, &["login", "s"], "ana").await;
@@ -523,7 +657,13 @@ async fn a_scope_that_is_new_needs_a_yes() {
         ),
         (&json!(["write"]), &json!(true), &waiting["page"])
     );
-    let ended = log_in(&rig, &["login", "s", "--yes"], "ana").await;
+    // A yes is remembered for whoever takes the login up.
+    let left = json_of(&run(
+        &rig.janus,
+        &["login", "s", "--no-wait", "--yes", "--json"],
+    ));
+    let id = left["login"].as_str().unwrap();
+    let ended = log_in(&rig, &["login", "--wait", id], "ana").await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     let scopes = status(&rig.janus)["accounts"][0]["grant"]["scopes"].clone();
     assert_eq!(scopes, json!(["read", "write"]));
