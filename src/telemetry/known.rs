@@ -6,6 +6,7 @@
 //!
 //! Invariants:
 //! - A secret is known as long as anybody holds it, and for a while longer: a server may still speak of it.
+//! - However many come and go, and whether a text is written or not, their number is bounded.
 //! - Forms that overlap are all taken out, not the first alone.
 
 use std::borrow::Cow;
@@ -26,6 +27,9 @@ const HEAD: usize = 16;
 const SHORTEST_HEAD: usize = 4;
 /// For how long a secret is known that nobody holds any more: longer than any call takes.
 const GRACE: Duration = Duration::from_mins(10);
+/// Of those, the latest so many are known: more than fifty accounts have in that time. A helper that gives another value for
+/// each call fills no memory.
+const GONE: usize = 2_000;
 /// How often it is looked whether one is to be forgotten.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -40,6 +44,8 @@ struct Secrets {
     /// `None`: it is to be made anew.
     finder: Option<Finder>,
     looked: Instant,
+    /// It is looked again when there are so many.
+    crowded: usize,
 }
 
 struct Entry {
@@ -100,6 +106,7 @@ impl Secrets {
             entries: Vec::new(),
             finder: None,
             looked: Instant::now(),
+            crowded: GONE,
         }
     }
 
@@ -115,6 +122,10 @@ impl Secrets {
             gone: None,
         });
         self.finder = None;
+        // Where no text is written, nobody else looks.
+        if self.looked.elapsed() >= LOOK || self.entries.len() >= self.crowded {
+            self.forget(Instant::now());
+        }
     }
 
     /// What finds those that are known now.
@@ -123,7 +134,7 @@ impl Secrets {
         self.finder.insert(Finder::new(&self.entries))
     }
 
-    /// Lets go what nobody has held for long enough.
+    /// Lets go what nobody has held for long enough, and the oldest of what is too much.
     fn forget(&mut self, now: Instant) {
         self.looked = now;
         self.entries.retain_mut(|entry| {
@@ -133,6 +144,14 @@ impl Secrets {
             }
             now.duration_since(*entry.gone.get_or_insert(now)) < GRACE
         });
+        let gone = self.entries.iter().filter(|entry| entry.gone.is_some());
+        let mut surplus = gone.count().saturating_sub(GONE);
+        self.entries.retain(|entry| {
+            let goes = surplus > 0 && entry.gone.is_some();
+            surplus -= usize::from(goes);
+            !goes
+        });
+        self.crowded = self.entries.len() + GONE / 2;
     }
 }
 
@@ -286,6 +305,23 @@ mod tests {
         ] {
             assert_eq!(world.finder(now + after).redact(text), shown, "{after:?}");
         }
+    }
+
+    #[test]
+    fn however_many_come_and_go_the_latest_are_known_and_those_that_are_held() {
+        let (mut world, _held) = world(&["held-canary-1"]);
+        let name = |number: usize| format!("gone-canary-{number:06}");
+        for number in 0..GONE * 4 {
+            world.learn(&Arc::new(Secret::new(&name(number))));
+            assert!(world.entries.len() <= GONE * 3, "{number}");
+        }
+        let finder = world.finder(Instant::now());
+        let shown = |text: &str| finder.redact(text).into_owned();
+        assert_eq!(shown("held-canary-1"), "****");
+        for number in GONE * 3..GONE * 4 {
+            assert_eq!(shown(&name(number)), "****", "{number}");
+        }
+        assert_eq!(world.entries.len(), GONE + 1);
     }
 
     #[test]

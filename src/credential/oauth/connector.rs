@@ -163,8 +163,11 @@ pub(super) enum Names {
     System,
     /// A test, whose names change theirs.
     #[cfg(test)]
-    Told(Arc<dyn Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync>),
+    Told(Arc<Told>),
 }
+
+#[cfg(test)]
+type Told = dyn Fn(&str) -> Vec<std::net::IpAddr> + Send + Sync;
 
 impl Names {
     async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {

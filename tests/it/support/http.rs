@@ -147,12 +147,16 @@ impl Http {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
+        self.send(Self::posting(path, headers, body)).await
+    }
+
+    /// Such a request, for whoever sends it.
+    pub(crate) fn posting(path: &str, headers: &[(&str, &str)], body: &str) -> Request<String> {
         let usual = [
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
         ];
-        let headers = [&usual[..], headers].concat();
-        self.request(Method::POST, path, &headers, body).await
+        built(Method::POST, path, &[&usual[..], headers].concat(), body)
     }
 
     /// The stream that a legacy session listens to.
@@ -172,12 +176,16 @@ impl Http {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(body.to_owned()).unwrap()).await
+        self.send(built(method, path, headers, body)).await
     }
+}
+
+fn built(method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Request<String> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.to_owned()).unwrap()
 }
 
 async fn heard<S>(stream: S, request: Request<Full<Bytes>>) -> Option<Heard>

@@ -1,5 +1,6 @@
 //! An MCP client of either era that gives out every message as it came.
 
+use http::Request;
 use serde_json::{Value, json};
 
 use super::fixture::Era;
@@ -272,7 +273,13 @@ impl Client {
     }
 
     /// Sends a request and returns with the head of its answer.
-    pub(crate) async fn send(&mut self, method: &str, mut params: Value) -> Reply {
+    pub(crate) async fn send(&mut self, method: &str, params: Value) -> Reply {
+        let request = self.prepared(method, params);
+        self.http.send(request).await
+    }
+
+    /// The same for whoever sends it, which says to which host.
+    pub(crate) fn prepared(&mut self, method: &str, mut params: Value) -> Request<String> {
         self.last_id += 1;
         let mut headers = self.headers();
         let named = ["name", "uri", "taskId"].map(|key| params.get(key));
@@ -290,7 +297,7 @@ impl Client {
         }
         let message =
             json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params });
-        self.http.post(&self.path, &headers, &message).await
+        Http::posting(&self.path, &headers, &message.to_string())
     }
 
     fn headers(&self) -> Vec<(&str, &str)> {

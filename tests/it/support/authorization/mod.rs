@@ -300,6 +300,11 @@ impl AuthorizationServer {
         requests
     }
 
+    /// Forgets them.
+    pub(crate) fn forget_requests(&self) {
+        self.state().requests.clear();
+    }
+
     /// How many requests came to an endpoint.
     pub(crate) fn count(&self, endpoint: Endpoint) -> usize {
         self.shared

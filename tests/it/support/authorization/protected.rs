@@ -44,6 +44,8 @@ pub(crate) struct Protection {
     pub(crate) needs: BTreeMap<String, String>,
     /// Everything but a call is for everybody.
     pub(crate) open: bool,
+    /// A word that no request may have in it.
+    pub(crate) never: Option<&'static str>,
     /// So many requests with a good token are refused all the same.
     pub(crate) refusals: usize,
     /// Every request is answered with this status.
@@ -114,6 +116,7 @@ impl Default for Protection {
             authority_here: false,
             needs: BTreeMap::new(),
             open: false,
+            never: None,
             refusals: 0,
             status: None,
         }
@@ -202,6 +205,7 @@ impl Serve for Shared {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        self.search(&head.headers, &body);
         let outage = *self.outage.borrow();
         let said = match outage {
             Outage::None => self.answer(&head.method, head.uri.path(), head.headers, &message),
@@ -231,6 +235,23 @@ impl Shared {
 
     fn resource(&self, protection: &Protection) -> String {
         protection.resource.clone().unwrap_or_else(|| self.url())
+    }
+
+    /// Looks for the word that may not be there.
+    fn search(&self, headers: &HeaderMap, body: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        let Some(never) = state.protection.never else {
+            return;
+        };
+        let has = |bytes: &[u8]| memchr::memmem::find(bytes, never.as_bytes()).is_some();
+        let headers = headers.iter();
+        let mut found: Vec<String> = headers
+            .filter(|(_, value)| has(value.as_bytes()))
+            .map(|(name, _)| format!("{never} in {name}"))
+            .collect();
+        found.extend(has(body).then(|| format!("{never} in a body")));
+        state.violations.extend(found);
+        state.violations.truncate(VIOLATIONS);
     }
 
     fn answer(&self, method: &Method, path: &str, headers: HeaderMap, message: &Value) -> Said {
