@@ -312,7 +312,7 @@ mod tests {
         let (mut world, _held) = world(&["held-canary-1"]);
         let name = |number: usize| format!("gone-canary-{number:06}");
         for number in 0..GONE * 4 {
-            world.learn(&Arc::new(Secret::new(&name(number))));
+            world.learn(&Arc::new(Secret::new(name(number))));
             assert!(world.entries.len() <= GONE * 3, "{number}");
         }
         let finder = world.finder(Instant::now());

@@ -13,7 +13,7 @@ use crate::support::authorization::{
     AuthorizationServer, Behaviour, ClientRecord, Endpoint, Outage, Person, Proof, ProtectedServer,
     Protection, land,
 };
-use crate::support::{Ended, Era, Janus, Keyring, Output, Process, within};
+use crate::support::{Ended, Era, Janus, Keyring, Output, Process, until, within};
 
 /// The identity comes from the server's own tool alone.
 const ASKS_THE_SERVER: &str =
@@ -269,16 +269,19 @@ async fn two_accounts_of_one_client_that_log_each_other_out_are_told_so() {
         land(&rig.authority.follow(&url(&mut login)).await).await;
         succeeded(&login.finish());
     }
-    let mut client = rig.client(Era::Modern).await;
     let why = "the provider ended the earlier one just after another account logged in by the same client";
+    // Its token lives a second.
+    until("the end of the first login", || {
+        account(&rig)["grant"]["reason"] == "displaced"
+    });
+    let shown = rig.janus.home().run(&["status"]).stdout;
+    let line = format!("janus login s/one   # {why}");
+    assert!(shown.contains(&line), "{shown}");
+    let mut client = rig.client(Era::Modern).await;
     let params = json!({ "name": "s__who", "arguments": { "janus_account": "one" } });
     let result = client.result("tools/call", params).await;
     assert!(text(&result).contains(why), "{result}");
     assert_eq!(told(&result).1["reason"], "displaced");
-    let account = account(&rig);
-    assert_eq!(account["grant"]["reason"], "displaced", "{account}");
-    let shown = rig.janus.home().run(&["status"]).stdout;
-    assert!(shown.contains(why), "{shown}");
     let journal = rig.janus.stderr();
     assert!(
         journal.contains(&format!("s/one needs a login: {why}")),

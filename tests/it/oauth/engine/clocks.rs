@@ -65,6 +65,43 @@ async fn after_a_start_of_the_machine_a_wrong_clock_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_ended_while_the_machine_was_off_is_refused_once_at_most() {
+    for (by, forward) in [
+        (Duration::ZERO, true),
+        (HOUR, true),
+        (HOUR, false),
+        (MONTH, true),
+        (MONTH, false),
+    ] {
+        let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+        life.token().await.unwrap();
+        life.stop().await;
+        rig.clock.restart_machine("the next start");
+        if forward {
+            rig.clock.set_forward(by);
+        } else {
+            rig.clock.set_back(by);
+        }
+        rig.advance(HOUR + Duration::from_secs(1));
+        let life = rig.life();
+        let mut refused = 0;
+        loop {
+            let token = life.token().await.unwrap();
+            if rig.takes(&token) {
+                break;
+            }
+            refused += 1;
+            assert!(life.grant.refused(&token, 401).await, "{by:?} {forward}");
+        }
+        // Only a clock that was set back can make it look alive.
+        let most = usize::from(!forward);
+        assert!(refused <= most, "{by:?} {forward}: {refused}");
+        assert_eq!(rig.authority.refreshes(), 1, "{by:?} {forward}");
+        life.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_with_valid_tokens_needs_no_network() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
