@@ -113,7 +113,7 @@ pub(super) fn machine_refused(answer: Answer, client: &PreRegistered, attempt: u
 fn correct(client: &PreRegistered) -> String {
     let (secret, key) = (client.secret.as_ref(), client.key.as_ref());
     let proof = secret.map(|reference| ("client_secret", reference));
-    match proof.or(key.map(|key| ("private_key", &key.key))) {
+    match proof.or_else(|| key.map(|key| ("private_key", &key.key))) {
         Some((key, reference)) => {
             format!("correct `auth.oauth.client_id` or `auth.oauth.{key}` ({reference})")
         }
