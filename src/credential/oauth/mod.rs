@@ -43,7 +43,7 @@ mod seam;
 mod token_response;
 mod walk;
 
-pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice};
+pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice, Point};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use login::{Brought, Callback, Challenge, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::commit::Committed;
+use super::mark::Point;
 use super::schedule::Failed;
 use super::state::{Life, Phase};
 use super::verdict::{
@@ -64,7 +65,7 @@ impl Grant {
     /// One renewal.
     pub(super) async fn attempt(self: Arc<Self>) {
         let _running = Running(Arc::clone(&self));
-        self.engine.mark("before the attempt").await;
+        self.engine.mark(Point::RenewalBegins);
         let Some(subject) = self.subject() else {
             self.breaker_withdrawn();
             return;
@@ -83,7 +84,7 @@ impl Grant {
             }
         };
         self.conclude(&subject, outcome).await;
-        self.engine.mark("after the attempt").await;
+        self.engine.mark(Point::RenewalEnds);
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -140,9 +141,9 @@ impl Grant {
     ) -> Result<(Tokens, Registration), Outcome> {
         let client = self.client().await.map_err(|why| no_client(why, subject))?;
         let mut source = subject.source.clone();
-        self.engine.mark("before the intent").await;
+        self.engine.mark(Point::IntentNotWritten);
         self.intend(subject, refresh).await;
-        self.engine.mark("after the intent").await;
+        self.engine.mark(Point::IntentWritten);
         let known = self.still(subject).ok_or(Outcome::Replaced)?.facts.method();
         let mut method = known.unwrap_or(client.method);
         let (mut other_tried, mut unclear_tried, mut stale_tried) = (false, false, false);
@@ -310,9 +311,9 @@ impl Grant {
                 lacks: None,
             })
         })?;
-        self.engine.mark("before the request").await;
+        self.engine.mark(Point::RequestNotSent);
         let sent = self.engine.network.send(request, &self.policy()).await;
-        self.engine.mark("after the answer").await;
+        self.engine.mark(Point::AnswerCame);
         match sent {
             Ok(response) => {
                 let (head, body) = response.into_parts();

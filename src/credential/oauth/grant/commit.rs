@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::kept::Facts;
+use super::mark::Point;
 use super::state::Life;
 use super::{Grant, Granted, Inner, LoginReason, rescue};
 use crate::credential::oauth::granted::{RegistrationKind, Tokens};
@@ -178,10 +179,10 @@ impl Grant {
             inner.life.generation.max(inner.disk).max(kept) + 1
         };
         let record = self.record(generation, registration.clone(), &facts);
-        self.engine.mark("login: before the commit").await;
+        self.engine.mark(Point::LoginTaken);
         let vault = &self.engine.means.vault;
         vault.begin_grant(record, &secrets).await?;
-        self.engine.mark("login: after the commit").await;
+        self.engine.mark(Point::LoginSaved);
         {
             let mut inner = self.inner();
             let renewable = secrets.refresh.is_some();
@@ -268,9 +269,9 @@ impl Grant {
             (inner.disk, facts, secrets, inner.registration.clone())
         };
         let record = self.record(mine + 1, registration, &facts);
-        self.engine.mark("before the commit").await;
+        self.engine.mark(Point::RenewalTaken);
         let saved = self.saved(was, &record, &secrets).await;
-        self.engine.mark("after the commit").await;
+        self.engine.mark(Point::RenewalSaved);
         let committed = match saved {
             Ok(()) => Committed::Saved,
             Err(Refused::NotSaved(NotSaved::Contradiction)) => {
@@ -279,7 +280,9 @@ impl Grant {
             }
             Err(why) => {
                 tracing::error!(account = %self.account, "a new token cannot be saved, and is used all the same: {why}");
+                self.engine.mark(Point::RescueNotWritten);
                 self.rescue(&record, &secrets);
+                self.engine.mark(Point::RescueWritten);
                 Committed::Rescued
             }
         };
@@ -374,8 +377,10 @@ impl Grant {
         };
         let generation = record.generation;
         let vault = &self.engine.means.vault;
+        self.engine.mark(Point::RescueNotSaved);
         match vault.change_grant(was, record, &secrets).await {
             Ok(()) => {
+                self.engine.mark(Point::RescueSaved);
                 {
                     let mut inner = self.inner();
                     inner.disk = generation;

@@ -1,33 +1,91 @@
-//! Marked points of a login and a renewal: tests have them stop there for good, which is what a killed process does.
+//! Marked points of what a grant goes through: a test has its process killed at one, and nothing that follows happens.
 
 #[cfg(any(test, debug_assertions))]
 use std::sync::Weak;
+
+#[cfg(any(test, debug_assertions))]
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::Engine;
 #[cfg(any(test, debug_assertions))]
 use super::Grants;
 
-/// Between these two, a renewal waits for the authorization server.
+/// All points at which a process may be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// A login came, and the disk does not know of it.
+    LoginTaken,
+    /// The disk has it, and nobody uses it.
+    LoginSaved,
+    /// Nothing of a renewal happened.
+    RenewalBegins,
+    /// It is clear who asks.
+    IntentNotWritten,
+    /// The disk knows that the token is about to leave.
+    IntentWritten,
+    /// The request is made, and has not left.
+    RequestNotSent,
+    /// The answer is in memory: from here on the grant hangs on this process.
+    AnswerCame,
+    /// What it means is known, and the disk does not know.
+    RenewalTaken,
+    /// The disk has it, or refused it.
+    RenewalSaved,
+    /// All of the renewal is done.
+    RenewalEnds,
+    /// The disk refused, and nothing is beside it.
+    RescueNotWritten,
+    /// What the disk refused is beside it.
+    RescueWritten,
+    /// The disk is there again, and does not have it.
+    RescueNotSaved,
+    /// The disk has it, and so has what is beside it.
+    RescueSaved,
+    /// Memory has forgotten it, and the disk has not.
+    LogoutBegins,
+    /// The disk has forgotten it, and the provider does not know.
+    LogoutSaved,
+}
+
 #[cfg(any(test, debug_assertions))]
-const BEFORE: &str = "before the request";
-#[cfg(any(test, debug_assertions))]
-const AFTER: &str = "after the answer";
+impl Point {
+    /// In the order of a grant's life.
+    pub const ALL: [Self; 16] = [
+        Self::LoginTaken,
+        Self::LoginSaved,
+        Self::RenewalBegins,
+        Self::IntentNotWritten,
+        Self::IntentWritten,
+        Self::RequestNotSent,
+        Self::AnswerCame,
+        Self::RenewalTaken,
+        Self::RenewalSaved,
+        Self::RenewalEnds,
+        Self::RescueNotWritten,
+        Self::RescueWritten,
+        Self::RescueNotSaved,
+        Self::RescueSaved,
+        Self::LogoutBegins,
+        Self::LogoutSaved,
+    ];
+}
 
 impl Engine {
-    /// Where a test said that all ends here, this never goes on.
+    /// Where a test said that the process is killed here, it is.
     #[cfg(any(test, debug_assertions))]
-    pub(super) async fn mark(&self, point: &'static str) {
+    pub(super) fn mark(&self, point: Point) {
         match point {
-            BEFORE => self.asks.send_modify(|(all, waiting)| {
+            // Between these two, a renewal waits for the authorization server.
+            Point::RequestNotSent => self.asks.send_modify(|(all, waiting)| {
                 *all += 1;
                 *waiting += 1;
             }),
-            AFTER => self.asks.send_modify(|(_, waiting)| *waiting -= 1),
+            Point::AnswerCame => self.asks.send_modify(|(_, waiting)| *waiting -= 1),
             _ => {}
         }
-        if *self.halts.borrow() == Some(point) {
-            self.halted.send_modify(|count| *count += 1);
-            std::future::pending::<()>().await;
+        if *self.dies.borrow() == Some(point) {
+            // Not even the thread that asks for it outlives the call.
+            kill_process(getpid(), Signal::KILL).ok();
         }
     }
 
@@ -44,15 +102,15 @@ impl Engine {
 
     /// Nothing.
     #[cfg(not(any(test, debug_assertions)))]
-    #[expect(clippy::unused_async, reason = "tests stop here")]
-    pub(super) async fn mark(&self, _point: &'static str) {}
+    #[expect(clippy::unused_self, reason = "tests end here")]
+    pub(super) fn mark(&self, _point: Point) {}
 }
 
 #[cfg(any(test, debug_assertions))]
 impl Grants {
-    /// Has logins and renewals stop for good at a marked point.
-    pub fn halt_at(&self, point: &'static str) {
-        self.0.halts.send_replace(Some(point));
+    /// Has the whole process killed at a marked point, from now on.
+    pub fn die_at(&self, point: Point) {
+        self.0.dies.send_replace(Some(point));
     }
 
     /// Waits until all that is due by now is done.
@@ -112,12 +170,5 @@ impl Grants {
                 changed = looks.changed() => drop(changed),
             }
         }
-    }
-
-    /// Waits until one has stopped there.
-    pub async fn halted(&self) {
-        let mut halted = self.0.halted.subscribe();
-        // The engine has the sender.
-        halted.wait_for(|count| *count > 0).await.ok();
     }
 }

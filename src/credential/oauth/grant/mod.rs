@@ -42,6 +42,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use self::breaker::Breaker;
 pub(in crate::credential::oauth) use self::client::NoClient;
 use self::kept::Facts;
+pub use self::mark::Point;
 use self::schedule::keep_alive;
 use self::siblings::Siblings;
 use self::state::{Life, Phase};
@@ -82,9 +83,7 @@ struct Engine {
     /// The two clocks, when they were last compared.
     clocks: Mutex<Option<(Moment, SystemTime)>>,
     #[cfg(any(test, debug_assertions))]
-    halts: watch::Sender<Option<&'static str>>,
-    #[cfg(any(test, debug_assertions))]
-    halted: watch::Sender<u64>,
+    dies: watch::Sender<Option<Point>>,
     #[cfg(any(test, debug_assertions))]
     looks: watch::Sender<u64>,
     /// Requests that were begun, and those that wait for an answer.
@@ -177,9 +176,7 @@ impl Grants {
             notices: broadcast::Sender::new(NOTICES),
             clocks: Mutex::default(),
             #[cfg(any(test, debug_assertions))]
-            halts: watch::Sender::new(None),
-            #[cfg(any(test, debug_assertions))]
-            halted: watch::Sender::new(0),
+            dies: watch::Sender::new(None),
             #[cfg(any(test, debug_assertions))]
             looks: watch::Sender::new(0),
             #[cfg(any(test, debug_assertions))]
@@ -426,8 +423,10 @@ impl Grant {
                 },
             )
         };
+        self.engine.mark(Point::LogoutBegins);
         self.forget_rescue();
         let stored = self.engine.means.vault.end_grant(&self.account).await;
+        self.engine.mark(Point::LogoutSaved);
         self.changes();
         let source = ended.facts.source();
         let tokens = ended.secrets.access.map(|access| Tokens {

@@ -113,49 +113,7 @@ impl Rig {
     }
 
     fn life_at(&self, account: &AccountId, settings: OAuth, policy: Policy) -> Life {
-        let state = StateDirectory::open(&self.state()).unwrap();
-        let (store, mut kept) = Store::open(&state).unwrap();
-        let key = self.home.path().join("vault.key");
-        let text = format!("vault: {{ key: file, key_file: {} }}\n", key.display());
-        let run = self.home.path().join("run");
-        let variables = [
-            ("HOME", self.home.path().to_str().unwrap()),
-            ("XDG_RUNTIME_DIR", run.to_str().unwrap()),
-        ];
-        let environment = Environment::new(variables, 0);
-        let loaded = config::parse(&text, Path::new("/nowhere"), &environment).unwrap();
-        let oauth = OAuthRows::of(&mut kept);
-        let vault = Vault::new(&store, &loaded.settings.vault, kept.vault, kept.secrets);
-        let vault = vault.with_oauth(oauth);
-        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let entered = runtime.enter();
-        tasks.spawn(vault.clone().watch(stopping.clone()));
-        let ground = Ground::new(
-            &loaded.settings,
-            vault.clone(),
-            self.clock.clone(),
-            (tasks.clone(), stopping.clone()),
-        );
-        let grant = ground
-            .grants
-            .of(account, &Arc::new(settings), &policy, false);
-        drop(entered);
-        Life {
-            runtime: Some(runtime),
-            grants: ground.grants,
-            grant,
-            vault,
-            store,
-            stopping,
-            tasks,
-            policy,
-            _state: state,
-        }
+        life(self.home.path(), &self.clock, (account, settings, policy))
     }
 
     /// Time goes by, here and there.
@@ -166,40 +124,15 @@ impl Rig {
 
     /// What a login brings.
     async fn granted(&self) -> Granted {
-        let tokens = log_in(&self.authority).await;
-        let source = self.source();
-        Granted {
-            registration: registration(&source.issuer),
-            server: self.policy().origin(),
-            source,
-            scopes: vec!["read".to_owned()],
-            tokens: read(&tokens),
-            verified_as: Some(Identity {
-                subject: "ana".to_owned(),
-                workspace: None,
-            }),
-            known_as: None,
-        }
+        granted(self.authority.issuer(), &log_in(&self.authority).await)
     }
 
-    /// The server is where the authorization server is.
     fn policy(&self) -> Policy {
-        Policy {
-            server: self.authority.issuer().parse().unwrap(),
-            private: false,
-            ca: None,
-        }
+        policy(self.authority.issuer())
     }
 
     fn source(&self) -> Source {
-        Source {
-            issuer: self.authority.issuer().to_owned(),
-            token_endpoint: self.authority.endpoint("token"),
-            revocation_endpoint: Some(self.authority.endpoint("revoke")),
-            userinfo_endpoint: None,
-            resource: Some(RESOURCE.to_owned()),
-            methods: Vec::new(),
-        }
+        source(self.authority.issuer())
     }
 
     /// Whether the provider takes this token now.
@@ -284,11 +217,98 @@ impl Drop for Life {
     }
 }
 
+/// What Janus does when it is started, with its state below `home`.
+fn life(
+    home: &Path,
+    clock: &Clock,
+    (account, settings, policy): (&AccountId, OAuth, Policy),
+) -> Life {
+    let state = StateDirectory::open(&home.join("state")).unwrap();
+    let (store, mut kept) = Store::open(&state).unwrap();
+    let key = home.join("vault.key");
+    let text = format!("vault: {{ key: file, key_file: {} }}\n", key.display());
+    let run = home.join("run");
+    let variables = [
+        ("HOME", home.to_str().unwrap()),
+        ("XDG_RUNTIME_DIR", run.to_str().unwrap()),
+    ];
+    let environment = Environment::new(variables, 0);
+    let loaded = config::parse(&text, Path::new("/nowhere"), &environment).unwrap();
+    let oauth = OAuthRows::of(&mut kept);
+    let vault = Vault::new(&store, &loaded.settings.vault, kept.vault, kept.secrets);
+    let vault = vault.with_oauth(oauth);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let entered = runtime.enter();
+    tasks.spawn(vault.clone().watch(stopping.clone()));
+    let ground = Ground::new(
+        &loaded.settings,
+        vault.clone(),
+        clock.clone(),
+        (tasks.clone(), stopping.clone()),
+    );
+    let grant = ground
+        .grants
+        .of(account, &Arc::new(settings), &policy, false);
+    drop(entered);
+    Life {
+        runtime: Some(runtime),
+        grants: ground.grants,
+        grant,
+        vault,
+        store,
+        stopping,
+        tasks,
+        policy,
+        _state: state,
+    }
+}
+
 fn account(name: &str) -> AccountId {
     AccountId::new(
         ServerName::new("s").unwrap(),
         AccountName::new(name).unwrap(),
     )
+}
+
+/// The server is where the authorization server is.
+fn policy(issuer: &str) -> Policy {
+    Policy {
+        server: issuer.parse().unwrap(),
+        private: false,
+        ca: None,
+    }
+}
+
+fn source(issuer: &str) -> Source {
+    Source {
+        issuer: issuer.to_owned(),
+        token_endpoint: format!("{issuer}/oauth/token"),
+        revocation_endpoint: Some(format!("{issuer}/oauth/revoke")),
+        userinfo_endpoint: None,
+        resource: Some(RESOURCE.to_owned()),
+        methods: Vec::new(),
+    }
+}
+
+/// What these tokens of a login are.
+fn granted(issuer: &str, tokens: &Value) -> Granted {
+    Granted {
+        registration: registration(issuer),
+        server: policy(issuer).origin(),
+        source: source(issuer),
+        scopes: vec!["read".to_owned()],
+        tokens: read(tokens),
+        verified_as: Some(Identity {
+            subject: "ana".to_owned(),
+            workspace: None,
+        }),
+        known_as: None,
+    }
 }
 
 fn registration(issuer: &str) -> Registration {
