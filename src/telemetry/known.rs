@@ -5,7 +5,8 @@
 //! after a secret came or went, not before.
 //!
 //! Invariants:
-//! - A secret is known as long as anybody holds it, and for a while longer: a server may still speak of it.
+//! - A secret is known as long as anybody holds it, and for a while longer by its traces: a server may still speak of it,
+//!   and it is not here any more.
 //! - However many come and go, and whether a text is written or not, their number is bounded.
 //! - Forms that overlap are all taken out, not the first alone.
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 use super::forms::{Form, forms};
+use super::traces::{Trace, Traces};
 use crate::model::Secret;
 
 /// Shorter values are words and switches (`1`, `true`, `debug`): taking them out would spoil every text.
@@ -50,9 +52,10 @@ struct Secrets {
 
 struct Entry {
     secret: Weak<Secret>,
+    /// Of one that somebody holds.
     forms: Vec<Form>,
-    /// Since when nobody holds it.
-    gone: Option<Instant>,
+    /// Of one that nobody holds, and since when that is so.
+    gone: Option<(Vec<Trace>, Instant)>,
 }
 
 struct Finder {
@@ -61,11 +64,20 @@ struct Finder {
     /// Which forms begin with these bytes.
     begins: BTreeMap<[u8; SHORTEST_HEAD], Vec<usize>>,
     forms: Vec<Form>,
+    traces: Traces,
 }
 
 /// Has a secret taken out of every text from now on, for as long as somebody holds it. One that is too short is not.
 pub fn learn(secret: &Arc<Secret>) {
     changing().learn(secret);
+}
+
+/// Keeps the traces alone of what nobody holds any more, now and not when something is written the next time.
+pub fn let_go() {
+    let mut known = changing();
+    known.forget(Instant::now());
+    // It has the forms of what went.
+    known.finder = None;
 }
 
 /// The text without the secrets that are alive.
@@ -138,11 +150,16 @@ impl Secrets {
     fn forget(&mut self, now: Instant) {
         self.looked = now;
         self.entries.retain_mut(|entry| {
+            // A count of none never grows again.
             if entry.secret.strong_count() > 0 {
-                entry.gone = None;
                 return true;
             }
-            now.duration_since(*entry.gone.get_or_insert(now)) < GRACE
+            let forms = std::mem::take(&mut entry.forms);
+            let (_, since) = entry.gone.get_or_insert_with(|| {
+                let traces = forms.iter().map(|form| Trace::of(form, HEAD));
+                (traces.collect(), now)
+            });
+            now.duration_since(*since) < GRACE
         });
         let gone = self.entries.iter().filter(|entry| entry.gone.is_some());
         let mut surplus = gone.count().saturating_sub(GONE);
@@ -174,10 +191,12 @@ impl Finder {
                 begins.entry(*begin).or_default().push(number);
             }
         }
+        let gone = entries.iter().filter_map(|entry| entry.gone.as_ref());
         Self {
             heads,
             begins,
             forms,
+            traces: Traces::new(gone.flat_map(|(traces, _)| traces.iter().copied())),
         }
     }
 
@@ -212,7 +231,7 @@ impl Finder {
                 .count();
             (found.start(), found.start() + same)
         });
-        apart(found.collect())
+        apart(found.chain(self.traces.spots(text)).collect())
     }
 
     /// How much of the end of a text begins a secret.
@@ -322,6 +341,32 @@ mod tests {
             assert_eq!(shown(&name(number)), "****", "{number}");
         }
         assert_eq!(world.entries.len(), GONE + 1);
+    }
+
+    #[test]
+    fn of_what_nobody_holds_no_form_is_kept_and_all_of_it_is_taken_out() {
+        let long = format!("long-canary-{}", "0123456789".repeat(20));
+        let (mut world, held) = world(&[&long, "short-one"]);
+        drop(held);
+        world.finder(Instant::now());
+        assert!(world.entries.iter().all(|entry| entry.forms.is_empty()));
+        let finder = world.finder(Instant::now());
+        assert!(finder.forms.is_empty());
+        let encoded = STANDARD.encode(format!("x{long}"));
+        for (text, shown) in [
+            (format!("a {long} b"), "a **** b"),
+            ("a short-one b".to_owned(), "a **** b"),
+            // Where it was cut, what follows cannot be told from it.
+            (format!("a {}", long.get(..HEAD).unwrap()), "a ****"),
+        ] {
+            assert_eq!(finder.redact(&text), shown, "{text}");
+        }
+        assert!(
+            !finder
+                .redact(&encoded)
+                .contains(encoded.get(4..40).unwrap())
+        );
+        assert_eq!(finder.redact("nothing of it"), "nothing of it");
     }
 
     #[test]

@@ -9,7 +9,8 @@
 
 mod forms;
 mod known;
+mod traces;
 mod writer;
 
-pub use known::{SHORTEST, learn, redact, redact_cut};
+pub use known::{SHORTEST, learn, let_go, redact, redact_cut};
 pub use writer::{Record, Redacting};

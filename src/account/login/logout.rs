@@ -2,6 +2,7 @@
 
 use crate::credential::oauth::{Grant, Granted, Registration, Source, Tokens, revoke};
 use crate::model::AccountId;
+use crate::telemetry::let_go;
 
 use super::{Logins, NotLoggedIn};
 
@@ -60,13 +61,15 @@ impl Logins {
             }
             let (ended, stored) = grant.end().await;
             drop(turn);
-            let revoked = match ended {
+            let revoked = match &ended {
                 Some((registration, source, tokens)) if !local => {
-                    let revoked = logins.revoked(&grant, &registration, &source, &tokens);
+                    let revoked = logins.revoked(&grant, registration, source, tokens);
                     Some(revoked.await)
                 }
                 _ => None,
             };
+            drop(ended);
+            let_go();
             // Only now: what the store still has is of less use to anybody once the provider has ended it.
             stored?;
             tracing::info!(event = "logged_out", %account, "logged out: {account}");

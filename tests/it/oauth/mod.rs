@@ -16,6 +16,7 @@ mod elicitation;
 mod engine;
 mod login;
 mod machine;
+mod memory;
 mod page;
 mod real;
 mod rig;
