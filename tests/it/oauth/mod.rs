@@ -12,6 +12,7 @@ mod calls;
 mod canary;
 mod cli_login;
 mod crossing;
+mod disks;
 mod elicitation;
 mod engine;
 mod login;

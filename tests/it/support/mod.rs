@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod authorization;
+mod disk;
 mod fixture;
 mod gate;
 mod http;
@@ -22,6 +23,7 @@ mod who;
 use std::io::Write as _;
 use std::time::Duration;
 
+pub(crate) use disk::Disk;
 pub(crate) use fixture::{Era, Fixture};
 pub(crate) use gate::{Gate, Seen};
 pub(crate) use http::{Event, Heard, Http, Reply, within};

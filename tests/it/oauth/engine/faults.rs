@@ -1,4 +1,4 @@
-//! A disk that fails, a vault that is sealed, a logout.
+//! A database that refuses, a vault that is sealed, a logout. What a real disk does is in `disks`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,24 +15,24 @@ use super::{HOUR, Rig, account};
 use crate::support::authorization::{Behaviour, Endpoint, Grace};
 use crate::support::until;
 
-/// Makes every change of a grant fail, as a disk does that is full.
-fn break_disk(rig: &Rig) -> Connection {
+/// Has the database refuse every change of a grant, as one does that contradicts it.
+fn contradict(rig: &Rig) -> Connection {
     let database = Connection::open(rig.state().join("janus.db")).unwrap();
     database
         .execute_batch(
-            "CREATE TRIGGER full BEFORE UPDATE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'full'); END;",
+            "CREATE TRIGGER refuse BEFORE UPDATE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'refused'); END;",
         )
         .unwrap();
     database
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
+async fn what_the_database_refuses_is_used_and_kept_beside_it() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
     life.grants.quiet().await;
     let tasks = life.tasks.len();
-    // The file system says no from here on: the tables of the engine are gone.
+    // It refuses from here on: its table is gone.
     let database = Connection::open(rig.state().join("janus.db")).unwrap();
     database
         .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
@@ -60,7 +60,7 @@ async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
     }
     life.grants.quiet().await;
     until("the end of the renewals", || life.tasks.len() == tasks + 1);
-    // The disk is there again.
+    // The table is there again.
     database
         .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
         .unwrap();
@@ -77,7 +77,7 @@ async fn what_a_disk_does_not_take_is_used_and_kept_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_finds_what_was_kept_beside_the_disk() {
+async fn a_start_finds_what_was_kept_beside_the_database() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
     let database = Connection::open(rig.state().join("janus.db")).unwrap();
@@ -165,10 +165,10 @@ async fn an_account_that_is_forgotten_leaves_nothing_beside_the_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renewal_that_contradicts_the_disk_is_dropped() {
+async fn a_renewal_that_contradicts_the_database_is_dropped() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
-    let _database = break_disk(&rig);
+    let _database = contradict(&rig);
     rig.advance(HOUR);
     // A contradiction is what a login by another hand would be; the token that came is given back.
     let grant = Arc::clone(&life.grant);
@@ -251,7 +251,7 @@ async fn a_logout_leaves_nothing_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_logout_that_the_disk_does_not_take_can_be_told_to_the_provider() {
+async fn a_logout_that_the_database_refuses_can_be_told_to_the_provider() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
     let database = Connection::open(rig.state().join("janus.db")).unwrap();
