@@ -85,6 +85,7 @@ fn behaviour() -> Behaviour {
         // What an answer that is of no use brought is asked for again.
         grace: Grace::UntilUsed,
         openid: true,
+        device: true,
         management: true,
         scopes: Some(vec!["openid", "read", "write"]),
         methods: Some(vec!["client_secret_basic"]),
@@ -155,6 +156,12 @@ async fn nothing_that_a_login_brought_is_left_anywhere() {
         say(&janus, arguments, &mut found);
     }
     assert!(authority.count(Endpoint::Revoke) >= 1);
+    // The code of another device, which is asked for until somebody types the other one.
+    let asked = authority.count(Endpoint::Token);
+    let by_device = ["login", "s", "--device", "--no-wait", "--json"];
+    say(&janus, &by_device, &mut found);
+    authority.came(Endpoint::Token, asked + 1).await;
+    assert_eq!(authority.user_codes().len(), 1);
     for tool in ["janus_whoami", "janus_list_accounts"] {
         let params = json!({"name": tool, "arguments": {}});
         let result = client.result("tools/call", params).await;
