@@ -37,7 +37,7 @@ struct Set {
 
 /// A time since the machine was started, with the time it slept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(Duration);
+pub struct Moment(Duration);
 
 impl Clock {
     /// A clock that a test moves.
@@ -99,7 +99,8 @@ impl Clock {
         Some(hands.set.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn now(&self) -> Moment {
+    /// Now, since the machine was started.
+    pub fn now(&self) -> Moment {
         let now = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
         let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or_default();
@@ -143,7 +144,7 @@ impl Clock {
     }
 
     /// Waits until then, a test's moves and the machine's sleep included. It may be late by a nap after a suspend.
-    pub(super) async fn sleep_until(&self, then: Moment) {
+    pub async fn sleep_until(&self, then: Moment) {
         let mut moved = self.hands.as_ref().map(|hands| hands.moved.subscribe());
         loop {
             let left = then.from(self.now());
@@ -171,12 +172,12 @@ fn milliseconds(time: Duration) -> i64 {
 
 impl Moment {
     /// This much later; as late as can be told where that is too late.
-    pub(super) fn after(self, by: Duration) -> Self {
+    pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(by))
     }
 
     /// How long it is until then.
-    pub(super) fn from(self, now: Self) -> Duration {
+    pub fn from(self, now: Self) -> Duration {
         self.0.saturating_sub(now.0)
     }
 

@@ -24,7 +24,7 @@ mod refusal;
 mod resolve;
 
 pub use attach::{Attached, Credential, Report, Variables};
-pub use clock::Clock;
+pub use clock::{Clock, Moment};
 pub use error::NoCredential;
 pub use ground::{Ground, Means};
 pub use outdated::Given;

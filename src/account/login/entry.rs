@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{Initiator, LoggedIn, NotLoggedIn, Pending, Wanted, id};
 use crate::credential::oauth::{Callback, Options};
+use crate::credential::{Clock, Moment};
 use crate::model::AccountId;
 
 /// How a login stands.
@@ -32,6 +33,7 @@ pub(super) struct Entry {
     pub(super) id: String,
     pub(super) account: AccountId,
     pub(super) by: Initiator,
+    clock: Clock,
     /// What the form of its page proves itself with.
     pub(super) token: String,
     wanted: Mutex<Wanted>,
@@ -53,7 +55,7 @@ struct Link {
     pending: Pending,
     /// Which answer is its own; `None`: a device flow has none.
     state: Option<String>,
-    ends: Instant,
+    ends: Moment,
 }
 
 impl Progress {
@@ -69,6 +71,7 @@ impl Entry {
         account: AccountId,
         wanted: Wanted,
         by: Initiator,
+        clock: &Clock,
         taken: impl Fn(&str) -> bool,
     ) -> Option<Self> {
         let id = loop {
@@ -82,6 +85,7 @@ impl Entry {
             id,
             account,
             by,
+            clock: clock.clone(),
             token: id::token()?,
             wanted: Mutex::new(wanted),
             personal: AtomicBool::new(by == Initiator::Person),
@@ -93,9 +97,21 @@ impl Entry {
         })
     }
 
-    /// Whether it has not ended, and shall not: from the moment it was given up it is nobody's to join or answer.
+    /// Whether it has not ended, and shall not: from the moment it was given up, or its time was over, it is nobody's to
+    /// join or answer.
     pub(super) fn is_open(&self) -> bool {
-        self.given_up.borrow().is_none() && !self.progress.borrow().is_over()
+        let over = match &*self.progress.borrow() {
+            // Whoever runs it may see that later: timers do not count the machine's sleep.
+            Progress::Waiting => self.left().is_some_and(|left| left.is_zero()),
+            progress => progress.is_over(),
+        };
+        self.given_up.borrow().is_none() && !over
+    }
+
+    /// How long its link is good for.
+    fn left(&self) -> Option<Duration> {
+        let link = self.link.get()?;
+        Some(link.ends.from(self.clock.now()))
     }
 
     pub(super) fn waits_for(&self, account: &AccountId) -> bool {
@@ -141,7 +157,7 @@ impl Entry {
     }
 
     /// The link is there: a person can act.
-    pub(super) fn show(&self, pending: Pending, state: Option<String>, ends: Instant) {
+    pub(super) fn show(&self, pending: Pending, state: Option<String>, ends: Moment) {
         let link = Link {
             pending,
             state,
@@ -159,7 +175,7 @@ impl Entry {
         Some(Pending {
             expected: wishes.expect.or_else(|| link.pending.expected.clone()),
             agreed: wishes.yes,
-            left: link.ends.saturating_duration_since(Instant::now()),
+            left: link.ends.from(self.clock.now()),
             ..link.pending.clone()
         })
     }
@@ -254,12 +270,12 @@ mod tests {
     use super::*;
     use crate::model::{AccountName, OpenBrowser, ServerName};
 
-    fn entry(by: Initiator) -> Entry {
+    fn entry(by: Initiator, clock: &Clock) -> Entry {
         let account = AccountId::new(
             ServerName::new("linear").unwrap(),
             AccountName::new("default").unwrap(),
         );
-        Entry::new(account, Wanted::default(), by, |_| false).unwrap()
+        Entry::new(account, Wanted::default(), by, clock, |_| false).unwrap()
     }
 
     fn shown(entry: &Entry, life: Duration) {
@@ -282,21 +298,22 @@ mod tests {
             browser_command: None,
             left: life,
         };
-        entry.show(pending, Some("s".to_owned()), Instant::now() + life);
+        let ends = entry.clock.now().after(life);
+        entry.show(pending, Some("s".to_owned()), ends);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_joins_waits_for_the_same_link_and_sees_what_is_left() {
-        let entry = entry(Initiator::Client);
+        let clock = Clock::movable();
+        let entry = entry(Initiator::Client, &clock);
         let (first, ()) = tokio::join!(entry.pending(), async {
             shown(&entry, Duration::from_mins(10));
         });
-        assert_eq!(first.unwrap().left, Duration::from_mins(10));
-        tokio::time::advance(Duration::from_secs(90)).await;
-        assert_eq!(
-            entry.pending().await.unwrap().left,
-            Duration::from_secs(510)
-        );
+        assert_eq!(first.unwrap().left.as_secs().div_ceil(60), 10);
+        clock.suspend(Duration::from_secs(90));
+        let left = entry.pending().await.unwrap().left;
+        assert!(left <= Duration::from_secs(510), "{left:?}");
+        assert!(left > Duration::from_secs(450), "{left:?}");
         assert!(entry.comes_back_to("127.0.0.1:7334", "/callback"));
         for (host, path) in [
             ("localhost:7334", "/callback"),
@@ -311,7 +328,7 @@ mod tests {
         assert!(entry.has_state("s"));
         assert!(!entry.has_state("S"));
         assert!(matches!(
-            entry.ended(Duration::from_secs(5)).await,
+            entry.ended(Duration::ZERO).await,
             Progress::Waiting
         ));
         entry.go_on(Progress::NotLoggedIn(Arc::new(NotLoggedIn::Cancelled)));
@@ -320,8 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_good_no_longer_where_the_machine_slept_meanwhile() {
+        let clock = Clock::movable();
+        let entry = entry(Initiator::Person, &clock);
+        shown(&entry, Duration::from_mins(10));
+        clock.suspend(Duration::from_mins(9));
+        assert!(entry.is_open() && entry.has_state("s"));
+        clock.suspend(Duration::from_mins(2));
+        assert!(!entry.is_open() && !entry.has_state("s"));
+        // One that was answered in time is finished, however long that takes.
+        entry.go_on(Progress::Finishing);
+        assert!(entry.is_open());
+    }
+
+    #[test]
     fn a_persons_wishes_are_heard_and_another_link_is_another_login() {
-        let entry = entry(Initiator::Client);
+        let entry = entry(Initiator::Client, &Clock::movable());
         let wanted = Wanted {
             expect: Some("ana".to_owned()),
             replace: true,

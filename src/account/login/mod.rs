@@ -402,7 +402,8 @@ impl Logins {
             let oldest = oldest.ok_or(NotLoggedIn::TooMany(AT_ONCE))?;
             oldest.give_up(NotLoggedIn::TooMany(AT_ONCE));
         }
-        let entry = Entry::new(account.clone(), wanted, by, |id| {
+        let clock = self.0.grants.clock();
+        let entry = Entry::new(account.clone(), wanted, by, clock, |id| {
             known.iter().any(|entry| entry.id == id)
         });
         let entry = Arc::new(entry.ok_or(NotLoggedIn::Stopping)?);

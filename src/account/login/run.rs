@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
 use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
+use crate::credential::Moment;
 use crate::credential::oauth::{Flow, Grant, Granted, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
@@ -70,11 +71,12 @@ impl Logins {
         };
         let (flow, door) = prepared?;
         let life = flow.device().map_or(LIFE, |(_, _, life)| life);
-        let ends = Instant::now() + life;
+        let clock = self.0.grants.clock();
+        let ends = clock.now().after(life);
         let uri = door.as_ref().map(|(_, uri)| uri.clone());
         self.show(entry, &grant, &flow, uri, ends);
         let expired = async {
-            sleep_until(ends).await;
+            clock.sleep_until(ends).await;
             NotLoggedIn::Expired {
                 minutes: life.as_secs() / 60,
             }
@@ -165,7 +167,7 @@ impl Logins {
         grant: &Grant,
         flow: &Flow,
         redirect_uri: Option<String>,
-        ends: Instant,
+        ends: Moment,
     ) {
         let (settings, wanted, status) = (grant.settings(), entry.wanted(), grant.status());
         let device = flow.device();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::client_authentication::Form;
 use super::exchange::{Client, ask, object, proven, tokens, with_resource};
@@ -41,7 +41,6 @@ pub(super) struct Device {
     pub(super) page: Page,
     /// How long the code is good for.
     pub(super) life: Duration,
-    ends: Instant,
     interval: Duration,
 }
 
@@ -101,12 +100,11 @@ impl Device {
             address,
             page,
             life,
-            ends: Instant::now() + life,
             interval: interval.clamp(Duration::from_secs(1), LONGEST_INTERVAL),
         })
     }
 
-    /// Asks until the person is done.
+    /// Asks until the person is done, or the provider says that the code has ended: who waits for it looks at the clock.
     pub(super) async fn poll(
         mut self,
         way: &Way,
@@ -114,9 +112,6 @@ impl Device {
         source: &Source,
     ) -> Result<Tokens, LoginFailed> {
         loop {
-            if Instant::now() + self.interval >= self.ends {
-                return Err(LoginFailed::TooLate);
-            }
             sleep(self.interval).await;
             let form = || {
                 let form = Form::new("urn:ietf:params:oauth:grant-type:device_code")
