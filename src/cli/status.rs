@@ -56,8 +56,12 @@ fn waiting(logins: &Value, accounts: &Value) -> String {
         let who = login["expected"].as_str();
         let who = who.map_or_else(String::new, |who| format!(" as {who}"));
         let left = span(login["expires_in"].as_u64().unwrap_or_default());
+        let mut rows = accounts.as_array().into_iter().flatten();
+        let row = rows.find(|row| row["id"] == account.as_str());
+        let why = row.and_then(wanted);
+        let why = why.map_or_else(String::new, |(_, why)| format!(": {why}"));
         lines.push(format!(
-            "  janus login --wait {}   # {account}{who}, {left} left\n      {link}\n",
+            "  janus login --wait {}   # {account}{who}, {left} left{why}\n      {link}\n",
             text(login, "login")
         ));
     }
