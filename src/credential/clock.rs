@@ -172,6 +172,7 @@ fn milliseconds(time: Duration) -> i64 {
 
 impl Moment {
     /// This much later; as late as can be told where that is too late.
+    #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(by))
     }
