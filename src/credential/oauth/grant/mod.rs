@@ -1,10 +1,11 @@
 //! The refresh engine: what each account was granted, and how it stays valid.
 //!
 //! `token` is what calls get, `status` what people see, `registrations` which clients Janus is. `state` says how a grant
-//! stands and `schedule` when something is due, both without doing anything; `keeper` wakes and
-//! begins renewals, `attempt` is one of them, `verdict` is what its answers mean, `client` is who asks for it, `commit` has what it brought on the disk
-//! before anybody gets it, `rescue` keeps it where the disk fails, `kept` is how all that is written down, `siblings` who logged
-//! in lately by which client.
+//! stands and `schedule` when something is due, both without doing anything; `keeper` wakes and begins renewals.
+//! `attempt` is one of them: `client` is who asks, `breaker` whether now, `verdict` what the answer means, `siblings` who
+//! may have ended the grant. `begin` is a login and a logout, `need` the end that only a person mends. `commit` has what
+//! came on the disk before anybody gets it, `rescue` beside the disk where that fails, `open` reads it again, and `kept`
+//! is how it is written down.
 //!
 //! Invariants:
 //! - One renewal of a grant at a time, in a task that nobody who waits for it can end.
@@ -15,12 +16,15 @@
 //! - Only the process that holds the state directory has an engine.
 
 mod attempt;
+mod begin;
 mod breaker;
 mod client;
 mod commit;
 mod keeper;
 mod kept;
 mod mark;
+mod need;
+mod open;
 mod registrations;
 mod rescue;
 mod schedule;
@@ -47,7 +51,7 @@ use self::schedule::keep_alive;
 use self::siblings::Siblings;
 use self::state::{Life, Phase};
 pub use self::status::{GrantState, GrantStatus};
-use super::granted::{Granted, Registration, Source, Tokens};
+use super::granted::Source;
 use super::login::Challenge;
 use super::network::{Network, Policy};
 use super::reason::LoginReason;
@@ -375,73 +379,6 @@ impl Grant {
         self.changed.subscribe()
     }
 
-    /// A login succeeded: from now on this is the grant. It is on the disk when this returns.
-    ///
-    /// # Errors
-    /// It could not be kept, and the grant is what it was.
-    pub async fn begin(&self, granted: Granted) -> Result<(), Refused> {
-        let Some(me) = self.me.upgrade() else {
-            return Ok(());
-        };
-        // Whoever logged in may go away meanwhile; what came is not lost by that.
-        let keeping = self
-            .engine
-            .means
-            .tasks
-            .spawn(async move { me.take(granted).await });
-        keeping.await.unwrap_or(Err(Refused::Unsettled))
-    }
-
-    /// Ends the grant here, always; what could be revoked at the provider, and whether the store took it: if not, it would
-    /// be there again after a restart.
-    pub async fn end(&self) -> (Option<(Registration, Source, Tokens)>, Result<(), Refused>) {
-        let _turn = self.turn.lock().await;
-        let client = self.client().await.ok();
-        let ended = {
-            let mut inner = self.inner();
-            let generation = inner.life.generation;
-            let life = if self.configured().is_machine() {
-                Life::machine()
-            } else {
-                // Another generation: a renewal that is under way is of one that is gone.
-                Life::absent(LoginReason::LoggedOut, generation + 1)
-            };
-            let (challenge, waiting) = (inner.challenge.take(), inner.waiting);
-            let (running, disk) = (inner.running, inner.disk);
-            let mut facts = Facts::default();
-            facts.set_needs(None, &self.engine.means.clock);
-            std::mem::replace(
-                &mut *inner,
-                Inner {
-                    life,
-                    facts,
-                    disk,
-                    challenge,
-                    waiting,
-                    running,
-                    ..Inner::absent(LoginReason::LoggedOut, generation)
-                },
-            )
-        };
-        self.engine.mark(Point::LogoutBegins);
-        self.forget_rescue();
-        let stored = self.engine.means.vault.end_grant(&self.account).await;
-        self.engine.mark(Point::LogoutSaved);
-        self.changes();
-        let source = ended.facts.source();
-        let tokens = ended.secrets.access.map(|access| Tokens {
-            access,
-            refresh: ended.secrets.refresh,
-            life: None,
-            scopes: None,
-            id_token: None,
-        });
-        let revocable = client
-            .zip(tokens)
-            .map(|(client, tokens)| (client, source, tokens));
-        (revocable, stored)
-    }
-
     fn configured(&self) -> MutexGuard<'_, Configured> {
         self.configured
             .lock()
@@ -470,22 +407,6 @@ impl Grant {
     fn keep_alive(&self) -> Duration {
         let provider = self.settings().provider.clone();
         keep_alive(provider.and_then(|provider| provider.max_idle_days))
-    }
-
-    /// A person is needed, and that is new.
-    fn notice(&self, reason: LoginReason) {
-        tracing::warn!(
-            event = "login_needed",
-            account = %self.account,
-            reason = reason.word(),
-            "{} needs a login: {}; run: janus login {}",
-            self.account,
-            reason.told(),
-            self.account,
-        );
-        // Nobody may be listening.
-        let account = self.account.clone();
-        self.engine.notices.send(Notice { account, reason }).ok();
     }
 }
 
