@@ -12,7 +12,7 @@ fn a_client_that_comes_before_the_daemon_is_served_by_it() {
         let mut client = Client::silent(&home, era, &["--path", "/mcp/@good"]);
         let (method, params) = match era {
             Era::Legacy => ("initialize", super::initialize()),
-            _ => ("server/discover", json!({})),
+            Era::Modern => ("server/discover", json!({})),
         };
         let first = client.ask(method, params);
         let janus = Janus::start_in(home, |_| {});

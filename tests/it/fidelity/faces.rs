@@ -56,7 +56,7 @@ fn merged(cases: &[&Case], client: Era, sent: &Values) -> String {
         .collect();
     let era = match client {
         Era::Legacy => "",
-        _ => r#""resultType":"complete","ttlMs":60000,"cacheScope":"private","#,
+        Era::Modern => r#""resultType":"complete","ttlMs":60000,"cacheScope":"private","#,
     };
     let (id, tools) = (&sent.id, tools.join(","));
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{era}"tools":[{tools}]}}}}"#)

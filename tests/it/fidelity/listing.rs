@@ -20,7 +20,7 @@ pub(super) fn own_answer<'a>(
     let method = request.get("method").and_then(decoded).unwrap_or_default();
     let era_members = match era {
         Era::Legacy => "",
-        _ => r#""resultType":"complete","ttlMs":60000,"cacheScope":"private","#,
+        Era::Modern => r#""resultType":"complete","ttlMs":60000,"cacheScope":"private","#,
     };
     let result = match method.as_str() {
         "initialize" => format!(

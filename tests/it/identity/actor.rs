@@ -205,7 +205,7 @@ impl Door {
     pub(super) async fn settle(&self, way: &Way, tools: usize) {
         let session = match way.era {
             Era::Legacy => Some(self.initialize(way).await),
-            _ => None,
+            Era::Modern => None,
         };
         let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
         loop {

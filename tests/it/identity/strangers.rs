@@ -169,7 +169,7 @@ async fn an_unknown_name_never_leads_to_somebody_else() {
                     "initialize",
                     json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}),
                 ),
-                _ => ("tools/call", call()["params"].clone()),
+                Modern => ("tools/call", call()["params"].clone()),
             };
             let heard = door
                 .ask(&way, None, method, params)

@@ -339,7 +339,7 @@ async fn what_a_client_proves_itself_with_goes_no_further() {
     }
     assert!(rig.server.calls() >= 2);
     for seen in rig.server.seen() {
-        let seen = format!("{seen:?}");
+        let seen = format!("{seen:?} {:?}", seen.headers);
         assert!(!seen.contains(CANARY), "{seen}");
     }
     for asked in rig.authority.requests() {

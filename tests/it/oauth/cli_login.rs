@@ -566,6 +566,18 @@ async fn a_logout_ends_the_grant_here_and_at_the_provider() {
         local.stdout
     );
     assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
+
+    // A provider that cannot be told is not said to have ended anything.
+    rig.authority
+        .behave(|behaviour| behaviour.revocation = false);
+    log_in(&rig, &["login", "s"], "ana").await;
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert!(
+        out.stdout.contains("the provider did not confirm"),
+        "{}",
+        out.stdout
+    );
+    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
     rig.assert_clean();
 }
 

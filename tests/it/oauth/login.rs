@@ -88,6 +88,27 @@ async fn whoever_keeps_to_the_book_in_their_own_way_is_logged_in_to() {
             Protection::default(),
         ),
         (
+            "an `iss` that nobody announced",
+            Behaviour {
+                iss: Iss::Unannounced,
+                ..Behaviour::default()
+            },
+            Protection::default(),
+        ),
+        (
+            "metadata at the server itself",
+            Behaviour {
+                iss: Iss::Absent,
+                ..Behaviour::default()
+            },
+            Protection {
+                authority_here: true,
+                names_metadata: false,
+                metadata_at: Vec::new(),
+                ..Protection::default()
+            },
+        ),
+        (
             "scopes of the refusal",
             Behaviour {
                 scopes: Some(vec!["a", "b", "offline_access"]),

@@ -20,6 +20,7 @@ mod machine;
 mod memory;
 mod page;
 mod real;
+mod registered;
 mod rig;
 mod tool;
 mod ways;

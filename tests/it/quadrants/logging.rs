@@ -45,7 +45,7 @@ async fn log(client_era: Era, server: Era) {
             let params = call(prefix, tool, &arguments);
             let mut stream = match client_era {
                 Era::Legacy => Some(client.listen(&[]).await),
-                _ => None,
+                Era::Modern => None,
             };
             // What is less than the client wants is not sent; were it, it would be the first to come.
             let unheard = logging_call(&mut client, client_era, "error", params.clone()).await;

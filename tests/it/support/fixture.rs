@@ -10,7 +10,6 @@ use super::process::{Output, Process};
 pub(crate) enum Era {
     Legacy,
     Modern,
-    Both,
 }
 
 impl Era {
@@ -21,7 +20,6 @@ impl Era {
         match self {
             Self::Legacy => "legacy",
             Self::Modern => "modern",
-            Self::Both => "both",
         }
     }
 }

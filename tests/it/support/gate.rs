@@ -21,7 +21,6 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     pub(crate) query: String,
     pub(crate) method: String,
-    pub(crate) status: u16,
 }
 
 type Accept = Box<dyn Fn(&HeaderMap, &str) -> u16 + Send>;
@@ -153,7 +152,6 @@ impl Shared {
             headers: head.headers.clone(),
             query,
             method: method.clone(),
-            status,
         });
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();

@@ -81,7 +81,7 @@ impl Client {
         let headers = named.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let revision = match era {
             Era::Legacy => LEGACY,
-            Era::Modern | Era::Both => MODERN,
+            Era::Modern => MODERN,
         };
         let mut client = Self {
             http,

@@ -2,12 +2,6 @@
 //!
 //! Nothing here sleeps: a test waits for a line, a message or an end, and a wait that takes longer than [`PATIENCE`]
 //! fails with everything the process has said.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "support for tests that come and go one by one"
-)]
-
 pub(crate) mod authorization;
 mod disk;
 mod fixture;
@@ -25,11 +19,11 @@ use std::time::Duration;
 
 pub(crate) use disk::Disk;
 pub(crate) use fixture::{Era, Fixture};
-pub(crate) use gate::{Gate, Seen};
+pub(crate) use gate::Gate;
 pub(crate) use http::{Event, Heard, Http, Reply, within};
 pub(crate) use janus::{Home, Janus};
 pub(crate) use keyring::{Keyring, until};
-pub(crate) use mcp::{Answer, Client, Conversation, Stream};
+pub(crate) use mcp::{Client, Conversation, Stream};
 pub(crate) use process::{Ended, Output, Process};
 pub(crate) use tools::Tools;
 pub(crate) use who::WhoServer;

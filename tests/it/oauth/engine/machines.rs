@@ -59,27 +59,40 @@ async fn a_machine_gets_its_tokens_with_a_secret_and_nobody_logs_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_signs_where_it_has_a_key() {
-    let rig = Rig::new(Behaviour::default()).await;
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let path = rig.home.path().join("key.pem");
-    std::fs::write(&path, key.serialize_pem()).unwrap();
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, private).unwrap();
-    let point = key.public_key_raw().to_vec();
-    rig.authority
-        .preregister("machine", Proof::Key(KeyKind::Es256, point), &[]);
-    let client = PreRegistered {
-        id: "machine".to_owned(),
-        secret: None,
-        key: Some(SigningKey {
-            key: Reference::File(path),
-            id: None,
-            algorithm: SigningAlgorithm::Es256,
-        }),
-    };
-    let life = rig.life_of(&account("machine"), settings(&rig, client));
-    assert!(rig.takes(&life.token().await.unwrap()));
-    assert_eq!(rig.authority.violations(), [""; 0]);
+    for (curve, kind, algorithm) in [
+        (
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            KeyKind::Es256,
+            SigningAlgorithm::Es256,
+        ),
+        (
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+            KeyKind::Es384,
+            SigningAlgorithm::Es384,
+        ),
+    ] {
+        let rig = Rig::new(Behaviour::default()).await;
+        let key = rcgen::KeyPair::generate_for(curve).unwrap();
+        let path = rig.home.path().join("key.pem");
+        std::fs::write(&path, key.serialize_pem()).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, private).unwrap();
+        let point = key.public_key_raw().to_vec();
+        rig.authority
+            .preregister("machine", Proof::Key(kind, point), &[]);
+        let client = PreRegistered {
+            id: "machine".to_owned(),
+            secret: None,
+            key: Some(SigningKey {
+                key: Reference::File(path),
+                id: None,
+                algorithm,
+            }),
+        };
+        let life = rig.life_of(&account("machine"), settings(&rig, client));
+        assert!(rig.takes(&life.token().await.unwrap()), "{kind:?}");
+        assert_eq!(rig.authority.violations(), [""; 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! The refresh engine against an authorization server that rotates and remembers what it was shown.
 
+mod answers;
 mod away;
 mod clocks;
 mod configured;

@@ -75,7 +75,6 @@ impl Shared {
         }
         let consent = state.behaviour.consent.clone();
         match consent {
-            Consent::Stuck => return Said::text(403, "text/plain", "not here"),
             Consent::Refused(error) => {
                 let answer = [
                     ("error", error),
@@ -246,14 +245,14 @@ pub(super) fn check_resource(state: &State, given: Option<&str>) -> Result<(), S
     match (state.behaviour.resource, given) {
         (ResourceRule::Required, None) => Err("no resource".to_owned()),
         (ResourceRule::Refused, Some(given)) => Err(format!("resource {given:?}")),
-        (ResourceRule::Required | ResourceRule::Optional, Some(given)) => {
+        (ResourceRule::Required, Some(given)) => {
             let known = state.resources.is_empty() || state.resources.contains(given);
             known.then_some(()).ok_or_else(|| {
                 let known = &state.resources;
                 format!("resource {given:?}, where {known:?} are known")
             })
         }
-        (ResourceRule::Optional | ResourceRule::Refused, None) => Ok(()),
+        (ResourceRule::Refused, None) => Ok(()),
     }
 }
 

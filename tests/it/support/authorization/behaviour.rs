@@ -14,8 +14,6 @@ pub(crate) struct Behaviour {
     pub(crate) path: String,
     /// Where its metadata is.
     pub(crate) metadata_at: Vec<MetadataAt>,
-    /// What the metadata says the issuer is, where that is not true.
-    pub(crate) claimed_issuer: Option<String>,
     /// Members over those of the metadata; null takes one away. Hostile endpoints go here.
     pub(crate) metadata: Value,
     /// `code_challenge_methods_supported`; `None`: it does not say.
@@ -52,8 +50,6 @@ pub(crate) struct Behaviour {
     pub(crate) revocation: bool,
     /// RFC 8628.
     pub(crate) device: bool,
-    /// `/authorize`, `/token` and `/register`, as in the revision of 2025-03-26.
-    pub(crate) legacy_endpoints: bool,
     /// What must be said of `resource`.
     pub(crate) resource: ResourceRule,
     /// Parameters of the authorization URL beside those of the RFCs.
@@ -92,8 +88,6 @@ pub(crate) enum Registering {
     Open,
     /// There is none.
     Absent,
-    /// With this status and error.
-    Refused(u16, &'static str),
 }
 
 /// `iss` in redirects.
@@ -118,8 +112,6 @@ pub(crate) enum Consent {
     Given,
     /// The redirect has this error.
     Refused(&'static str),
-    /// The page refuses without a redirect.
-    Stuck,
 }
 
 /// Who logs in.
@@ -136,8 +128,6 @@ pub(crate) struct Person {
 pub(crate) enum ResourceRule {
     /// In each request, and the same.
     Required,
-    /// Or nothing.
-    Optional,
     /// Nothing: it is `invalid_target`.
     Refused,
 }
@@ -169,7 +159,6 @@ impl Default for Behaviour {
         Self {
             path: String::new(),
             metadata_at: vec![MetadataAt::Rfc8414],
-            claimed_issuer: None,
             metadata: json!({}),
             pkce: Some(vec!["S256"]),
             scopes: None,
@@ -188,7 +177,6 @@ impl Default for Behaviour {
             openid: false,
             revocation: true,
             device: false,
-            legacy_endpoints: false,
             resource: ResourceRule::Required,
             more_authorize_params: Vec::new(),
             access_life: Duration::from_hours(1),
@@ -323,11 +311,6 @@ impl Said {
 }
 
 impl Answer {
-    /// This, and the request has no effect.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self::Instead(Said::json(status, body))
-    }
-
     /// An error, and the request has no effect.
     pub(crate) fn error(status: u16, error: &str) -> Self {
         Self::Instead(Said::error(status, error))

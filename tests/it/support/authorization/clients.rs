@@ -38,16 +38,13 @@ pub(crate) enum Proof {
     Basic(String),
     /// `client_secret_post`
     Post(String),
-    /// `private_key_jwt`, by the raw public key: for RSA that of PKCS #1, for EC the point.
+    /// `private_key_jwt`, by the point that is the public key.
     Key(KeyKind, Vec<u8>),
 }
 
 /// What signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyKind {
-    Rs256,
-    Rs384,
-    Rs512,
     Es256,
     Es384,
 }
@@ -83,7 +80,6 @@ impl Shared {
         match &state.behaviour.registration {
             Registering::Open => {}
             Registering::Absent => return Said::empty(404),
-            Registering::Refused(status, error) => return Said::error(*status, error),
         }
         let wanted = &asked.json;
         Self::check_registration(state, asked);
@@ -377,9 +373,6 @@ impl Asked {
 impl KeyKind {
     fn word(self) -> &'static str {
         match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
         }
@@ -387,9 +380,6 @@ impl KeyKind {
 
     fn algorithm(self) -> &'static dyn VerificationAlgorithm {
         match self {
-            Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Self::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-            Self::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
             Self::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
             Self::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
         }

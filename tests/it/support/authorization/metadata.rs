@@ -17,9 +17,7 @@ impl Shared {
                 MetadataAt::OpenIdAppended => format!("{own}/.well-known/openid-configuration"),
             }
         });
-        let issuer = state.behaviour.claimed_issuer.as_ref();
-        let issuer = issuer.unwrap_or(&self.issuer);
-        found.then(|| Said::json(200, &self.document(&state.behaviour, issuer)))
+        found.then(|| Said::json(200, &self.document(&state.behaviour, &self.issuer)))
     }
 
     pub(super) fn document(&self, behaviour: &Behaviour, issuer: &str) -> Value {
@@ -73,7 +71,7 @@ impl Shared {
 }
 
 /// Puts members over those that are there; null takes one away.
-pub(super) fn over(document: &mut Value, members: &Value) {
+fn over(document: &mut Value, members: &Value) {
     let members = members.as_object().into_iter().flatten();
     for (name, value) in members {
         if value.is_null() {

@@ -76,11 +76,8 @@ pub(crate) struct Asked {
 
 #[derive(Debug)]
 struct Shared {
-    /// `http://127.0.0.1:PORT`
-    origin: String,
     path: String,
     issuer: String,
-    started: Instant,
     state: Mutex<State>,
     outage: watch::Sender<Outage>,
     holds: watch::Sender<BTreeMap<Endpoint, Hold>>,
@@ -123,9 +120,7 @@ impl AuthorizationServer {
         let started = Instant::now();
         let shared = Arc::new(Shared {
             issuer: format!("{origin}{path}"),
-            origin,
             path,
-            started,
             state: Mutex::new(State::new(behaviour, started)),
             outage: watch::Sender::new(Outage::None),
             holds: watch::Sender::default(),
@@ -246,15 +241,6 @@ impl AuthorizationServer {
     /// Every grant ends: a refresh is `invalid_grant`, and no access token is good.
     pub(crate) fn revoke_all(&self) {
         for family in self.state().families.all() {
-            family.alive = false;
-        }
-    }
-
-    /// The grants of a person end.
-    pub(crate) fn revoke_those_of(&self, name: &str) {
-        let mut state = self.state();
-        let families = state.families.all();
-        for family in families.filter(|family| family.person.name == name) {
             family.alive = false;
         }
     }
@@ -528,15 +514,6 @@ impl Shared {
     fn place(&self, path: &str) -> Endpoint {
         if path.contains("/.well-known/") {
             return Endpoint::Metadata;
-        }
-        let legacy = self.state.lock().unwrap().behaviour.legacy_endpoints;
-        if legacy {
-            match path {
-                "/authorize" => return Endpoint::Authorize,
-                "/token" => return Endpoint::Token,
-                "/register" => return Endpoint::Register,
-                _ => {}
-            }
         }
         let own = path.strip_prefix(&self.path).unwrap_or_default();
         match own.strip_prefix("/oauth/").unwrap_or_default() {

@@ -13,7 +13,6 @@ use tokio::sync::watch;
 
 use super::behaviour::{Outage, Person, Said};
 use super::listen::{Body, Port, Running, Serve};
-use super::metadata::over;
 use super::{AuthorizationServer, KEPT, Shared as Authority, VIOLATIONS};
 
 /// What it asks for, and how.
@@ -26,18 +25,10 @@ pub(crate) struct Protection {
     pub(crate) names_metadata: bool,
     /// `scope` of the challenge.
     pub(crate) challenge_scope: Option<String>,
-    /// The whole challenge, whatever else is said here; empty: there is none.
-    pub(crate) challenge: Option<String>,
     /// Where the resource metadata is.
     pub(crate) metadata_at: Vec<ResourceMetadataAt>,
-    /// What it says the resource is; `None`: the URL.
-    pub(crate) resource: Option<String>,
     /// The authorization servers; `None`: its own.
     pub(crate) authorization_servers: Option<Vec<String>>,
-    /// `scopes_supported`
-    pub(crate) scopes: Option<Vec<&'static str>>,
-    /// Members over those of the resource metadata; null takes one away.
-    pub(crate) metadata: Value,
     /// The metadata of the authorization server is here too, under this server's own name (the revision of 2025-03-26).
     pub(crate) authority_here: bool,
     /// The scope that each tool needs; without it the answer is 403.
@@ -107,12 +98,8 @@ impl Default for Protection {
             modern: false,
             names_metadata: true,
             challenge_scope: None,
-            challenge: None,
             metadata_at: vec![ResourceMetadataAt::Inserted],
-            resource: None,
             authorization_servers: None,
-            scopes: None,
-            metadata: json!({}),
             authority_here: false,
             needs: BTreeMap::new(),
             open: false,
@@ -141,8 +128,7 @@ impl ProtectedServer {
             }),
             outage: watch::Sender::new(Outage::None),
         });
-        let resource = shared.resource(&shared.state.lock().unwrap().protection);
-        authority.state().resources.insert(resource);
+        authority.state().resources.insert(shared.url());
         let running = port.run(Arc::clone(&shared));
         Self {
             shared,
@@ -155,14 +141,9 @@ impl ProtectedServer {
         self.shared.url()
     }
 
-    /// Changes what it asks for. Another `resource` is known from then on, too.
+    /// Changes what it asks for.
     pub(crate) fn protect(&self, change: impl FnOnce(&mut Protection)) {
-        let mut state = self.state();
-        change(&mut state.protection);
-        let resource = self.shared.resource(&state.protection);
-        drop(state);
-        let authority = &self.shared.authority;
-        authority.state.lock().unwrap().resources.insert(resource);
+        change(&mut self.state().protection);
     }
 
     /// How the whole server is away from now on.
@@ -233,10 +214,6 @@ impl Shared {
         format!("{}{PATH}", self.origin)
     }
 
-    fn resource(&self, protection: &Protection) -> String {
-        protection.resource.clone().unwrap_or_else(|| self.url())
-    }
-
     /// Looks for the word that may not be there.
     fn search(&self, headers: &HeaderMap, body: &[u8]) {
         let mut state = self.state.lock().unwrap();
@@ -267,8 +244,7 @@ impl Shared {
         let given = headers.get("authorization");
         let given = given.map(|given| given.to_str().unwrap_or_default());
         let token = given.and_then(|given| given.strip_prefix("Bearer "));
-        let resource = self.resource(&state.protection);
-        let (person, scopes, strange) = self.look(given, token, &resource);
+        let (person, scopes, strange) = self.look(given, token, &self.url());
         let mut wrong: Vec<String> = strange.into_iter().collect();
         if headers.contains_key("cookie") {
             wrong.push("a cookie".to_owned());
@@ -355,9 +331,6 @@ impl Shared {
     }
 
     fn challenge(&self, protection: &Protection, shown: bool, lacking: Option<&str>) -> String {
-        if let (Some(challenge), None) = (&protection.challenge, lacking) {
-            return challenge.clone();
-        }
         let mut members = Vec::new();
         if lacking.is_some() {
             members.push("error=\"insufficient_scope\"".to_owned());
@@ -389,15 +362,11 @@ impl Shared {
         if found {
             let own = vec![self.authority.issuer.clone()];
             let servers = protection.authorization_servers.clone().unwrap_or(own);
-            let mut document = json!({
-                "resource": self.resource(protection),
+            let document = json!({
+                "resource": self.url(),
                 "authorization_servers": servers,
                 "bearer_methods_supported": ["header"],
             });
-            if let Some(scopes) = &protection.scopes {
-                document["scopes_supported"] = json!(scopes);
-            }
-            over(&mut document, &protection.metadata);
             return Said::json(200, &document);
         }
         if protection.authority_here && path == "/.well-known/oauth-authorization-server" {
@@ -410,11 +379,7 @@ impl Shared {
 }
 
 fn challenged(challenge: &str) -> Said {
-    let said = Said::text(401, "text/plain", "no");
-    if challenge.is_empty() {
-        return said;
-    }
-    said.header("www-authenticate", challenge)
+    Said::text(401, "text/plain", "no").header("www-authenticate", challenge)
 }
 
 /// The response to a message; `None` where it wants none.
