@@ -326,12 +326,14 @@ mod tests {
             store,
             serving,
         };
+        // A machine without IPv6 has one listener alone: nobody waits there for the second to be taken.
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_err() {
+            return;
+        }
         let opening = doors.listen(port, RedirectHost::Localhost);
         let opening = tokio::time::timeout(Duration::from_millis(200), opening).await;
+        assert!(opening.is_err(), "nobody took the second");
         let door = opened.recv().await.unwrap();
-        // A machine without IPv6 has one listener alone, which is there at once.
-        assert_eq!(door.until.is_cancelled(), opening.is_err());
-        drop(opening);
         assert!(door.until.is_cancelled());
     }
 

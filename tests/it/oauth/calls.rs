@@ -93,7 +93,7 @@ async fn an_account_without_auth_is_asked_for_a_login_after_one_refusal() {
 }
 
 #[tokio::test]
-async fn a_server_that_lets_everybody_in_is_never_logged_in_to() {
+async fn a_server_that_shows_its_lists_to_everybody_is_logged_in_to_for_a_call_alone() {
     let protection = Protection {
         open: true,
         ..Protection::default()

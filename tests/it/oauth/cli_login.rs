@@ -1,12 +1,15 @@
 //! `janus login` and `janus logout`, as a person or a script runs them, against the fake authorization server.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use super::rig::{Rig, home};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection, land,
 };
-use crate::support::{Ended, Janus, Output, Process};
+use crate::support::{Ended, Janus, Output, Process, env};
 
 /// Who logs in can be learnt.
 fn known() -> Behaviour {
@@ -612,7 +615,7 @@ async fn a_login_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn who_says_no_and_who_comes_too_late_are_told_apart() {
+async fn a_person_who_says_no_ends_the_command_as_denied() {
     let rig = rig().await;
     rig.authority.behave(|behaviour| {
         behaviour.consent = crate::support::authorization::Consent::Refused("access_denied");
@@ -696,7 +699,7 @@ fn without_a_daemon_the_command_says_how_to_start_one() {
 }
 
 #[tokio::test]
-async fn a_browser_is_opened_by_its_arguments_and_only_in_a_session() {
+async fn a_browser_is_opened_by_its_arguments() {
     let rig = rig().await;
     let seen = rig.janus.home().path().join("seen");
     let script = format!("sh -c 'printf %s \"$1\" > {}' browser", seen.display());
@@ -704,8 +707,44 @@ async fn a_browser_is_opened_by_its_arguments_and_only_in_a_session() {
     login.line(Output::Stderr, |line| {
         line.starts_with("a browser was opened").then_some(())
     });
-    let url = std::fs::read_to_string(&seen).unwrap();
+    let url = fs::read_to_string(&seen).unwrap();
     assert!(url.starts_with(rig.authority.issuer()), "{url}");
     land(&rig.authority.follow(&url).await).await;
     assert_eq!(login.finish().status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_browser_of_the_desktop_is_opened_only_where_there_is_a_desktop() {
+    for display in [
+        None,
+        Some(("DISPLAY", ":0")),
+        Some(("WAYLAND_DISPLAY", "w")),
+    ] {
+        let rig = rig().await;
+        let (programs, seen) = (
+            rig.janus.home().path().join("programs"),
+            rig.janus.home().path().join("seen"),
+        );
+        fs::create_dir(&programs).unwrap();
+        let opener = programs.join("xdg-open");
+        let script = format!("#!/bin/sh\nprintf %s \"$1\" > {}\n", seen.display());
+        fs::write(&opener, script).unwrap();
+        fs::set_permissions(&opener, fs::Permissions::from_mode(0o700)).unwrap();
+        let path = format!("{}:{}", programs.display(), env("PATH").unwrap());
+        let mut command = rig.janus.home().command(&["login", "s"]);
+        command.env("PATH", path).envs(display);
+        let mut login = Process::start("janus login", &mut command);
+        let url = link(&mut login);
+        land(&rig.authority.follow(&url).await).await;
+        let ended = login.finish();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        let opened = fs::read_to_string(&seen).ok();
+        assert_eq!(opened, display.map(|_| url), "{display:?}");
+        assert_eq!(
+            ended.stderr.contains("a browser was opened"),
+            display.is_some(),
+            "{}",
+            ended.stderr
+        );
+    }
 }

@@ -128,7 +128,10 @@ async fn whoever_keeps_to_the_book_in_their_own_way_is_logged_in_to() {
 
 #[tokio::test]
 async fn after_a_wrong_iss_no_code_is_sent() {
-    for iss in [Iss::Missing, Iss::Wrong("https://evil.example".to_owned())] {
+    for (iss, canary) in [
+        (Iss::Missing, "cAnArY"),
+        (Iss::Wrong("https://evil.example".to_owned()), "evil"),
+    ] {
         let behaviour = Behaviour {
             iss,
             ..Behaviour::default()
@@ -137,7 +140,8 @@ async fn after_a_wrong_iss_no_code_is_sent() {
         let mut client = rig.client(Era::Modern).await;
         let refused = call(&mut client, "s__who").await;
         let (_, page) = rig.say(&link(&refused)).await;
-        assert!(!page.contains("evil"), "{page}");
+        assert!(page.contains("Not logged in"), "{page}");
+        assert!(!page.contains(canary), "{page}");
         assert_eq!(rig.authority.count(Endpoint::Token), 0);
     }
 }

@@ -76,7 +76,7 @@ async fn the_document_that_the_refusal_names_is_read_first() {
 }
 
 #[tokio::test]
-async fn without_a_refusal_the_server_is_asked_once_and_nothing_is_waited_for() {
+async fn without_a_refusal_the_server_is_asked_for_one_and_no_body_is_waited_for() {
     let server = Scripted::start().await;
     // A stream that does not end.
     server

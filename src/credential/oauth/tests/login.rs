@@ -14,12 +14,15 @@ use crate::credential::Ground;
 use crate::credential::oauth::{
     Callback, Challenge, Flow, Grant, Granted, Identity, LoginFailed, Options, RegistrationKind,
 };
-use crate::model::{AccountId, AccountName, Ask, OAuth, PreRegistered, ServerName, Whoami};
+use crate::model::{
+    AccountId, AccountName, Ask, OAuth, PreRegistered, Reference, Secret, ServerName, Whoami,
+};
 
 const URI: &str = "http://127.0.0.1:7334/callback";
 const CODE: &str = "canary-code-0123456789";
 const ACCESS: &str = "canary-access-0123456789";
 const REFRESH: &str = "canary-refresh-0123456789";
+const SECRET: &str = "canary-secret-0123456789";
 const AS: &str = "GET /.well-known/oauth-authorization-server";
 const PRM: &str = "GET /.well-known/oauth-protected-resource";
 
@@ -361,15 +364,23 @@ async fn no_code_token_or_secret_gets_into_a_log() {
         .finish();
     // Without what takes secrets out of a log: rmcp must not have them in the first place.
     let _guard = tracing::subscriber::set_default(subscriber);
-    let server = server(json!({})).await;
-    let flow = begun(&server, settings()).await.unwrap();
+    let post = json!({"token_endpoint_auth_methods_supported": ["client_secret_post"]});
+    let server = server(post).await;
+    let secret = Reference::Environment {
+        name: "SECRET".to_owned(),
+        value: Some(Arc::new(Secret::new(SECRET))),
+    };
+    let mut settings = settings();
+    settings.client.as_mut().unwrap().secret = Some(secret);
+    let flow = begun(&server, settings).await.unwrap();
     finished(flow, ANSWER).await.unwrap();
+    assert_eq!(form(&server)["client_secret"], SECRET);
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(
         written.contains("exchange token result"),
         "rmcp wrote what it got"
     );
-    for canary in [CODE, ACCESS, REFRESH] {
+    for canary in [CODE, ACCESS, REFRESH, SECRET] {
         assert!(!written.contains(canary), "{canary}: {written}");
     }
 }
