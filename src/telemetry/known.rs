@@ -125,7 +125,9 @@ impl Secrets {
     fn learn(&mut self, secret: &Arc<Secret>) {
         let mut entries = self.entries.iter();
         let is_known = entries.any(|entry| entry.secret.as_ptr() == Arc::as_ptr(secret));
-        if secret.expose().len() < SHORTEST || is_known {
+        // A line end at its end is no part of any form.
+        let value = secret.expose().trim_end_matches(['\n', '\r']);
+        if value.len() < SHORTEST || is_known {
             return;
         }
         self.entries.push(Entry {
@@ -146,7 +148,7 @@ impl Secrets {
         self.finder.insert(Finder::new(&self.entries))
     }
 
-    /// Lets go what nobody has held for long enough, and the oldest of what is too much.
+    /// Lets go what nobody has held for long enough, and of what is too much what went first.
     fn forget(&mut self, now: Instant) {
         self.looked = now;
         self.entries.retain_mut(|entry| {
@@ -156,11 +158,16 @@ impl Secrets {
             }
             let forms = std::mem::take(&mut entry.forms);
             let (_, since) = entry.gone.get_or_insert_with(|| {
-                let traces = forms.iter().map(|form| Trace::of(form, HEAD));
+                let traces = forms
+                    .iter()
+                    .map(|form| Trace::of(form, &(SHORTEST_HEAD..HEAD)));
                 (traces.collect(), now)
             });
             now.duration_since(*since) < GRACE
         });
+        // What is held was learnt at any time: of the others those are too much that went the longest ago.
+        self.entries
+            .sort_by_key(|entry| entry.gone.as_ref().map(|(_, since)| *since));
         let gone = self.entries.iter().filter(|entry| entry.gone.is_some());
         let mut surplus = gone.count().saturating_sub(GONE);
         self.entries.retain(|entry| {
@@ -196,7 +203,7 @@ impl Finder {
             heads,
             begins,
             forms,
-            traces: Traces::new(gone.flat_map(|(traces, _)| traces.iter().copied())),
+            traces: Traces::new(gone.flat_map(|(traces, _)| traces)),
         }
     }
 
@@ -247,7 +254,7 @@ impl Finder {
                 .into_iter()
                 .flatten()
                 .filter_map(|at| self.forms.get(*at));
-            forms.any(|form| form.starts_with(end))
+            forms.any(|form| form.starts_with(end)) || self.traces.begin_with(end)
         })
     }
 }
@@ -370,6 +377,45 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_like_one_that_went_leaves_the_record_whole() {
+        let head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ";
+        let renewed = format!("{head}zdWIiOiJhbmEifQ.{}", "s".repeat(400));
+        let other = format!("{head}{}", "t".repeat(90));
+        let long = format!("Authorization failed: {}", "x y ".repeat(1_800));
+        let (mut world, held) = world(&[&renewed, &other, &long]);
+        drop(held);
+        let finder = world.finder(Instant::now());
+        for (text, shown) in [
+            (
+                format!("{{\"text\":\"a {head}\",\"level\":\"warn\"}}\n"),
+                "{\"text\":\"a ****\",\"level\":\"warn\"}\n",
+            ),
+            (format!("a {head}\\n b"), "a ****\\n b"),
+            (format!("[{head},1]"), "[****,1]"),
+            (format!("{renewed}/b {other}/b"), "****/b ****/b"),
+            (format!("a {long}b"), "a ****b"),
+            (
+                "{\"error\":\"Authorization failed: no\",\"n\":1}\n".to_owned(),
+                "{\"error\":\"**** no\",\"n\":1}\n",
+            ),
+        ] {
+            assert_eq!(finder.redact(&text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_too_much_that_is_forgotten_which_went_first() {
+        let (mut world, held) = world(&["held-canary-1"]);
+        for number in 0..GONE {
+            world.learn(&Arc::new(Secret::new(format!("gone-canary-{number:06}"))));
+        }
+        drop(held);
+        let finder = world.finder(Instant::now());
+        assert_eq!(finder.redact("a held-canary-1"), "a ****");
+        assert_eq!(world.entries.len(), GONE);
+    }
+
+    #[test]
     fn what_is_learnt_by_one_is_taken_out_for_all() {
         let secret = Arc::new(Secret::new("canary-of-the-process"));
         learn(&secret);
@@ -380,6 +426,7 @@ mod tests {
 
     #[test]
     fn words_are_no_secrets() {
+        assert_eq!(redacted(&["\n\n\n\n\n\n\n\n"], "a text"), "a text");
         assert_eq!(redacted(&["short"], "a short text"), "a short text");
     }
 
@@ -410,13 +457,18 @@ mod tests {
     #[test]
     fn the_end_of_a_cut_text_shows_no_half_of_a_secret() {
         let whole = "cut-canary-0123456789";
-        let (mut world, _held) = world(&[whole]);
-        let finder = world.finder(Instant::now());
-        for length in SHORTEST_HEAD..=whole.len() {
-            let text = format!("x {}", whole.get(..length).unwrap());
-            assert_eq!(finder.redact_cut(&text), "x ****", "{length}");
+        let (mut world, mut held) = world(&[whole]);
+        for gone in [false, true] {
+            if gone {
+                held.clear();
+            }
+            let finder = world.finder(Instant::now());
+            for length in SHORTEST_HEAD..=whole.len() {
+                let text = format!("x {}", whole.get(..length).unwrap());
+                assert_eq!(finder.redact_cut(&text), "x ****", "{length} {gone}");
+            }
+            assert_eq!(finder.redact_cut("x cut"), "x cut");
         }
-        assert_eq!(finder.redact_cut("x cut"), "x cut");
     }
 
     #[test]
