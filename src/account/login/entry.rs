@@ -229,13 +229,17 @@ impl Entry {
         lock(&self.answered).take()
     }
 
-    /// Ends it, also where the answer is there and not used yet. Whether it had not ended.
+    /// Ends it, also where the answer is there and not used yet, or its time is over and whoever runs it has not seen
+    /// that: an answer that comes first counts. Whether it had not ended.
     pub(super) fn give_up(&self, why: NotLoggedIn) -> bool {
-        if !self.is_open() {
+        if self.progress.borrow().is_over() {
             return false;
         }
-        self.given_up.send_replace(Some(why));
-        true
+        self.given_up.send_if_modified(|given_up| {
+            let is_first = given_up.is_none();
+            given_up.get_or_insert(why);
+            is_first
+        })
     }
 
     /// Why it shall end, if it shall.
@@ -348,6 +352,21 @@ mod tests {
         // One that was answered in time is finished, however long that takes.
         entry.go_on(Progress::Finishing);
         assert!(entry.is_open());
+    }
+
+    #[test]
+    fn a_login_whose_time_is_over_is_given_up_also_for_an_answer_that_is_there() {
+        let clock = Clock::movable();
+        let entry = entry(Initiator::Person, &clock);
+        shown(&entry, Duration::from_mins(10));
+        clock.suspend(Duration::from_mins(11));
+        assert!(entry.give_up(NotLoggedIn::Cancelled));
+        assert!(!entry.give_up(NotLoggedIn::Stopping), "it was given up");
+        entry.go_on(Progress::Finishing);
+        assert!(!entry.is_open());
+        assert!(matches!(entry.end_wanted(), Some(NotLoggedIn::Cancelled)));
+        entry.go_on(Progress::NotLoggedIn(Arc::new(NotLoggedIn::Cancelled)));
+        assert!(!entry.give_up(NotLoggedIn::Cancelled), "it has ended");
     }
 
     #[test]
