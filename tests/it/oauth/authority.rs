@@ -2,32 +2,15 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use super::book::{self, REDIRECT, page, post};
 use crate::support::authorization::{
     Answer, AuthorizationServer, Behaviour, CANARY, Consent, Endpoint, Grace, Hold, Outage,
     ProtectedServer, Protection, follow,
 };
 use crate::support::{Http, Reply};
-
-const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
-const REDIRECT: &str = "http://127.0.0.1:7334/callback";
-
-async fn post(server: &AuthorizationServer, path: &str, form: &[(&str, &str)]) -> Reply {
-    let mut body = url::form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs(form);
-    let request = http::Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body.finish())
-        .unwrap();
-    Http::tcp(server.issuer()).send(request).await
-}
 
 async fn register(server: &AuthorizationServer) -> String {
     let wanted = json!({ "client_name": "Janus", "application_type": "native", "redirect_uris": [REDIRECT],
@@ -42,41 +25,9 @@ async fn register(server: &AuthorizationServer) -> String {
     said["client_id"].as_str().unwrap().to_owned()
 }
 
-fn page(server: &AuthorizationServer, client: &str, resource: &str) -> String {
-    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
-    let mut url = url::Url::parse(&server.endpoint("authorize")).unwrap();
-    url.query_pairs_mut().extend_pairs([
-        ("response_type", "code"),
-        ("client_id", client),
-        ("redirect_uri", REDIRECT),
-        ("state", "a-state-that-nobody-guesses"),
-        ("code_challenge", &challenge),
-        ("code_challenge_method", "S256"),
-        ("resource", resource),
-    ]);
-    url.to_string()
-}
-
 async fn log_in(server: &AuthorizationServer, protected: &ProtectedServer) -> (String, Value) {
     let client = register(server).await;
-    let back = follow(&page(server, &client, &protected.url())).await;
-    let back = url::Url::parse(&back).unwrap();
-    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap();
-    let resource = protected.url();
-    let tokens = post(
-        server,
-        "/oauth/token",
-        &[
-            ("grant_type", "authorization_code"),
-            ("code", &code.1),
-            ("redirect_uri", REDIRECT),
-            ("code_verifier", VERIFIER),
-            ("client_id", &client),
-            ("resource", &resource),
-        ],
-    )
-    .await;
-    let tokens = tokens.json().await;
+    let tokens = book::log_in(server, &client, &protected.url()).await;
     (client, tokens)
 }
 

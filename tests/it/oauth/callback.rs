@@ -1,10 +1,10 @@
 //! Where browsers come back to: whatever is no answer of a login that waits changes nothing and is told nothing.
 
 use http::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::rig::{Rig, home};
+use super::rig::{Rig, begun, home, status};
 use crate::support::authorization::{Behaviour, Endpoint, Protection, land};
 use crate::support::{Http, Janus, Reply};
 
@@ -36,18 +36,9 @@ async fn waiting(auth: &str) -> Waiting {
     }
 }
 
-fn begun(janus: &Janus) -> Value {
-    let ended = janus.home().run(&["login", "s", "--no-wait", "--json"]);
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    serde_json::from_str(&ended.stdout).unwrap()
-}
-
 fn progress(janus: &Janus, id: &str) -> String {
-    let logins: Value = {
-        let ended = janus.home().run(&["status", "--json"]);
-        serde_json::from_str(&ended.stdout).unwrap()
-    };
-    let login = logins["logins"].as_array().unwrap().iter();
+    let status = status(janus);
+    let login = status["logins"].as_array().unwrap().iter();
     let login = login.into_iter().find(|login| login["login"] == *id);
     login
         .map_or("gone", |login| login["state"].as_str().unwrap())

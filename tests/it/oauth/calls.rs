@@ -4,21 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::rig::{NO_BROWSER, Rig, call, called, link, text, told};
+use super::rig::{NO_BROWSER, Rig, call, called, known, link, text, told};
 use crate::support::authorization::{Behaviour, Endpoint, Outage, Protection};
 use crate::support::{Client, Era};
 
 /// Whom the provider calls so.
 const ANA: &str = "ana@example.org";
-
-/// Who logs in can be learnt.
-fn known() -> Behaviour {
-    Behaviour {
-        openid: true,
-        scopes: Some(vec!["openid", "read", "write"]),
-        ..Behaviour::default()
-    }
-}
 
 fn protection(era: Era) -> Protection {
     Protection {

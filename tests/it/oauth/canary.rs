@@ -5,36 +5,22 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::json;
 
-use super::rig::{call, home};
+use super::rig::{call, forms, home, provider_link};
 use crate::support::authorization::{
     Answer, AuthorizationServer, Behaviour, CANARY, Endpoint, Grace, ProtectedServer, Protection,
     Said, land,
 };
-use crate::support::{Client, Era, Janus, Output, Process, until};
+use crate::support::{Client, Era, Janus, Process, until};
 
 type Found = Vec<(String, Vec<u8>)>;
-
-/// The word, and base64 of it at each of its three offsets, without the characters that its neighbours have a part in.
-fn forms() -> Vec<Vec<u8>> {
-    let mut forms = vec![CANARY.to_owned()];
-    for offset in 0..3 {
-        let text = format!("{}{CANARY}", "x".repeat(offset));
-        let encoded = STANDARD.encode(&text);
-        let inner = encoded.get((offset * 8).div_ceil(6)..text.len() * 8 / 6);
-        forms.push(inner.unwrap().to_owned());
-    }
-    forms.into_iter().map(String::into_bytes).collect()
-}
 
 fn hits(places: &Found) -> Vec<String> {
     let mut found = Vec::new();
     for (place, bytes) in places {
-        for form in forms() {
+        for form in forms(CANARY) {
             if let Some(at) = memchr::memmem::find(bytes, &form) {
                 let around = at.saturating_sub(60)..(at + 80).min(bytes.len());
                 let around = String::from_utf8_lossy(&bytes[around]).into_owned();
@@ -64,10 +50,7 @@ fn say(janus: &Janus, arguments: &[&str], found: &mut Found) {
 
 async fn logged_in(janus: &Janus, authority: &AuthorizationServer, found: &mut Found) -> String {
     let mut login = Process::start("janus login", &mut janus.home().command(&["login", "s"]));
-    let url = login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    });
+    let url = provider_link(&mut login);
     let back = authority.follow(&url).await;
     let (status, page) = land(&back).await;
     assert_eq!(status, StatusCode::OK, "{page}");

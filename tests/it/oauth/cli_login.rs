@@ -5,20 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::rig::{Rig, home};
+use super::rig::{Rig, begun, home, known, provider_link, status};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection, land,
 };
 use crate::support::{Ended, Janus, Output, Process, env};
-
-/// Who logs in can be learnt.
-fn known() -> Behaviour {
-    Behaviour {
-        openid: true,
-        scopes: Some(vec!["openid", "read", "write"]),
-        ..Behaviour::default()
-    }
-}
 
 async fn rig() -> Rig {
     Rig::start(known(), Protection::default(), "auth: oauth").await
@@ -30,14 +21,6 @@ fn run(janus: &Janus, arguments: &[&str]) -> Ended {
 
 fn begin(janus: &Janus, arguments: &[&str]) -> Process {
     Process::start("janus login", &mut janus.home().command(arguments))
-}
-
-/// The provider's link among what the command says.
-fn link(login: &mut Process) -> String {
-    login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    })
 }
 
 fn json_of(ended: &Ended) -> Value {
@@ -57,17 +40,11 @@ fn failure(ended: &Ended) -> (String, String) {
     (text("code"), text("message"))
 }
 
-fn status(janus: &Janus) -> Value {
-    let ended = run(janus, &["status", "--json"]);
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    json_of(&ended)
-}
-
 /// Logs in to the end, as `who`.
 async fn log_in(rig: &Rig, arguments: &[&str], who: &str) -> Ended {
     rig.authority.log_in_as(who);
     let mut login = begin(&rig.janus, arguments);
-    let url = link(&mut login);
+    let url = provider_link(&mut login);
     land(&rig.authority.follow(&url).await).await;
     login.finish()
 }
@@ -89,7 +66,7 @@ async fn a_login_by_the_redirect_ends_with_who_it_is() {
             .then(|| line.to_owned())
     });
     assert!(head.contains("valid 10 min)"), "{head}");
-    let url = link(&mut login);
+    let url = provider_link(&mut login);
     assert!(url.starts_with(rig.authority.issuer()), "{url}");
     // The line for a browser elsewhere has the port on which this very login comes back.
     let back = rig.authority.follow(&url).await;
@@ -134,7 +111,7 @@ async fn a_login_by_the_redirect_ends_with_who_it_is() {
 async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login() {
     let rig = rig().await;
     let mut login = begin(&rig.janus, &["login", "s", "--paste"]);
-    let back = rig.authority.follow(&link(&mut login)).await;
+    let back = rig.authority.follow(&provider_link(&mut login)).await;
     login.say(&back);
     let ended = login.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -145,11 +122,11 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
     );
 
     // What belongs elsewhere is said and the next line is read; the query alone is enough.
-    let other = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    let other = begun(&rig.janus);
     let of_other = rig.authority.follow(other["url"].as_str().unwrap()).await;
     run(&rig.janus, &["logout", "s"]);
     let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
-    let url = link(&mut login);
+    let url = provider_link(&mut login);
     let back = rig.authority.follow(&url).await;
     let code = back.split_once("code=").unwrap().1;
     let code = code.split('&').next().unwrap().to_owned();
@@ -182,7 +159,7 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
 async fn the_end_of_the_input_ends_the_command_and_not_the_login() {
     let rig = rig().await;
     let mut login = begin(&rig.janus, &["login", "s", "--paste", "--json"]);
-    let url = link(&mut login);
+    let url = provider_link(&mut login);
     login.say("what?");
     login.close_stdin();
     let ended = login.finish();
@@ -207,7 +184,7 @@ async fn the_end_of_the_input_ends_the_command_and_not_the_login() {
     assert_eq!(wrong.finish().status.code(), Some(2));
     // The browser's answer is one: nothing need be pasted then.
     let mut login = begin(&rig.janus, &["login", "--paste", "--wait", id]);
-    assert_eq!(link(&mut login), url);
+    assert_eq!(provider_link(&mut login), url);
     land(&rig.authority.follow(&url).await).await;
     login.close_stdin();
     let ended = login.finish();
@@ -242,7 +219,7 @@ async fn a_login_is_left_with_its_id_joined_and_taken_up_again() {
         shown.contains(&format!("janus login --wait {id}")),
         "{shown}"
     );
-    let again = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    let again = begun(&rig.janus);
     assert_eq!(
         (&again["login"], &again["url"], &again["joined"]),
         (&json!(id), &json!(url), &json!(true))
@@ -251,7 +228,7 @@ async fn a_login_is_left_with_its_id_joined_and_taken_up_again() {
 
     let waiting = begin(&rig.janus, &["login", "--wait", &id, "--json"]);
     let mut second = begin(&rig.janus, &["login", "s"]);
-    assert_eq!(link(&mut second), url);
+    assert_eq!(provider_link(&mut second), url);
     land(&rig.authority.follow(&url).await).await;
     let ended = waiting.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -433,7 +410,7 @@ async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_c
     });
     let mut all = begin(&rig.janus, &["login", "--all", "--json"]);
     for _ in 0..2 {
-        land(&rig.authority.follow(&link(&mut all)).await).await;
+        land(&rig.authority.follow(&provider_link(&mut all)).await).await;
     }
     let ended = all.finish();
     assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
@@ -454,9 +431,9 @@ async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_c
 
     let mut all = begin(&rig.janus, &["login", "--all"]);
     rig.authority.log_in_as("ana");
-    land(&rig.authority.follow(&link(&mut all)).await).await;
+    land(&rig.authority.follow(&provider_link(&mut all)).await).await;
     rig.authority.log_in_as("ben");
-    land(&rig.authority.follow(&link(&mut all)).await).await;
+    land(&rig.authority.follow(&provider_link(&mut all)).await).await;
     let ended = all.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert_eq!(ended.stdout, "2 of 2 accounts are logged in\n");
@@ -536,7 +513,7 @@ async fn a_logout_ends_the_grant_here_and_at_the_provider() {
     let rig = rig().await;
     log_in(&rig, &["login", "s"], "ana").await;
     // A login that waits goes with it.
-    let left = json_of(&run(&rig.janus, &["login", "s", "--no-wait", "--json"]));
+    let left = begun(&rig.janus);
     let out = run(&rig.janus, &["logout", "s"]);
     assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
     assert_eq!(
@@ -585,43 +562,13 @@ async fn a_logout_ends_the_grant_here_and_at_the_provider() {
 }
 
 #[tokio::test]
-async fn a_login_outlives_a_restart() {
-    let rig = rig().await;
-    log_in(&rig, &["login", "s"], "ana").await;
-    let Rig {
-        janus,
-        authority,
-        server,
-    } = rig;
-    let home = janus.kill();
-    let tokens = authority.count(Endpoint::Token);
-    let janus = Janus::start_in(home, |_| {});
-    let row = status(&janus)["accounts"][0].clone();
-    assert_eq!(
-        (&row["verified_as"], &row["needs_login"]),
-        (&json!("ana@example.org"), &json!(false)),
-        "{row}"
-    );
-    let listed = run(&janus, &["account", "verify", "s", "--json"]);
-    assert_eq!(listed.status.code(), Some(0), "{}", listed.stderr);
-    assert_eq!(json_of(&listed)["verified_as"], "ana@example.org");
-    assert_eq!(
-        authority.count(Endpoint::Token),
-        tokens,
-        "no login, no renewal"
-    );
-    drop(janus);
-    assert_eq!(server.violations(), [""; 0]);
-}
-
-#[tokio::test]
 async fn a_person_who_says_no_ends_the_command_as_denied() {
     let rig = rig().await;
     rig.authority.behave(|behaviour| {
         behaviour.consent = crate::support::authorization::Consent::Refused("access_denied");
     });
     let mut login = begin(&rig.janus, &["login", "s", "--json"]);
-    let back = rig.authority.follow(&link(&mut login)).await;
+    let back = rig.authority.follow(&provider_link(&mut login)).await;
     let (_, page) = land(&back).await;
     assert!(page.contains("Not logged in"), "{page}");
     let ended = login.finish();
@@ -646,7 +593,7 @@ async fn a_scope_that_is_new_needs_a_yes() {
     login.line(Output::Stderr, |line| {
         (line == "it will be asked for: read").then_some(())
     });
-    land(&rig.authority.follow(&link(&mut login)).await).await;
+    land(&rig.authority.follow(&provider_link(&mut login)).await).await;
     assert_eq!(login.finish().status.code(), Some(0));
 
     rig.server
@@ -734,7 +681,7 @@ async fn the_browser_of_the_desktop_is_opened_only_where_there_is_a_desktop() {
         let mut command = rig.janus.home().command(&["login", "s"]);
         command.env("PATH", path).envs(display);
         let mut login = Process::start("janus login", &mut command);
-        let url = link(&mut login);
+        let url = provider_link(&mut login);
         land(&rig.authority.follow(&url).await).await;
         let ended = login.finish();
         assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

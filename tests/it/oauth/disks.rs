@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::rig::{called, home};
+use super::rig::{called, home, provider_link};
 use crate::secrets::document;
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Endpoint, Hold, ProtectedServer, Protection, land,
 };
-use crate::support::{Client, Disk, Era, Home, Janus, Output, Process, until};
+use crate::support::{Client, Disk, Era, Home, Janus, Process, until};
 
 /// What was granted, for people and for programs.
 fn grant(home: &Home) -> (Value, String) {
@@ -51,10 +51,7 @@ async fn survives(
     };
     let janus = start(home, &disk);
     let mut login = Process::start("janus login", &mut janus.home().command(&["login", "s"]));
-    let url = login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    });
+    let url = provider_link(&mut login);
     let (status, page) = land(&authority.follow(&url).await).await;
     assert_eq!(status, 200, "{page}");
     assert_eq!(login.finish().status.code(), Some(0));

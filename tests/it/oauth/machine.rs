@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::rig::{Rig, home};
+use super::rig::{Rig, home, status};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Proof, ProtectedServer, Protection,
 };
@@ -34,13 +34,9 @@ fn set(janus: &Janus, value: &str) {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
 }
 
-fn status(janus: &Janus) -> (Value, String) {
-    let json = janus.home().run(&["status", "--json"]).stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
-    (
-        json["accounts"][0].clone(),
-        janus.home().run(&["status"]).stdout,
-    )
+fn told(janus: &Janus) -> (Value, String) {
+    let account = status(janus)["accounts"][0].clone();
+    (account, janus.home().run(&["status"]).stdout)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +55,7 @@ async fn a_machine_without_its_secret_says_which_and_goes_on_when_it_is_set() {
     assert!(message.contains("vault:m"), "{failed}");
     assert_eq!(failed["error"]["help"][0], "janus secret set m", "{failed}");
     assert_eq!(verify.finish().status.code(), Some(4));
-    let (row, shown) = status(&rig.janus);
+    let (row, shown) = told(&rig.janus);
     assert_eq!(row["state"]["word"], "needs_secret", "{row}");
     assert!(
         shown.contains(
@@ -71,9 +67,9 @@ async fn a_machine_without_its_secret_says_which_and_goes_on_when_it_is_set() {
     // A wrong one is tried at once, and what must be corrected is named.
     set(&rig.janus, "wrong");
     until("the refusal", || {
-        status(&rig.janus).0["grant"]["stuck"] == true
+        told(&rig.janus).0["grant"]["stuck"] == true
     });
-    let (_, shown) = status(&rig.janus);
+    let (_, shown) = told(&rig.janus);
     let waiting = shown.split_once("waiting for you (1)\n").expect(&shown).1;
     assert!(
         waiting.starts_with("  janus account verify s/default   # after: ")
@@ -84,9 +80,9 @@ async fn a_machine_without_its_secret_says_which_and_goes_on_when_it_is_set() {
     );
     set(&rig.janus, "right");
     until("the connection", || {
-        status(&rig.janus).0["state"]["word"] == "ready"
+        told(&rig.janus).0["state"]["word"] == "ready"
     });
-    let (_, shown) = status(&rig.janus);
+    let (_, shown) = told(&rig.janus);
     assert!(!shown.contains("waiting for you"), "{shown}");
     rig.assert_clean();
 }

@@ -4,28 +4,12 @@ use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::rig::{Rig, called};
+use super::rig::{Rig, called, forms, provider_link};
 use crate::support::authorization::{Behaviour, CANARY, Endpoint, Protection, land};
-use crate::support::{Era, Output, PATIENCE, Process, skip};
+use crate::support::{Era, PATIENCE, Process, skip};
 
 /// So much is read at once; a form that lies across an end is found by the next piece, which begins before it.
 const PIECE: usize = 8 << 20;
-
-/// How every refresh token begins, as it is and within base64 at each of its three offsets.
-fn forms() -> Vec<Vec<u8>> {
-    let begin = format!("{CANARY}-refresh.");
-    let mut forms = vec![begin.clone().into_bytes()];
-    for offset in 0..3 {
-        let text = format!("{}{begin}", "x".repeat(offset));
-        let encoded = STANDARD.encode(&text);
-        let inner = encoded.get((offset * 8).div_ceil(6)..text.len() * 8 / 6);
-        forms.push(inner.unwrap().as_bytes().to_vec());
-    }
-    forms
-}
 
 /// The places in the memory of a process where one of these is, by mapping and with what is around it.
 fn found(id: u32, forms: &[Vec<u8>]) -> Vec<String> {
@@ -82,10 +66,7 @@ async fn no_refresh_token_is_in_memory_after_a_logout() {
     }
     let home = rig.janus.home();
     let mut login = Process::start("janus login", &mut home.command(&["login", "s"]));
-    let url = login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    });
+    let url = provider_link(&mut login);
     let (status, page) = land(&rig.authority.follow(&url).await).await;
     assert_eq!(status, 200, "{page}");
     assert_eq!(login.finish().status.code(), Some(0));
@@ -94,7 +75,8 @@ async fn no_refresh_token_is_in_memory_after_a_logout() {
         called(&mut client, "s__whoami").await;
     }
     drop(client);
-    let forms = forms();
+    // How every refresh token begins.
+    let forms = forms(&format!("{CANARY}-refresh."));
     assert!(
         !found(id, &forms).is_empty(),
         "a token that is in use is not found, so that none would be"

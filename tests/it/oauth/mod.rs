@@ -7,6 +7,7 @@
 
 mod alive;
 mod authority;
+mod book;
 mod callback;
 mod calls;
 mod canary;

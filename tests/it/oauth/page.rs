@@ -1,25 +1,14 @@
 //! The page of a login: what it shows, and that only a click on it leads on.
 
 use http::{Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::rig::{Rig, clicked};
-use crate::support::authorization::{Behaviour, Endpoint, Protection, land};
+use super::rig::{Rig, begun, clicked, known, status};
+use crate::support::authorization::{Endpoint, Protection, land};
 use crate::support::{Janus, Reply};
 
 async fn rig(auth: &str) -> Rig {
-    let behaviour = Behaviour {
-        openid: true,
-        scopes: Some(vec!["openid", "read", "write"]),
-        ..Behaviour::default()
-    };
-    Rig::start(behaviour, Protection::default(), auth).await
-}
-
-fn begun(janus: &Janus) -> Value {
-    let ended = janus.home().run(&["login", "s", "--no-wait", "--json"]);
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    serde_json::from_str(&ended.stdout).unwrap()
+    Rig::start(known(), Protection::default(), auth).await
 }
 
 async fn send(
@@ -191,8 +180,7 @@ async fn the_page_tells_why_nobody_is_logged_in() {
         page.contains("you logged in as ben@example.org, s/default is ana"),
         "{page}"
     );
-    let status = rig.janus.home().run(&["status", "--json"]);
-    let status: Value = serde_json::from_str(&status.stdout).unwrap();
-    assert_eq!(status["accounts"][0]["verified_as"], json!(null));
+    let account = &status(&rig.janus)["accounts"][0];
+    assert_eq!(account["verified_as"], json!(null));
     rig.assert_clean();
 }

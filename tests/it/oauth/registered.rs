@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::rig::{NO_BROWSER, Rig, call, called, link, text, told};
+use super::rig::{NO_BROWSER, Rig, call, called, link, status, text, told};
 use crate::support::authorization::{Answer, Behaviour, Endpoint, Protection, ResourceRule, Said};
 use crate::support::{Client, Era};
 
@@ -29,11 +29,9 @@ async fn logged_in(rig: &Rig) -> Client {
 
 /// When the client's secret ends, where that is soon; and whether a person is shown it.
 fn secret_ends(rig: &Rig) -> (Option<u64>, bool) {
-    let json = rig.janus.home().run(&["status", "--json"]).stdout;
-    let json: Value = serde_json::from_str(&json).unwrap();
     let shown = rig.janus.home().run(&["status"]).stdout;
     (
-        json["accounts"][0]["grant"]["client_secret_expires"].as_u64(),
+        status(&rig.janus)["accounts"][0]["grant"]["client_secret_expires"].as_u64(),
         shown.contains("client secret ends "),
     )
 }

@@ -4,13 +4,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::secrets::document;
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, ProtectedServer, Protection, land,
 };
-use crate::support::{Client, Era, Home, Http, Janus};
+use crate::support::{Client, Era, Home, Http, Janus, Output, Process};
 
 /// What `auth` says where the provider's own link is shown.
 pub(crate) const NO_BROWSER: &str = "auth: { oauth: { open_browser: false } }";
@@ -109,6 +112,45 @@ pub(crate) fn home(servers: &str, sections: &str) -> Home {
 
 fn private(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Who logs in can be learnt.
+pub(crate) fn known() -> Behaviour {
+    Behaviour {
+        openid: true,
+        scopes: Some(vec!["openid", "read", "write"]),
+        ..Behaviour::default()
+    }
+}
+
+/// What `janus status` has for programs.
+pub(crate) fn status(janus: &Janus) -> Value {
+    document(janus.home(), &["status"])
+}
+
+/// A login of `s` that waits, as `janus login` leaves it.
+pub(crate) fn begun(janus: &Janus) -> Value {
+    document(janus.home(), &["login", "s", "--no-wait"])
+}
+
+/// The provider's link among what `janus login` says.
+pub(crate) fn provider_link(login: &mut Process) -> String {
+    login.line(Output::Stderr, |line| {
+        let line = line.trim();
+        line.starts_with("http").then(|| line.to_owned())
+    })
+}
+
+/// A word, and base64 of it at each of its three offsets, without the characters that its neighbours have a part in.
+pub(crate) fn forms(word: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![word.to_owned()];
+    for offset in 0..3 {
+        let text = format!("{}{word}", "x".repeat(offset));
+        let encoded = STANDARD.encode(&text);
+        let inner = encoded.get((offset * 8).div_ceil(6)..text.len() * 8 / 6);
+        forms.push(inner.unwrap().to_owned());
+    }
+    forms.into_iter().map(String::into_bytes).collect()
 }
 
 /// What a call of a tool without arguments gives, error or not.

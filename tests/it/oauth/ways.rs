@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use zbus::zvariant::OwnedValue;
 
-use super::rig::{NO_BROWSER, Rig, call, home, link, text, told};
+use super::rig::{NO_BROWSER, Rig, call, home, link, provider_link, status, text, told};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, ClientRecord, Endpoint, Outage, Person, Proof, ProtectedServer,
     Protection, land,
@@ -36,14 +36,6 @@ fn succeeded(ended: &Ended) {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
 }
 
-/// The provider's link among what the command says.
-fn url(login: &mut Process) -> String {
-    login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    })
-}
-
 /// What is typed on the other device, and where.
 fn code(login: &mut Process) -> (String, String) {
     let mut after = |what: &str| {
@@ -57,9 +49,7 @@ fn code(login: &mut Process) -> (String, String) {
 }
 
 fn account(rig: &Rig) -> Value {
-    let ended = rig.janus.home().run(&["status", "--json"]);
-    let status: Value = serde_json::from_str(&ended.stdout).unwrap();
-    status["accounts"][0].clone()
+    status(&rig.janus)["accounts"][0].clone()
 }
 
 /// The clients that registered themselves, by the redirects they have.
@@ -116,7 +106,7 @@ async fn a_no_on_the_other_device_logs_nobody_in_and_a_browser_has_a_client_of_i
     assert!(ended.stderr.contains("login_denied"), "{}", ended.stderr);
     assert_eq!(account(&rig)["needs_login"], true);
     let mut login = begin(&rig, &["login", "s"]);
-    land(&rig.authority.follow(&url(&mut login)).await).await;
+    land(&rig.authority.follow(&provider_link(&mut login)).await).await;
     succeeded(&login.finish());
     let mut redirects = registered(&rig);
     redirects.retain(|redirects| !redirects.is_empty());
@@ -150,7 +140,7 @@ async fn a_client_is_told_the_code_and_where_it_is_typed() {
 async fn log_in(rig: &Rig, who: Person, arguments: &[&str]) -> Ended {
     rig.authority.behave(|behaviour| behaviour.person = who);
     let mut login = begin(rig, arguments);
-    land(&rig.authority.follow(&url(&mut login)).await).await;
+    land(&rig.authority.follow(&provider_link(&mut login)).await).await;
     login.finish()
 }
 
@@ -203,7 +193,7 @@ async fn a_tool_of_the_server_says_who_logged_in_before_anybody_uses_it() {
 async fn a_server_that_is_away_while_it_should_say_who_is_asked_again() {
     let rig = Rig::start(Behaviour::default(), Protection::default(), ASKS_THE_SERVER).await;
     let mut login = begin(&rig, &["login", "s"]);
-    let back = rig.authority.follow(&url(&mut login)).await;
+    let back = rig.authority.follow(&provider_link(&mut login)).await;
     rig.server.outage(Outage::Refused);
     let ((status, page), ()) = tokio::join!(land(&back), async {
         // The code was used, and the tokens are there.
@@ -228,7 +218,7 @@ async fn a_server_that_is_configured_in_the_middle_of_a_login_sees_no_token_of_i
     let rig = Rig::start(Behaviour::default(), Protection::default(), ASKS_THE_SERVER).await;
     let other = ProtectedServer::start(&rig.authority, Protection::default()).await;
     let mut login = begin(&rig, &["login", "s"]);
-    let back = rig.authority.follow(&url(&mut login)).await;
+    let back = rig.authority.follow(&provider_link(&mut login)).await;
     let file = rig.janus.home().config();
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace(&rig.server.url(), &other.url())).unwrap();
@@ -266,7 +256,7 @@ async fn two_accounts_of_one_client_that_log_each_other_out_are_told_so() {
     };
     for name in ["s/one", "s/two"] {
         let mut login = begin(&rig, &["login", name]);
-        land(&rig.authority.follow(&url(&mut login)).await).await;
+        land(&rig.authority.follow(&provider_link(&mut login)).await).await;
         succeeded(&login.finish());
     }
     let why = "the provider ended the earlier one just after another account logged in by the same client";

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use janus::credential::NoCredential;
 use janus::credential::oauth::{GrantState, LoginReason, Policy};
-use janus::model::{OAuth, PreRegistered, Reference, Secret};
+use janus::model::OAuth;
 
-use super::machines::settings;
+use super::machines::{by_secret, settings};
 use super::{HOUR, Rig, account};
 use crate::support::authorization::{Behaviour, Endpoint, Hold, Proof};
 
@@ -20,18 +20,9 @@ fn elsewhere(rig: &Rig) -> Policy {
 
 /// The settings of a machine that the authorization server knows.
 fn machine(rig: &Rig) -> OAuth {
-    let secret = Arc::new(Secret::new("a-secret-of-the-machine"));
-    let proof = Proof::Basic(secret.expose().to_owned());
+    let proof = Proof::Basic("a-secret-of-the-machine".to_owned());
     rig.authority.preregister("machine", proof, &[]);
-    let client = PreRegistered {
-        id: "machine".to_owned(),
-        secret: Some(Reference::Environment {
-            name: "SECRET".to_owned(),
-            value: Some(secret),
-        }),
-        key: None,
-    };
-    settings(rig, client)
+    settings(rig, by_secret("a-secret-of-the-machine"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use janus::credential::oauth::{GrantState, LoginReason};
 use janus::model::OAuth;
 use rusqlite::Connection;
 
-use super::{HOUR, Rig, account};
+use super::{AWAY, BACK, HOUR, Rig, account, database};
 use crate::support::authorization::{Behaviour, Endpoint, Grace};
 use crate::support::until;
 
@@ -33,10 +33,7 @@ async fn what_the_database_refuses_is_used_and_kept_beside_it() {
     life.grants.quiet().await;
     let tasks = life.tasks.len();
     // It refuses from here on: its table is gone.
-    let database = Connection::open(rig.state().join("janus.db")).unwrap();
-    database
-        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
-        .unwrap();
+    database(rig.home.path(), AWAY);
     rig.advance(HOUR);
     let token = life.token().await.unwrap();
     assert!(rig.takes(&token));
@@ -61,9 +58,7 @@ async fn what_the_database_refuses_is_used_and_kept_beside_it() {
     life.grants.quiet().await;
     until("the end of the renewals", || life.tasks.len() == tasks + 1);
     // The table is there again.
-    database
-        .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
-        .unwrap();
+    database(rig.home.path(), BACK);
     rig.clock.advance(Duration::from_mins(2));
     let mut changes = life.grant.watch();
     while life.grant.status().unpersisted {
@@ -80,16 +75,11 @@ async fn what_the_database_refuses_is_used_and_kept_beside_it() {
 async fn a_start_finds_what_was_kept_beside_the_database() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();
-    let database = Connection::open(rig.state().join("janus.db")).unwrap();
-    database
-        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
-        .unwrap();
+    database(rig.home.path(), AWAY);
     rig.advance(HOUR);
     let token = life.token().await.unwrap();
     life.kill();
-    database
-        .execute_batch("ALTER TABLE away RENAME TO oauth_grant")
-        .unwrap();
+    database(rig.home.path(), BACK);
     let life = rig.life();
     assert_eq!(life.token().await.unwrap(), token);
     rig.advance(HOUR);
@@ -107,14 +97,11 @@ async fn rescued(grace: Grace) -> (Rig, PathBuf) {
     })
     .await;
     life.token().await.unwrap();
-    let database = Connection::open(rig.state().join("janus.db")).unwrap();
-    let away = "ALTER TABLE oauth_grant RENAME TO away";
-    database.execute_batch(away).unwrap();
+    database(rig.home.path(), AWAY);
     rig.advance(HOUR);
     life.token().await.unwrap();
     life.kill();
-    let back = "ALTER TABLE away RENAME TO oauth_grant";
-    database.execute_batch(back).unwrap();
+    database(rig.home.path(), BACK);
     let rescue = rig.home.path().join("run/janus/rescue");
     let mut kept = fs::read_dir(&rescue).unwrap().flatten();
     let file = kept.next().unwrap().path();
@@ -254,10 +241,7 @@ async fn a_logout_leaves_nothing_and_says_so() {
 async fn a_logout_that_the_database_refuses_can_be_told_to_the_provider() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
-    let database = Connection::open(rig.state().join("janus.db")).unwrap();
-    database
-        .execute_batch("ALTER TABLE oauth_grant RENAME TO away")
-        .unwrap();
+    database(rig.home.path(), AWAY);
     let (revocable, stored) = life.grant.end().await;
     stored.unwrap_err();
     let (_, source, tokens) = revocable.unwrap();

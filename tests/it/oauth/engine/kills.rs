@@ -15,10 +15,9 @@ use std::time::Duration;
 use janus::credential::oauth::{LoginReason, Point};
 use janus::credential::{Clock, NoCredential};
 use janus::model::{OAuth, Secret};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{HOUR, Rig, account, granted, life, log_in, policy};
+use super::{AWAY, BACK, HOUR, Rig, account, database, granted, life, log_in, policy};
 use crate::support::authorization::{Behaviour, Grace};
 use crate::support::{PATIENCE, env, scale};
 
@@ -124,10 +123,7 @@ impl Lane {
             _ => HOUR,
         };
         if matches!(point, Point::RescueNotWritten | Point::RescueWritten) {
-            database(
-                self.rig.home.path(),
-                "ALTER TABLE away RENAME TO oauth_grant",
-            );
+            database(self.rig.home.path(), BACK);
         }
         self.found(&said[0], point);
         let used = said[1].clone();
@@ -246,17 +242,11 @@ async fn lives_until_it_is_killed() {
         _ => {
             if matches!(point, Point::RescueNotWritten | Point::RescueWritten) {
                 // The database refuses every change of a grant.
-                database(&home, "ALTER TABLE oauth_grant RENAME TO away");
+                database(&home, AWAY);
             }
             clock.advance(HOUR);
             life.token().await.unwrap();
         }
     }
     tokio::time::sleep(PATIENCE).await;
-}
-
-/// What another hand does to the database.
-fn database(home: &Path, statement: &str) {
-    let database = Connection::open(home.join("state/janus.db")).unwrap();
-    database.execute_batch(statement).unwrap();
 }

@@ -29,20 +29,24 @@ pub(super) fn settings(rig: &Rig, client: PreRegistered) -> OAuth {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_gets_its_tokens_with_a_secret_and_nobody_logs_in() {
-    let rig = Rig::new(Behaviour::default()).await;
-    let secret = Arc::new(Secret::new("a-secret-of-the-machine"));
-    rig.authority
-        .preregister("machine", Proof::Basic(secret.expose().to_owned()), &[]);
-    let client = PreRegistered {
+/// A machine with this secret.
+pub(super) fn by_secret(secret: &str) -> PreRegistered {
+    PreRegistered {
         id: "machine".to_owned(),
         secret: Some(Reference::Environment {
             name: "SECRET".to_owned(),
-            value: Some(Arc::clone(&secret)),
+            value: Some(Arc::new(Secret::new(secret))),
         }),
         key: None,
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_gets_its_tokens_with_a_secret_and_nobody_logs_in() {
+    let rig = Rig::new(Behaviour::default()).await;
+    let proof = Proof::Basic("a-secret-of-the-machine".to_owned());
+    rig.authority.preregister("machine", proof, &[]);
+    let client = by_secret("a-secret-of-the-machine");
     let life = rig.life_of(&account("machine"), settings(&rig, client));
     assert_eq!(life.state(), GrantState::Expired);
     life.grants.quiet().await;
@@ -100,14 +104,7 @@ async fn a_machine_with_a_wrong_secret_says_which_key_to_correct() {
     let rig = Rig::new(Behaviour::default()).await;
     rig.authority
         .preregister("machine", Proof::Basic("another-secret".to_owned()), &[]);
-    let client = PreRegistered {
-        id: "machine".to_owned(),
-        secret: Some(Reference::Environment {
-            name: "SECRET".to_owned(),
-            value: Some(Arc::new(Secret::new("a-wrong-secret"))),
-        }),
-        key: None,
-    };
+    let client = by_secret("a-wrong-secret");
     let life = rig.life_of(&account("machine"), settings(&rig, client));
     let why = life.token().await.unwrap_err();
     let NoCredential::NoToken { why, .. } = why else {
@@ -130,14 +127,7 @@ async fn a_secret_goes_to_no_authorization_server_that_only_the_server_names() {
         authority.preregister("machine", proof, &[]);
     }
     let server = ProtectedServer::start(&rig.authority, Protection::default()).await;
-    let client = PreRegistered {
-        id: "machine".to_owned(),
-        secret: Some(Reference::Environment {
-            name: "SECRET".to_owned(),
-            value: Some(Arc::new(Secret::new("a-secret-of-the-machine"))),
-        }),
-        key: None,
-    };
+    let client = by_secret("a-secret-of-the-machine");
     let found = OAuth {
         issuer: None,
         endpoints: Endpoints::default(),

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use janus::config::{self, Environment};
 use janus::credential::oauth::{
     Grant, GrantState, Granted, Grants, Identity, Policy, Registration, RegistrationKind, Source,
@@ -26,19 +24,19 @@ use janus::credential::{Clock, Ground, NoCredential};
 use janus::model::{AccountId, AccountName, ClientAuthentication, OAuth, Secret, ServerName};
 use janus::store::{StateDirectory, Store};
 use janus::vault::{OAuthRows, Vault};
+use rusqlite::Connection;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::support::Http;
-use crate::support::authorization::{AuthorizationServer, Behaviour, Proof, follow};
+use super::book::{self, REDIRECT};
+use crate::support::authorization::{AuthorizationServer, Behaviour, Proof};
 
-const REDIRECT: &str = "http://127.0.0.1:7334/callback";
 const RESOURCE: &str = "http://127.0.0.1:1/mcp";
-const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
+const AWAY: &str = "ALTER TABLE oauth_grant RENAME TO away";
+const BACK: &str = "ALTER TABLE away RENAME TO oauth_grant";
 const HOUR: Duration = Duration::from_hours(1);
 
 /// An authorization server, and a state directory beside which engines live.
@@ -347,37 +345,11 @@ fn read(tokens: &Value) -> Tokens {
 
 /// A login by the book.
 async fn log_in(authority: &AuthorizationServer) -> Value {
-    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
-    let mut page = url::Url::parse(&authority.endpoint("authorize")).unwrap();
-    page.query_pairs_mut().extend_pairs([
-        ("response_type", "code"),
-        ("client_id", "janus"),
-        ("redirect_uri", REDIRECT),
-        ("state", "a-state-that-nobody-guesses"),
-        ("code_challenge", &challenge),
-        ("code_challenge_method", "S256"),
-        ("resource", RESOURCE),
-    ]);
-    let back = url::Url::parse(&follow(page.as_str()).await).unwrap();
-    let code = back.query_pairs().find(|(name, _)| name == "code").unwrap();
-    let mut body = url::form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs([
-        ("grant_type", "authorization_code"),
-        ("code", &code.1),
-        ("redirect_uri", REDIRECT),
-        ("code_verifier", VERIFIER),
-        ("client_id", "janus"),
-        ("resource", RESOURCE),
-    ]);
-    let request = http::Request::builder()
-        .method(http::Method::POST)
-        .uri("/oauth/token")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body.finish())
-        .unwrap();
-    Http::tcp(authority.issuer())
-        .send(request)
-        .await
-        .json()
-        .await
+    book::log_in(authority, "janus", RESOURCE).await
+}
+
+/// What another hand does to the database: [`AWAY`], it refuses every change of a grant; [`BACK`], it is well again.
+fn database(home: &Path, statement: &str) {
+    let database = Connection::open(home.join("state/janus.db")).unwrap();
+    database.execute_batch(statement).unwrap();
 }

@@ -23,23 +23,6 @@ async fn an_hour(rig: &Rig, life: &Life, called: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_says_nothing_delays_nobody_with_a_valid_token() {
-    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
-    life.token().await.unwrap();
-    rig.authority.outage(Outage::BlackHole);
-    rig.advance(HOUR.checked_sub(Duration::from_mins(1)).unwrap());
-    for _ in 0..55 {
-        rig.advance(Duration::from_secs(1));
-        assert!(rig.takes(&life.token().await.unwrap()));
-    }
-    // What it holds on to ends, and the next attempt is answered.
-    rig.authority.outage(Outage::None);
-    rig.advance(Duration::from_mins(1));
-    life.grants.quiet().await;
-    assert!(rig.takes(&life.token().await.unwrap()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_told_when_it_is_asked_again() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     rig.authority.outage(Outage::TooMany(600));
