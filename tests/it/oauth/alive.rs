@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::rig::{Rig, called, home};
+use serde_json::json;
+
+use super::rig::{Rig, called, home, provider_link};
 use crate::secrets::{document, state};
 use crate::support::authorization::{
-    AuthorizationServer, Behaviour, Endpoint, Grace, ProtectedServer, Protection, land,
+    AuthorizationServer, Behaviour, Endpoint, Grace, Hold, ProtectedServer, Protection, land,
 };
-use crate::support::{Client, Era, Home, Janus, Keyring, Output, Process, scale, until};
+use crate::support::{Client, Era, Home, Janus, Keyring, Process, scale, until};
 
 /// Tokens that end while a test runs.
 fn short() -> Behaviour {
@@ -24,10 +26,7 @@ async fn log_in((authority, server): (&AuthorizationServer, &str), home: &Home, 
         command.env("DBUS_SESSION_BUS_ADDRESS", bus);
     }
     let mut login = Process::start("janus login", &mut command);
-    let url = login.line(Output::Stderr, |line| {
-        let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
-    });
+    let url = provider_link(&mut login);
     let (status, page) = land(&authority.follow(&url).await).await;
     assert_eq!(status, 200, "{page}");
     let ended = login.finish();
@@ -138,13 +137,8 @@ async fn a_daemon_that_is_killed_again_and_again_needs_no_other_login() {
     assert_eq!(server.violations(), [""; 0]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_unlocked() {
-    let Some(keyring) = Keyring::unlocked() else {
-        return;
-    };
-    let authority = AuthorizationServer::start(Behaviour::default()).await;
-    let server = ProtectedServer::start(&authority, Protection::default()).await;
+/// A home whose vault's key is in the keyring.
+fn keyring_home(server: &ProtectedServer) -> Home {
     let home = home(
         &format!("  s: {{ url: \"{}\", auth: oauth }}\n", server.url()),
         "",
@@ -155,6 +149,17 @@ async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_u
         .filter(|line| !line.starts_with("vault:"))
         .collect();
     std::fs::write(home.config(), text.join("\n") + "\n").unwrap();
+    home
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_unlocked() {
+    let Some(keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let authority = AuthorizationServer::start(Behaviour::default()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let home = keyring_home(&server);
     let start = |home| {
         Janus::start_in(home, |command| {
             command.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
@@ -192,4 +197,52 @@ async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_u
         requests,
         "a token that is valid needs nobody"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_is_kept_though_the_keyring_is_locked_meanwhile() {
+    let Some(keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let authority = AuthorizationServer::start(short()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let start = |home| {
+        Janus::start_in(home, |command| {
+            command.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
+        })
+    };
+    let janus = start(keyring_home(&server));
+    log_in((&authority, "s"), janus.home(), Some(&keyring.address())).await;
+    // The token lives a second: whoever calls, or nobody, has it renewed.
+    authority.hold(Endpoint::Token, Hold::After);
+    authority.held(Endpoint::Token, 1).await;
+    keyring.lock();
+    // What is renewed after this one is good for long.
+    authority.behave(|behaviour| behaviour.access_life = Duration::from_hours(1));
+    authority.release(Endpoint::Token);
+    let mut client = Client::open(janus.http(), "/mcp", Era::Modern).await;
+    called(&mut client, "s__whoami").await;
+    drop(client);
+    until("the renewal on the disk", || {
+        generation(&janus) == 1 + u64::try_from(authority.refreshes()).unwrap()
+    });
+    let grant = document(janus.home(), &["status"])["accounts"][0]["grant"].clone();
+    assert_eq!(
+        (&grant["state"], &grant["unpersisted"]),
+        (&json!("fresh"), &json!(false)),
+        "{grant}"
+    );
+    let refreshes = authority.refreshes();
+
+    // The next life finds it, once it has the key.
+    let janus = start(janus.kill());
+    until("sealed", || state(janus.home(), "s/default") == "sealed");
+    keyring.unlock("pw-one").await;
+    until("the account", || {
+        state(janus.home(), "s/default") == "ready"
+    });
+    let mut client = Client::open(janus.http(), "/mcp", Era::Modern).await;
+    called(&mut client, "s__whoami").await;
+    assert_eq!((authority.refreshes(), authority.reuse()), (refreshes, 0));
+    assert_eq!(authority.count(Endpoint::Authorize), 1);
 }
