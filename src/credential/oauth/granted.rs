@@ -4,7 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::model::{AccountName, ClientAuthentication, Secret, ServerName, SigningKey};
+use crate::telemetry::redact;
+
+/// Longer names are no names.
+const LONGEST_NAME: usize = 200;
 
 /// The OAuth client that Janus is at one authorization server.
 #[derive(Debug, Clone)]
@@ -95,7 +101,7 @@ pub struct Granted {
     pub tokens: Tokens,
     /// Who logged in; `None` where that cannot be learnt.
     pub verified_as: Option<Identity>,
-    /// Who did before, where this login could not be learnt: the next one is held against it.
+    /// Who did before, where this could not be learnt, or not all of it: the next login is held against it.
     pub known_as: Option<Identity>,
 }
 
@@ -108,12 +114,62 @@ pub struct Identity {
     pub workspace: Option<String>,
 }
 
+impl Identity {
+    /// By what a document says at these places.
+    pub fn read(document: &Value, subject: &str, workspace: Option<&str>) -> Option<Self> {
+        Some(Self {
+            subject: Self::name(document.pointer(subject)?)?,
+            workspace: workspace.and_then(|workspace| Self::name(document.pointer(workspace)?)),
+        })
+    }
+
+    /// A text or a number, without what would steer a terminal. One that has a secret in it is none: taken out of it, two
+    /// people would have one name.
+    pub(super) fn name(value: &Value) -> Option<String> {
+        let name = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name = name.trim();
+        let is_one = !name.is_empty() && name.len() <= LONGEST_NAME && redact(name) == name;
+        is_one.then(|| name.to_owned())
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subject)?;
         match &self.workspace {
             Some(workspace) => write!(f, ", workspace {workspace}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::telemetry::learn;
+
+    #[test]
+    fn a_name_that_has_a_secret_in_it_is_none() {
+        let secret = Arc::new(Secret::new("ana@canary.example"));
+        learn(&secret);
+        assert_eq!(Identity::name(&json!(secret.expose())), None);
+        let name = |value: Value| Identity::name(&value);
+        assert_eq!(name(json!(" ana\u{7} ")).as_deref(), Some("ana"));
+        assert_eq!(name(json!(7)).as_deref(), Some("7"));
+        for none in [
+            json!(""),
+            json!(" "),
+            json!(["ana"]),
+            json!("x".repeat(LONGEST_NAME + 1)),
+        ] {
+            assert_eq!(name(none), None);
         }
     }
 }

@@ -11,7 +11,6 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::exchange::object;
-use super::failed::foreign;
 use super::granted::{Granted, Identity};
 use super::scopes::OPENID;
 use super::seam::Way;
@@ -21,8 +20,6 @@ use crate::model::{Ask, OAuth, Secret};
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two questions: doubled each time, up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// Longer names are no names.
-const LONGEST: usize = 200;
 /// What people know themselves by, before what only the provider knows them by.
 const SUBJECTS: [&str; 3] = ["email", "preferred_username", "sub"];
 /// How providers call the workspace of a person.
@@ -36,13 +33,7 @@ pub(super) async fn of(way: &Way, settings: &OAuth, granted: &Granted) -> Option
             return None;
         };
         let told = asked(way, url, &granted.tokens.access).await?;
-        return Some(Identity {
-            subject: name(told.pointer(&whoami.subject)?)?,
-            workspace: whoami
-                .workspace
-                .as_ref()
-                .and_then(|pointer| name(told.pointer(pointer)?)),
-        });
+        return Identity::read(&told, &whoami.subject, whoami.workspace.as_deref());
     }
     let claims = granted
         .tokens
@@ -90,21 +81,11 @@ fn of_claims(claims: &Value) -> Option<Identity> {
     };
     let mut subjects = SUBJECTS.iter().filter(|claim| is_usable(claim));
     Some(Identity {
-        subject: subjects.find_map(|claim| name(claims.get(*claim)?))?,
+        subject: subjects.find_map(|claim| Identity::name(claims.get(*claim)?))?,
         workspace: WORKSPACES
             .iter()
-            .find_map(|claim| name(claims.get(*claim)?)),
+            .find_map(|claim| Identity::name(claims.get(*claim)?)),
     })
-}
-
-/// A text or a number that can be shown.
-fn name(value: &Value) -> Option<String> {
-    let name = match value {
-        Value::String(text) => foreign(text),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    (!name.is_empty() && name.len() <= LONGEST).then_some(name)
 }
 
 /// What a URL answers to whoever has this token. One that does not answer is asked again for a while.

@@ -11,7 +11,7 @@
 
 mod columns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::time::timeout;
@@ -57,6 +57,8 @@ pub(super) struct Rows {
     grants: BTreeMap<AccountId, GrantRecord>,
     registrations: BTreeMap<Arc<str>, RegistrationRecord>,
     intents: BTreeMap<AccountId, IntentRecord>,
+    /// Grants that were ended, which the disk still has.
+    ended: BTreeSet<AccountId>,
     /// Not sealed: it is no secret who gives tokens.
     issuers: BTreeMap<AccountId, String>,
 }
@@ -147,9 +149,11 @@ impl Vault {
         Ok(self.0.store.write(change).await?)
     }
 
-    /// The accounts that have a grant.
+    /// The accounts that have a grant, or would have one again after a restart.
     pub fn granted(&self) -> Vec<AccountId> {
-        self.state().oauth.grants.keys().cloned().collect()
+        let state = self.state();
+        let rows = &state.oauth;
+        rows.grants.keys().chain(&rows.ended).cloned().collect()
     }
 
     /// The registrations that are kept, sealed.
@@ -204,6 +208,7 @@ impl Vault {
         let grant = self.seal_grant(grant, secrets)?;
         let change = Change::GrantBegun(grant.clone());
         self.0.store.write(change).await?;
+        self.state().oauth.ended.remove(&grant.account);
         self.state()
             .oauth
             .grants
@@ -247,12 +252,17 @@ impl Vault {
         {
             // Whatever the disk says: it is not used any more.
             let mut state = self.state();
-            state.oauth.grants.remove(account);
+            let had = state.oauth.grants.remove(account).is_some();
             state.oauth.intents.remove(account);
             state.oauth.issuers.remove(account);
+            if had {
+                state.oauth.ended.insert(account.clone());
+            }
         }
         let change = Change::GrantEnded(account.clone());
-        Ok(self.0.store.write(change).await?)
+        self.0.store.write(change).await?;
+        self.state().oauth.ended.remove(account);
+        Ok(())
     }
 
     /// Keeps a registration; what is secret of it is sealed into the record.

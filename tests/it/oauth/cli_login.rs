@@ -502,7 +502,7 @@ async fn who_the_configuration_expects_is_corrected_there_and_replaced_by_no_fla
     assert!(
         ended
             .stderr
-            .contains("janus login s/default --expect ben@example.org"),
+            .contains("janus login s/default --expect=ben@example.org"),
         "{}",
         ended.stderr
     );
@@ -559,6 +559,40 @@ async fn a_logout_ends_the_grant_here_and_at_the_provider() {
     );
     assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
     rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_logout_that_the_disk_does_not_take_is_said_and_can_be_done_again() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    let state = rig.janus.home().path().join("state/janus/janus.db");
+    let database = rusqlite::Connection::open(state).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE DELETE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'refused'); END;",
+        )
+        .unwrap();
+    let refused = run(&rig.janus, &["logout", "s", "--local", "--json"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    let said = failure(&refused).1;
+    assert!(said.contains("logged in again after a restart"), "{said}");
+    assert!(
+        refused.stderr.contains("janus logout s/default"),
+        "{}",
+        refused.stderr
+    );
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    let done = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(done.status.code(), Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout.starts_with("✔ forgotten here: s/default"),
+        "{}",
+        done.stdout
+    );
+    let Rig { janus, .. } = rig;
+    let janus = Janus::start_in(janus.kill(), |_| {});
+    let row = status(&janus)["accounts"][0].clone();
+    assert_eq!(row["needs_login"], true, "{row}");
 }
 
 #[tokio::test]

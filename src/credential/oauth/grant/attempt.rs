@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::breaker::Pass;
 use super::commit::Committed;
 use super::mark::Point;
 use super::schedule::Failed;
@@ -63,11 +64,10 @@ impl Drop for Running {
 
 impl Grant {
     /// One renewal.
-    pub(super) async fn attempt(self: Arc<Self>) {
+    pub(super) async fn attempt(self: Arc<Self>, pass: Pass) {
         let _running = Running(Arc::clone(&self));
         self.engine.mark(Point::RenewalBegins);
         let Some(subject) = self.subject() else {
-            self.breaker_withdrawn();
             return;
         };
         let stopping = self.engine.means.stopping.clone();
@@ -78,12 +78,9 @@ impl Grant {
         let outcome = tokio::select! {
             outcome = self.outcome(&subject) => outcome,
             // The intent stays: the next start knows.
-            () = cut_off => {
-                self.breaker_withdrawn();
-                return;
-            }
+            () = cut_off => return,
         };
-        self.conclude(&subject, outcome).await;
+        self.conclude(&subject, outcome, &pass).await;
         self.engine.mark(Point::RenewalEnds);
     }
 
@@ -345,11 +342,11 @@ impl Grant {
         }
     }
 
-    async fn conclude(self: &Arc<Self>, subject: &Subject, outcome: Outcome) {
+    async fn conclude(self: &Arc<Self>, subject: &Subject, outcome: Outcome, pass: &Pass) {
         let machine = subject.refresh.is_none();
         match outcome {
             Outcome::Renewed(tokens, client) => {
-                self.breaker_answered();
+                pass.answered();
                 if machine {
                     self.machine_renewed(subject, tokens);
                     return;
@@ -361,34 +358,28 @@ impl Grant {
                 }
             }
             Outcome::Replaced => {
-                self.breaker_withdrawn();
                 if !machine {
                     self.nothing_is_intended();
                 }
             }
             Outcome::Needs { reason, wipe, said } => {
-                self.breaker_answered();
+                pass.answered();
                 tracing::info!(account = %self.account, "the authorization server said: {said}");
                 if reason == LoginReason::Registration && self.still(subject).is_some() {
                     self.forget_registration_of(subject).await;
                 }
                 self.needs(subject.generation, reason, wipe).await;
             }
-            Outcome::Failed(failure) => self.failed(subject, &failure),
+            Outcome::Failed(failure) => self.failed(subject, &failure, pass),
         }
     }
 
-    fn failed(&self, subject: &Subject, failure: &Failure) {
+    fn failed(&self, subject: &Subject, failure: &Failure, pass: &Pass) {
         let when = (subject.began, self.engine.now());
         match failure.of {
-            About::Answered => self.breaker_answered(),
-            About::Silent => {
-                let issuer = self.issuer();
-                let mut breakers = self.engine.breakers();
-                let breaker = breakers.entry(issuer).or_default();
-                breaker.failed(failure.failed, failure.wish, when);
-            }
-            About::Nobody => self.breaker_withdrawn(),
+            About::Answered => pass.answered(),
+            About::Silent => pass.failed(failure.failed, failure.wish, when),
+            About::Nobody => {}
         }
         let first = {
             let Some(mut inner) = self.still(subject) else {
@@ -447,18 +438,6 @@ impl Grant {
             .collect();
         if let Err(why) = self.engine.means.vault.forget_registrations(ids).await {
             tracing::warn!(account = %self.account, "its registration could not be forgotten: {why}");
-        }
-    }
-
-    fn breaker_answered(&self) {
-        if let Some(breaker) = self.engine.breakers().get_mut(&self.issuer()) {
-            breaker.answered();
-        }
-    }
-
-    fn breaker_withdrawn(&self) {
-        if let Some(breaker) = self.engine.breakers().get_mut(&self.issuer()) {
-            breaker.withdrawn();
         }
     }
 }

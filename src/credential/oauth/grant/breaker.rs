@@ -1,5 +1,10 @@
 //! One breaker for each authorization server: when it is down, one account finds out for all that have tokens of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Engine;
 use super::schedule::{Failed, Pause, chance};
 use crate::credential::clock::Moment;
 
@@ -53,7 +58,7 @@ impl Breaker {
     pub(super) fn failed(
         &mut self,
         failed: Failed,
-        wish: Option<std::time::Duration>,
+        wish: Option<Duration>,
         when: (Moment, Moment),
     ) {
         self.failures = self.failures.saturating_add(1);
@@ -68,6 +73,48 @@ impl Breaker {
     /// The attempt that was let through ended without anything said of the server.
     pub(super) fn withdrawn(&mut self) {
         self.trying = false;
+    }
+}
+
+/// That an attempt was let through, by the breaker of the issuer that it was due for: what the account is by its end may be
+/// somebody else's. If nothing is said of the server before it is dropped, nothing was learnt.
+pub(super) struct Pass {
+    engine: Arc<Engine>,
+    issuer: String,
+    is_used: AtomicBool,
+}
+
+impl Pass {
+    pub(super) fn new(engine: &Arc<Engine>, issuer: String) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            issuer,
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    /// The server answered.
+    pub(super) fn answered(&self) {
+        self.tell(Breaker::answered);
+    }
+
+    /// It did not. `when`: the attempt began, and ended.
+    pub(super) fn failed(&self, failed: Failed, wish: Option<Duration>, when: (Moment, Moment)) {
+        self.tell(|breaker| breaker.failed(failed, wish, when));
+    }
+
+    /// Once: after it another one may be let through.
+    fn tell(&self, say: impl FnOnce(&mut Breaker)) {
+        if !self.is_used.swap(true, Ordering::Relaxed) {
+            let mut breakers = self.engine.breakers();
+            say(breakers.entry(self.issuer.clone()).or_default());
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.tell(Breaker::withdrawn);
     }
 }
 

@@ -1,8 +1,8 @@
 //! From memory to the vault: what a renewal brought.
 //!
 //! Invariants:
-//! - Nobody sees a token before it is on the disk. Where the disk fails, what came is kept beside it, which is said, and
-//!   the disk is tried again until it takes it.
+//! - Nobody sees a token before it is on the disk. Where the disk fails, what came is kept beside it, or in memory alone
+//!   where that fails too, which is said; and the disk is tried again until it takes it.
 //! - The disk is changed by who names the generation that is on it.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 pub(super) enum Committed {
     /// It is on the disk.
     Saved,
-    /// It is beside the disk.
+    /// It is beside the disk, or in memory alone where even that fails; people are told either way.
     Rescued,
     /// The grant is another one by now, and stays as it is.
     Replaced,
@@ -39,11 +39,12 @@ impl Grant {
     pub(super) async fn renewed(self: &Arc<Self>, mine: u64, tokens: &Tokens) -> Committed {
         let _turn = self.turn.lock().await;
         let clock = &self.engine.means.clock;
-        let (was, facts, secrets, registration) = {
+        let (made, was, facts, secrets, registration) = {
             let inner = self.inner();
             if inner.life.generation != mine || !inner.life.holds() {
                 return Committed::Replaced;
             }
+            let made = Arc::clone(&inner.made);
             let mut facts = inner.facts.clone();
             facts.set_life(tokens.life, clock);
             if let Some(scopes) = &tokens.scopes {
@@ -58,7 +59,8 @@ impl Grant {
                     .clone()
                     .or_else(|| inner.secrets.refresh.clone()),
             };
-            (inner.disk, facts, secrets, inner.registration.clone())
+            let registration = inner.registration.clone();
+            (made, inner.disk, facts, secrets, registration)
         };
         let record = self.record(mine + 1, registration, &facts);
         self.engine.mark(Point::RenewalTaken);
@@ -80,6 +82,10 @@ impl Grant {
         };
         {
             let mut inner = self.inner();
+            if !Arc::ptr_eq(&inner.made, &made) {
+                // Configured otherwise meanwhile, as a machine perhaps. What was got is kept for when it is that again.
+                return committed;
+            }
             inner.life = Life::held(
                 mine + 1,
                 secrets.refresh.is_some(),
@@ -140,11 +146,14 @@ impl Grant {
     /// Tries the disk again until it has what is in memory.
     async fn save_later(self: Arc<Self>) {
         let stopping = self.engine.means.stopping.clone();
+        let mut vault = self.engine.means.vault.changes();
         let mut pause = Duration::from_secs(1);
         loop {
             let again = self.engine.now().after(pause);
             let stops = tokio::select! {
                 () = self.engine.means.clock.sleep_until(again) => false,
+                // Another key, perhaps: what is beside the disk was sealed with the one before.
+                Ok(()) = vault.changed() => false,
                 () = stopping.cancelled() => true,
             };
             if self.save_now().await || stops {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::Admitted;
+use super::breaker::{Admitted, Pass};
 use super::state::Phase;
 use super::{Engine, Grant};
 use crate::credential::clock::Moment;
@@ -171,14 +171,15 @@ impl Grant {
         let issuer = self.issuer();
         let admitted = {
             let mut breakers = self.engine.breakers();
-            let breaker = breakers.entry(issuer).or_default();
+            let breaker = breakers.entry(issuer.clone()).or_default();
             breaker.admit(now, called)
         };
         match admitted {
             Admitted::Go => {
                 self.inner().running = true;
                 let grant = Arc::clone(self);
-                self.engine.means.tasks.spawn(grant.attempt());
+                let pass = Pass::new(&self.engine, issuer);
+                self.engine.means.tasks.spawn(grant.attempt(pass));
                 None
             }
             // The end of that attempt wakes who keeps.

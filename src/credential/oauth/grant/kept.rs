@@ -13,7 +13,7 @@ use crate::credential::oauth::granted::{
     Granted, Identity, Registration, RegistrationKind, Source,
 };
 use crate::credential::oauth::token_response::LONGEST_LIFE;
-use crate::model::ClientAuthentication;
+use crate::model::{ClientAuthentication, hex};
 
 /// What is known of a grant, none of it secret. As JSON it ignores what it does not know, and fills in what is missing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub(super) struct Facts {
     workspace: Option<String>,
     /// That was an earlier login: whose the tokens are is not known.
     unverified: bool,
+    /// The workspace of an earlier login of the same person, where this one's is not known.
+    earlier_workspace: Option<String>,
+    /// Which login it was, so that what is kept beside the disk of another one is not taken for it.
+    pub(super) login: String,
     /// Why a person is needed.
     needs: Option<String>,
     /// When it came to stand as it does; milliseconds since 1970, like all times here.
@@ -77,6 +81,13 @@ pub(super) struct Remembered {
     pub(super) is_odd: bool,
 }
 
+/// One in 2¹²⁸; without randomness all are one, which costs no more than not telling them apart.
+fn random() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok();
+    hex(&bytes)
+}
+
 const PRE_REGISTERED: &str = "pre_registered";
 const METADATA_DOCUMENT: &str = "metadata_document";
 
@@ -101,6 +112,11 @@ impl Facts {
             subject: known_as.map(|who| who.subject.clone()),
             workspace: known_as.and_then(|who| who.workspace.clone()),
             unverified: granted.verified_as.is_none(),
+            earlier_workspace: granted
+                .known_as
+                .as_ref()
+                .and_then(|who| who.workspace.clone()),
+            login: random(),
             ..Self::default()
         };
         facts.set_source(&granted.source);
@@ -136,15 +152,19 @@ impl Facts {
 
     /// Whose the tokens are.
     pub(super) fn verified_as(&self) -> Option<Identity> {
-        self.known_as().filter(|_| !self.unverified)
+        let subject = self.subject.clone().filter(|_| !self.unverified)?;
+        Some(Identity {
+            subject,
+            workspace: self.workspace.clone(),
+        })
     }
 
     /// Whose the last tokens are of which that could be learnt.
     pub(super) fn known_as(&self) -> Option<Identity> {
-        let subject = self.subject.clone()?;
+        let workspace = self.workspace.clone();
         Some(Identity {
-            subject,
-            workspace: self.workspace.clone(),
+            subject: self.subject.clone()?,
+            workspace: workspace.or_else(|| self.earlier_workspace.clone()),
         })
     }
 
@@ -333,6 +353,23 @@ mod tests {
         let mut facts = Facts::default();
         facts.set_life(Some(HOUR), clock);
         Facts::read(&facts.write()).unwrap()
+    }
+
+    #[test]
+    fn a_workspace_that_was_not_learnt_is_the_one_before_for_the_next_login_alone() {
+        let facts = Facts {
+            subject: Some("ana".to_owned()),
+            earlier_workspace: Some("A".to_owned()),
+            ..Facts::default()
+        };
+        let who = |workspace: Option<&str>| {
+            Some(Identity {
+                subject: "ana".to_owned(),
+                workspace: workspace.map(str::to_owned),
+            })
+        };
+        assert_eq!(facts.verified_as(), who(None));
+        assert_eq!(facts.known_as(), who(Some("A")));
     }
 
     #[test]

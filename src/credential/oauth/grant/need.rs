@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Grant, Inner, LoginReason, Notice};
-use crate::vault::GrantSecrets;
+use crate::store::NotSaved;
+use crate::vault::{GrantSecrets, Refused};
 
 impl Grant {
     /// A person is needed from now on. `wipe`: the tokens are good for nothing any more.
@@ -37,7 +38,8 @@ impl Grant {
         });
     }
 
-    /// The one place where a grant comes to need a person: it is said once, and written down to be kept.
+    /// Where a grant comes to need a person it is said once, and written down to be kept. A row that cannot be read (`open`)
+    /// is said alone: there is nothing to write it into.
     fn need(&self, inner: &mut Inner, reason: LoginReason) {
         if inner.life.need(reason) {
             let clock = &self.engine.means.clock;
@@ -57,12 +59,24 @@ impl Grant {
             let record = self.record(mine, registration, &inner.facts);
             (inner.disk, record, inner.secrets.clone())
         };
-        if self.saved(was, &record, &secrets).await.is_ok() {
-            self.inner().disk = record.generation;
+        let saved = match self.saved(was, &record, &secrets).await {
+            // A login came first.
+            Err(Refused::NotSaved(NotSaved::Contradiction)) => return,
+            saved => saved.is_ok(),
+        };
+        let mut inner = self.inner();
+        if inner.life.generation != mine {
+            return;
+        }
+        inner.unpersisted = !saved;
+        if saved {
+            inner.disk = record.generation;
+            drop(inner);
             self.forget_rescue();
         } else {
-            // After a restart it would be asked once more, and told the same.
-            tracing::warn!(account = %self.account, "that it needs a login could not be saved");
+            // After a restart before it is saved, the provider would be asked once more, and say the same.
+            tracing::warn!(account = %self.account, "that it needs a login could not be saved yet");
+            self.save_in_time(&inner);
         }
     }
 

@@ -132,7 +132,9 @@ impl Grant {
         let Some(kept) = rescue::read(directory, &self.account)? else {
             return Ok(None);
         };
-        if kept.generation > row.generation {
+        let login = |record: &GrantRecord| Facts::read(&record.facts).map(|facts| facts.login);
+        // One of a login that was ended, or replaced, has nothing to do with this one.
+        if kept.generation > row.generation && login(&kept) == login(row) {
             tracing::info!(account = %self.account, "what could not be saved is taken from beside the disk");
             return Ok(Some(kept));
         }

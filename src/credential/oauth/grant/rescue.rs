@@ -99,8 +99,15 @@ fn parsed(text: &[u8], account: &AccountId) -> Option<GrantRecord> {
 
 /// It is on the disk, or of no use.
 pub(super) fn forget(directory: &Path, account: &AccountId) {
-    // Most accounts never had one.
-    fs::remove_file(path(directory, account)).ok();
+    let path = path(directory, account);
+    for path in [path.with_extension("new"), path] {
+        match fs::remove_file(&path) {
+            // Most accounts never had one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(why) => tracing::warn!(%account, "`{}` cannot be removed: {why}", path.display()),
+            Ok(()) => {}
+        }
+    }
 }
 
 /// A name that no account can lead elsewhere.

@@ -1,6 +1,7 @@
 //! An authorization server that is away for an hour, in each of the ways there are: what calls get meanwhile, how often it
 //! is asked, and how soon everything is as before when it is back.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,6 +12,7 @@ use janus::credential::NoCredential;
 use janus::credential::oauth::{Grant, GrantState};
 use janus::model::Secret;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::{HOUR, Life, Rig};
@@ -27,6 +29,8 @@ const WAYS: [Outage; 5] = [
 ];
 /// Accounts of one authorization server for which calls wait.
 const ACCOUNTS: usize = 10;
+/// What a request may take in all.
+const LIMIT: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A server that is away, and how often it was asked before.
@@ -36,6 +40,8 @@ struct Away<'a> {
     way: Outage,
     asked: usize,
     came: usize,
+    /// What was under way at the last step, and for how many steps nothing of it has changed.
+    unchanged: Cell<((usize, usize), u32)>,
 }
 
 impl<'a> Away<'a> {
@@ -46,6 +52,7 @@ impl<'a> Away<'a> {
             way,
             asked: life.grants.asked().0,
             came: rig.authority.count(Endpoint::Token),
+            unchanged: Cell::default(),
         };
         rig.authority.outage(way);
         if matches!(way, Outage::Refused | Outage::Dropped) {
@@ -76,13 +83,43 @@ impl<'a> Away<'a> {
 
     /// Time goes by, as soon as all that is due is begun.
     async fn pass(&self) {
+        if !self.is_silent() {
+            // What is asked now is answered now.
+            self.life.grants.quiet().await;
+        }
         self.life.grants.still().await;
         if self.way == Outage::BlackHole {
             // All of it is there, so that the time it may take has begun.
             let came = self.came + self.asked();
             self.rig.authority.came(Endpoint::Token, came).await;
         }
+        self.limits_hold().await;
         self.rig.advance(STEP);
+    }
+
+    /// Whether requests get no answer at all, and end by their limits.
+    fn is_silent(&self) -> bool {
+        matches!(self.way, Outage::BlackHole | Outage::Dropped)
+    }
+
+    /// A limit that has passed takes effect when its task runs, which a busy machine puts off: time waits for it.
+    async fn limits_hold(&self) {
+        let now = self.life.grants.asked();
+        let (before, steps) = self.unchanged.get();
+        let steps = if now == before && now.1 > 0 {
+            steps + 1
+        } else {
+            0
+        };
+        self.unchanged.set((now, steps));
+        if STEP * steps > LIMIT {
+            let over = async {
+                while self.life.grants.asked() == now {
+                    yield_now().await;
+                }
+            };
+            within("the end of a request", over).await;
+        }
     }
 
     /// The worst moment to come back: somebody just asked in vain.
@@ -106,8 +143,10 @@ impl<'a> Away<'a> {
             // What was asked before it was back has no answer and must run into its limit; what is asked now has one.
             let now = self.life.grants.asked();
             waiting = waiting.min(now.1);
-            if waiting == 0 || now.0 > asked {
+            if waiting == 0 || now.0 > asked || !self.is_silent() {
                 self.life.grants.quiet().await;
+            } else {
+                self.limits_hold().await;
             }
             calls.go_on().await;
             let is_fresh = |grant: &Arc<Grant>| grant.status().state == GrantState::Fresh;

@@ -152,6 +152,23 @@ async fn an_account_that_is_forgotten_leaves_nothing_beside_the_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_beside_the_disk_of_an_earlier_login_is_not_taken_for_a_later_one() {
+    let (rig, file) = rescued(Grace::None).await;
+    // It was out of reach when that login ended.
+    let aside = file.with_extension("aside");
+    fs::rename(&file, &aside).unwrap();
+    let life = rig.life();
+    life.grant.end().await.1.unwrap();
+    life.begin(rig.granted().await).await.unwrap();
+    let token = life.token().await.unwrap();
+    life.stop().await;
+    fs::rename(&aside, &file).unwrap();
+    let life = rig.life();
+    assert_eq!(life.token().await.unwrap(), token);
+    assert!(!life.grant.status().unpersisted && !file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_that_contradicts_the_database_is_dropped() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     life.token().await.unwrap();

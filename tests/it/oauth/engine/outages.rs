@@ -8,6 +8,7 @@ use janus::credential::oauth::LoginReason;
 
 use super::{HOUR, Life, Rig};
 use crate::support::authorization::{Answer, Behaviour, Endpoint, Hold, Outage};
+use crate::support::within;
 
 /// Lets an hour go by in small steps; with `called`, somebody wants a token all the time.
 async fn an_hour(rig: &Rig, life: &Life, called: bool) {
@@ -198,4 +199,36 @@ async fn nobody_waits_longer_than_the_engine_is_patient() {
     life.grants.quiet().await;
     assert!(rig.takes(&life.token().await.unwrap()));
     assert_eq!(rig.authority.refreshes(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_logs_out_while_it_finds_out_holds_up_nobody_else() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    rig.authority
+        .behave(|behaviour| behaviour.access_life = HOUR * 24);
+    let other = rig.another(&life, "two").await;
+    rig.authority.outage(Outage::Unavailable);
+    rig.advance(HOUR);
+    let called = || {
+        let grant = Arc::clone(&life.grant);
+        tokio::spawn(async move { grant.token().await })
+    };
+    // Nobody is let through any more but one at a time.
+    for _ in 0..7 {
+        let call = called();
+        life.grants.quiet().await;
+        rig.advance(Duration::from_mins(2));
+        call.await.unwrap().unwrap_err();
+    }
+    rig.authority.outage(Outage::None);
+    rig.authority.hold(Endpoint::Token, Hold::Before);
+    let call = called();
+    rig.authority.held(Endpoint::Token, 1).await;
+    life.grant.end().await.1.unwrap();
+    call.await.unwrap().unwrap_err();
+    rig.authority.release(Endpoint::Token);
+    life.grants.quiet().await;
+    rig.advance(HOUR * 24);
+    let token = within("a token", other.token()).await.unwrap().unwrap();
+    assert!(rig.takes(&token));
 }
