@@ -91,6 +91,31 @@ impl Process {
         }
     }
 
+    /// The same for a process that may end instead.
+    pub(crate) fn line_or_end<T>(
+        &mut self,
+        from: Output,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        loop {
+            while !self.seen.is_empty() {
+                let (output, line) = self.seen.remove(0);
+                if let Some(found) = (output == from).then(|| read(&line)).flatten() {
+                    return Some(found);
+                }
+            }
+            match self.hear(deadline) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    let said = self.said();
+                    panic!("{} neither said it nor ended:\n{said}", self.name);
+                }
+            }
+        }
+    }
+
     /// Writes one line to its stdin.
     pub(crate) fn say(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
