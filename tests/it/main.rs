@@ -37,6 +37,7 @@ mod roots;
 mod secrets;
 mod sessions;
 mod support;
+mod systemd;
 mod tool;
 mod versions;
 mod whoami;

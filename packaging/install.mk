@@ -1,0 +1,17 @@
+# What a distribution installs. `make -f packaging/install.mk DESTDIR=... install` after `cargo build --release --locked`.
+# It enables and starts nothing.
+
+PREFIX ?= /usr
+UNITS ?= $(PREFIX)/lib/systemd/user
+PRESETS ?= $(PREFIX)/lib/systemd/user-preset
+BINARY ?= target/release/janus
+
+install:
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/janus
+	install -D -m 644 -t $(DESTDIR)$(UNITS) systemd/janus.socket systemd/janus-control.socket systemd/janus.service
+	install -D -m 644 -t $(DESTDIR)$(PRESETS) systemd/50-janus.preset
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 systemd/janus.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/janus-mcp/systemd systemd/remote-only.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/janus-mcp README.md CHANGELOG.md janus.example.yaml systemd/README.md
+
+.PHONY: install

@@ -1,0 +1,92 @@
+//! The units as texts, and as the manager reads them.
+
+use std::path::Path;
+
+use crate::support::Machine;
+
+const UNITS: [&str; 3] = ["janus.socket", "janus-control.socket", "janus.service"];
+
+#[test]
+fn the_units_are_clean_and_the_first_one_brings_the_second() {
+    let Some(machine) =
+        Machine::with_janus("the_units_are_clean_and_the_first_one_brings_the_second")
+    else {
+        return;
+    };
+    let paths = UNITS.map(|unit| format!("/usr/lib/systemd/user/{unit}"));
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let verified = machine.run(&[&["systemd-analyze", "--user", "verify"], &paths[..]].concat());
+    assert!(verified.status.success(), "{verified:?}");
+    assert_eq!(verified.stderr, "");
+
+    let plain = score(&machine);
+    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/remote-only.conf");
+    let place = "/etc/systemd/user/janus.service.d/remote-only.conf";
+    machine.put(&drop_in, place);
+    machine.systemctl(&["daemon-reload"]);
+    let remote_only = score(&machine);
+    let readme = include_str!("../../../systemd/README.md");
+    assert!(
+        readme.contains(&format!("| `janus.service` | {plain} |")),
+        "{plain}"
+    );
+    assert!(
+        readme.contains(&format!("| with `remote-only.conf` | {remote_only} |")),
+        "{remote_only}"
+    );
+
+    machine.systemctl(&["enable", "--now", "janus.socket"]);
+    for socket in ["janus.socket", "janus-control.socket"] {
+        assert_eq!(
+            machine.property(socket, "ActiveState"),
+            "active",
+            "{socket}"
+        );
+    }
+    assert_eq!(machine.property("janus.service", "ActiveState"), "inactive");
+    machine.systemctl(&["stop", "janus.socket"]);
+    assert_eq!(
+        machine.property("janus-control.socket", "ActiveState"),
+        "inactive"
+    );
+}
+
+/// What `systemd-analyze security` says of the service.
+fn score(machine: &Machine) -> String {
+    let words = [
+        "systemd-analyze",
+        "--user",
+        "--no-pager",
+        "security",
+        "janus.service",
+    ];
+    let said = machine.run(&words).stdout;
+    let last = said
+        .split("Overall exposure level for janus.service: ")
+        .nth(1);
+    last.and_then(|last| last.split_whitespace().next())
+        .unwrap_or(&said)
+        .to_owned()
+}
+
+/// Who adds a directive writes down why.
+#[test]
+fn every_directive_has_its_reason() {
+    let systemd = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    for unit in UNITS.iter().chain(&["remote-only.conf"]) {
+        let text = std::fs::read_to_string(systemd.join(unit)).unwrap();
+        // A comment stands for the lines below it, up to the next empty one.
+        let mut explained = false;
+        for line in text.lines() {
+            match line {
+                "" => explained = false,
+                line if line.starts_with('#') => explained = true,
+                line if line.starts_with('[') => {}
+                line if ["Description=", "Documentation=", "ExecStart="]
+                    .iter()
+                    .any(|plain| line.starts_with(plain)) => {}
+                line => assert!(explained, "{unit}: {line}"),
+            }
+        }
+    }
+}
