@@ -231,6 +231,7 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/login/1            state, account, verified_as, scopes, profiles, tools; with --no-wait login, link, url, …
   janus/login-all/1        needed, logins: each as above
   janus/logout/1           account, had, revoked
+  janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes
   janus/catalog/1          templates: name, title, url, login, key, command, verified, file
   janus/catalog-show/1     name, login, file, template: its keys, lines: to copy

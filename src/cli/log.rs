@@ -1,39 +1,65 @@
-//! Logging of the commands that stay: to standard error, where systemd's journal takes it.
+//! Logging of the commands that stay: to systemd's journal where standard error leads there, else to standard error as
+//! text. The last records stay in memory for `janus logs`.
 
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{Context, Exit, Failure};
-use crate::telemetry::Redacting;
+use crate::telemetry::{Damping, Flushed, Journal, Recent, Redacting, is_stream};
 
 /// Below a warning, these log what they carry: messages, headers. Not even `JANUS_LOG` raises them.
 const CARRIERS: [&str; 4] = ["rmcp", "hyper", "hyper_util", "rustls"];
 
+/// What logging needs until the program ends.
+#[derive(Debug)]
+#[must_use = "what was logged last arrives when this is dropped"]
+pub struct Logging {
+    _flushed: Option<Flushed>,
+}
+
 /// Starts logging. `-q`, `-v` and `-vv` decide how much; without them `JANUS_LOG`, in the form `janus=debug`.
-pub fn start_logging(context: &Context) -> Result<(), Failure> {
+pub fn start_logging(context: &Context) -> Result<Logging, Failure> {
     start_logging_from(context, "warn,janus=info")
 }
 
 /// The same with another default.
-pub(super) fn start_logging_from(context: &Context, default: &str) -> Result<(), Failure> {
-    let started = subscriber(filter(context, default)?, std::io::stderr).try_init();
+pub(super) fn start_logging_from(context: &Context, default: &str) -> Result<Logging, Failure> {
+    let filter = filter(context, default)?;
+    let is_journal = context.environment.logs_to(is_stream);
+    // Without journald the manager takes standard error as it is.
+    let journal = is_journal.then(Journal::connect).and_then(Result::ok);
+    let (layer, flushed) = journal.unzip();
+    let text = layer
+        .is_none()
+        .then_some(std::io::stderr as fn() -> std::io::Stderr);
+    let started = subscriber(filter, text).with(layer).with(Recent).try_init();
     started.map_err(|error| {
         Failure::new(Exit::Failed, "log", "cannot start logging").because(error.to_string())
-    })
+    })?;
+    Ok(Logging { _flushed: flushed })
 }
 
-fn subscriber<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+/// What is logged, and as text where there is somebody to read it.
+fn subscriber<W>(
+    filter: EnvFilter,
+    writer: Option<W>,
+) -> impl tracing::Subscriber + for<'s> LookupSpan<'s> + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     tracing_subscriber::registry()
         .with(filter)
         .with(FilterFn::new(allowed).with_max_level_hint(LevelFilter::TRACE))
-        .with(tracing_subscriber::fmt::layer().with_writer(Redacting::new(writer)))
+        .with(Damping::default())
+        .with(
+            writer
+                .map(|writer| tracing_subscriber::fmt::layer().with_writer(Redacting::new(writer))),
+        )
 }
 
 fn filter(context: &Context, default: &str) -> Result<EnvFilter, Failure> {
@@ -86,7 +112,7 @@ mod tests {
         let filter = EnvFilter::builder()
             .parse("trace,rmcp::transport=trace")
             .unwrap();
-        tracing::subscriber::with_default(subscriber(filter, move || writer.clone()), || {
+        tracing::subscriber::with_default(subscriber(filter, Some(move || writer.clone())), || {
             tracing::info!(target: "rmcp::transport", "CANARY");
             tracing::trace!(target: "hyper_util::client", "CANARY");
             tracing::warn!(target: "rmcp::transport", "closed");

@@ -22,6 +22,7 @@ mod keys;
 mod log;
 mod login;
 mod logout;
+mod logs;
 mod migrate;
 mod output;
 mod profile;
@@ -45,7 +46,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 pub use exit::Exit;
 pub use failure::Failure;
-pub use log::start_logging;
+pub use log::{Logging, start_logging};
 pub use output::{Colour, Output};
 
 use crate::config::Environment;
@@ -125,6 +126,8 @@ enum Command {
     Login(login::Arguments),
     /// End what an account was granted, here and at the provider.
     Logout(logout::Arguments),
+    /// Show what happened: from the journal, or from the daemon's memory.
+    Logs(logs::Arguments),
     /// Show as whom a request from here acts, and why.
     Whoami(whoami::Arguments),
     /// Choose an account for a session, a client or everybody.
@@ -229,6 +232,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Status => status::run(context),
         Command::Login(arguments) => login::run(&arguments, context),
         Command::Logout(arguments) => logout::run(&arguments, context),
+        Command::Logs(arguments) => logs::run(&arguments, context),
         Command::Whoami(arguments) => whoami::run(&arguments, context),
         Command::Use(arguments) => choose::run(&arguments, context),
         Command::Tool(verb) => tool::run(&verb, context),

@@ -13,7 +13,7 @@ use crate::store::Unusable;
 /// Runs until it is asked to stop.
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.loaded()?;
-    start_logging(context)?;
+    let _logging = start_logging(context)?;
     let settings = loaded.settings;
     let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
     for warning in &loaded.warnings {

@@ -92,6 +92,11 @@ impl Environment {
         self.set("JANUS_CONFIG").map(PathBuf::from)
     }
 
+    /// Whether standard error is what `JOURNAL_STREAM` names, as `is` tells (`systemd.exec(5)`).
+    pub fn logs_to(&self, is: impl FnOnce(Option<&str>) -> bool) -> bool {
+        is(self.set("JOURNAL_STREAM").and_then(OsStr::to_str))
+    }
+
     /// The home directory.
     pub fn home(&self) -> Option<PathBuf> {
         self.directory("HOME")

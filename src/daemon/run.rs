@@ -114,10 +114,8 @@ pub async fn run(
             _ = vital.join_next() => break Stopped::VitalTask,
             // What service managers and people send to say the same as `janus config reload`.
             Some(()) = hangup.recv() => {
-                if let Err(mistakes) = reloaded(read.as_ref(), &mut composed) {
-                    let mistakes = mistakes.join("; ");
-                    tracing::error!(%mistakes, "the configuration is wrong, and the earlier one stays in force");
-                }
+                // What is wrong with it was logged.
+                reloaded(read.as_ref(), &mut composed).ok();
             }
             Some(Reload(answer)) = reloads.recv() => {
                 // Whoever asked may not wait any more.
@@ -145,10 +143,18 @@ pub async fn run(
 }
 
 fn reloaded(read: Option<&Read>, composed: &mut Composed) -> Result<Reloaded, Vec<String>> {
-    match read {
-        Some(read) => read().map(|settings| composed.reload(settings)),
-        None => Err(Vec::new()),
+    let Some(read) = read else {
+        return Err(Vec::new());
+    };
+    let reloaded = read().map(|settings| composed.reload(settings));
+    if let Err(mistakes) = &reloaded {
+        tracing::error!(
+            event = "configuration_refused",
+            "the configuration is wrong, and the earlier one stays in force: {}",
+            mistakes.join("; ")
+        );
     }
+    reloaded
 }
 
 /// Waits for a signal that asks for the end.

@@ -205,7 +205,7 @@ impl Vault {
                 }
                 Err(why) => {
                     if state.sealed != why {
-                        tracing::warn!("the vault is sealed: {why}");
+                        tracing::warn!(event = "vault_sealed", "the vault is sealed: {why}");
                     }
                     state.sealed = why.clone();
                     Err(why)

@@ -236,6 +236,7 @@ fn every_topic_and_command_has_a_help_text() {
       status   Show the daemon, its accounts, and what this directory gets
       login    Log in to an account: by a browser here or elsewhere, or a code on another device
       logout   End what an account was granted, here and at the provider
+      logs     Show what happened: from the journal, or from the daemon's memory
       whoami   Show as whom a request from here acts, and why
       use      Choose an account for a session, a client or everybody
       tool     List and call the tools of the daemon that runs

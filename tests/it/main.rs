@@ -26,6 +26,7 @@ mod harness;
 mod http_sse;
 mod identity;
 mod import;
+mod logs;
 mod oauth;
 mod quadrants;
 mod questions;

@@ -46,10 +46,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let runtime = runtime()?;
     if arguments.standalone {
         let settings = context.settings()?;
-        start_logging(context)?;
+        let _logging = start_logging(context)?;
         runtime.block_on(crate::daemon::standalone(settings, &arguments.path))?;
     } else {
-        start_logging(context)?;
+        let _logging = start_logging(context)?;
         let door = Door::new(
             socket(context),
             &arguments.path,

@@ -58,7 +58,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     // What the demo's own servers do not offer is nothing to tell a person about.
-    start_logging_from(context, "warn,rmcp=error")?;
+    let _logging = start_logging_from(context, "warn,rmcp=error")?;
     runtime()?.block_on(Box::pin(demonstrate(arguments.check, context)))
 }
 

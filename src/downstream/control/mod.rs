@@ -6,6 +6,7 @@
 mod choose;
 mod keys;
 mod login;
+mod logs;
 mod secrets;
 mod sessions;
 mod status;
@@ -180,6 +181,7 @@ impl Downstream {
             (&Method::POST, "/login/cancel") => self.login_cancel(&read(text)?),
             (&Method::GET, "/logins") => Ok(self.login_list()),
             (&Method::POST, "/logout") => self.log_out(&read(text)?).await,
+            (&Method::POST, "/logs") => Ok(Self::logs(&read(text)?)),
             (&Method::GET, "/references") => self.check_references().await,
             (_, path) if Secrets::serves(path) => {
                 let binding = self.reach.binding();

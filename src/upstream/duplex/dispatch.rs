@@ -88,7 +88,7 @@ impl Dispatcher {
         let Some(pending) = id.and_then(|id| self.table.take(id)) else {
             // Answered twice, or answered after it was given up.
             if let Some(count) = self.strays.count() {
-                tracing::debug!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "responses to no open request were ignored");
+                tracing::debug!(target: "janus::server", account = %self.account, count, "responses to no open request were ignored");
             }
             return;
         };
@@ -174,7 +174,7 @@ impl Dispatcher {
         if self.inbox.try_send(message).is_err()
             && let Some(count) = self.overflow.count()
         {
-            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "notifications came faster than they are taken, and were dropped");
+            tracing::warn!(target: "janus::server", account = %self.account, count, "notifications came faster than they are taken, and were dropped");
         }
     }
 
@@ -182,7 +182,7 @@ impl Dispatcher {
     /// if it is a request, its sender need not wait either.
     pub(in crate::upstream) fn unusable(&self, found: Found, why: &str) {
         if let Some(count) = self.unusable.count() {
-            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "messages were ignored: {why}");
+            tracing::warn!(target: "janus::server", account = %self.account, count, "messages were ignored: {why}");
         }
         if let Some(pending) = found.response_to().and_then(|id| self.table.take(id)) {
             let failure = Failure::BadAnswer {
@@ -202,7 +202,7 @@ impl Dispatcher {
         if !self.outbox.reply(line)
             && let Some(count) = self.unread.count()
         {
-            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), count, "answers were dropped: the server asks and does not read");
+            tracing::warn!(target: "janus::server", account = %self.account, count, "answers were dropped: the server asks and does not read");
         }
     }
 }

@@ -119,14 +119,14 @@ impl Speaker {
             if self.flood.dropped_before > 0 {
                 self.tell_dropped();
             }
-            tracing::info!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), "{line}");
+            tracing::info!(target: "janus::server", account = %self.account, "{line}");
         }
     }
 
     fn tell_dropped(&mut self) {
         let dropped = self.flood.take_dropped();
         if dropped > 0 {
-            tracing::info!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), "{dropped} lines were left out: the server writes more than {LINES_PER_SECOND} lines a second");
+            tracing::info!(target: "janus::server", account = %self.account, "{dropped} lines were left out: the server writes more than {LINES_PER_SECOND} lines a second");
         }
     }
 }

@@ -110,7 +110,7 @@ impl Supervisor {
         if matches!(cause, Cause::Stopped) {
             self.end.tell("Janus stopped the process");
         } else {
-            tracing::warn!(target: "janus::server", server = %self.account.server(), account = %self.account.account(), "{reason}");
+            tracing::warn!(target: "janus::server", account = %self.account, "{reason}");
             self.end
                 .tell(&format!("{reason}{}", self.last_words.told()));
         }

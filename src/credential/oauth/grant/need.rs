@@ -83,7 +83,7 @@ impl Grant {
     /// A person is needed, and that is new.
     pub(super) fn notice(&self, reason: LoginReason) {
         tracing::warn!(
-            event = "login_needed",
+            event = "grant_ended",
             account = %self.account,
             reason = reason.word(),
             "{} needs a login: {}; run: janus login {}",

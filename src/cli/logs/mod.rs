@@ -1,0 +1,288 @@
+//! `janus logs`: what happened, from the journal where this user can read it, else from the daemon's memory.
+//!
+//! `journal` reads `journalctl`; both sources give records of one form, which are filtered and printed alike.
+
+mod journal;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::control::Control;
+use super::table::text;
+use super::{Context, Exit, Failure};
+use crate::protocol::Json;
+
+/// Without `--since`, so many records are shown.
+const SHOWN: usize = 100;
+/// How often the daemon is asked for more.
+const AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Go on with what happens from now on.
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what is about this server.
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// Only what is about this account, such as github/work.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Only what is about this client.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Not older than this: a time such as 30m or 2d ago, or a moment such as 2026-11-26T09:00:00Z.
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<SystemTime>,
+    /// Only what is at least so bad.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Option<Level>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Level {
+    /// Something is lost or does not work.
+    Error,
+    /// Something may need a person.
+    Warn,
+    /// Something happened.
+    Info,
+    /// Each step.
+    Debug,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    /// Microseconds since 1970.
+    time: u64,
+    level: Level,
+    message: String,
+    /// `event`, `server`, `account` …, null where they do not say.
+    fields: Value,
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    if !arguments.follow {
+        waiting(context);
+    }
+    let has_journal = journal::read(arguments, |record| print(&record, arguments, context))?;
+    if !has_journal {
+        from_memory(arguments, context)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Links that wait for a person come first: they are what the log is mostly looked at for.
+fn waiting(context: &Context) {
+    let Ok(listed) = Control::new(context).get("/logins") else {
+        return;
+    };
+    let logins = listed.get("logins").and_then(Value::as_array);
+    for login in logins.into_iter().flatten() {
+        let (account, link) = (text(login, "account"), text(login, "link"));
+        let link = if link.is_empty() {
+            String::new()
+        } else {
+            format!("{link} or: ")
+        };
+        context.output.note(&format!(
+            "login needed: {account}: {link}janus login {account}"
+        ));
+    }
+}
+
+/// The daemon's own memory of it.
+fn from_memory(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let control = Control::new(context);
+    let mut from = 0;
+    loop {
+        let said = control.post("/logs", &json!({"from": from}))?;
+        let entries = said.get("entries").and_then(Value::as_array);
+        let records = entries.into_iter().flatten().filter_map(of_memory);
+        let mut records: Vec<Record> = records
+            .filter(|record| is_meant(record, arguments))
+            .collect();
+        if from == 0 && arguments.since.is_none() {
+            records.drain(..records.len().saturating_sub(SHOWN));
+        }
+        for record in &records {
+            print(record, arguments, context)?;
+        }
+        if !arguments.follow {
+            return Ok(());
+        }
+        from = said.get("next").and_then(Value::as_u64).unwrap_or(from);
+        // Nobody wakes this thread before.
+        std::thread::park_timeout(AGAIN);
+    }
+}
+
+fn of_memory(entry: &Value) -> Option<Record> {
+    let mut fields = entry.clone();
+    let members = fields.as_object_mut()?;
+    for read in ["time", "level", "message"] {
+        members.remove(read);
+    }
+    Some(Record {
+        time: entry.get("time")?.as_u64()?,
+        level: match entry.get("level")?.as_str()? {
+            "error" => Level::Error,
+            "warn" => Level::Warn,
+            "info" => Level::Info,
+            _ => Level::Debug,
+        },
+        message: text(entry, "message"),
+        fields,
+    })
+}
+
+/// Whether somebody asked for it.
+fn is_meant(record: &Record, arguments: &Arguments) -> bool {
+    let is = |wanted: &Option<String>, field: &str| {
+        let said = record.fields.get(field).and_then(Value::as_str);
+        wanted.as_deref().is_none_or(|wanted| said == Some(wanted))
+    };
+    let since = arguments.since.map_or(0, microseconds);
+    is(&arguments.server, "server")
+        && is(&arguments.account, "account")
+        && is(&arguments.client, "client")
+        && arguments.level.is_none_or(|least| record.level <= least)
+        && record.time >= since
+}
+
+fn print(record: &Record, arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    if !is_meant(record, arguments) {
+        return Ok(());
+    }
+    let level = record.level.to_possible_value();
+    let level = level.as_ref().map_or("", |level| level.get_name());
+    if context.global.json {
+        let mut document = json!({
+            "schema": "janus/log/1",
+            "time": record.time,
+            "level": level,
+            "message": record.message,
+        });
+        if let (Some(members), Some(fields)) = (document.as_object_mut(), record.fields.as_object())
+        {
+            members.extend(fields.clone());
+        }
+        return context
+            .output
+            .data(&format!("{}\n", Json::of(&document).as_str()));
+    }
+    let about = text(&record.fields, "account");
+    let about = if about.is_empty() {
+        text(&record.fields, "server")
+    } else {
+        about
+    };
+    let about = if about.is_empty() || record.message.contains(&about) {
+        String::new()
+    } else {
+        format!("{about}: ")
+    };
+    context.output.data(&format!(
+        "{} {level:<5} {about}{}\n",
+        clock(record.time),
+        record.message
+    ))
+}
+
+/// A moment as the clock here shows it.
+fn clock(microseconds: u64) -> String {
+    let time = i64::try_from(microseconds)
+        .ok()
+        .and_then(|time| jiff::Timestamp::from_microsecond(time).ok());
+    let local = time.map(|time| jiff::tz::TimeZone::system().to_datetime(time));
+    local.map_or_else(String::new, |time| {
+        time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    })
+}
+
+fn microseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// `30m`, or a moment.
+fn since(text: &str) -> Result<SystemTime, String> {
+    if let Ok(ago) = crate::config::duration(text) {
+        return SystemTime::now()
+            .checked_sub(ago)
+            .ok_or_else(|| "that is before 1970".to_owned());
+    }
+    let moment = text.parse::<jiff::Timestamp>();
+    let moment = moment
+        .map_err(|_| "write 30m, 2h or 3d, or a moment such as 2026-11-26T09:00:00Z".to_owned())?;
+    let since =
+        u64::try_from(moment.as_microsecond()).map_err(|_| "that is before 1970".to_owned())?;
+    Ok(UNIX_EPOCH + Duration::from_micros(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(fields: Value) -> Record {
+        Record {
+            time: 1_000_000,
+            level: Level::Warn,
+            message: "m".to_owned(),
+            fields,
+        }
+    }
+
+    fn asked() -> Arguments {
+        Arguments {
+            follow: false,
+            server: None,
+            account: None,
+            client: None,
+            since: None,
+            level: None,
+        }
+    }
+
+    #[test]
+    fn a_record_is_shown_only_where_all_that_was_asked_for_is_in_it() {
+        let one = record(json!({"server": "github", "account": "github/work"}));
+        assert!(is_meant(&one, &asked()));
+        let server = |name: &str| Arguments {
+            server: Some(name.to_owned()),
+            ..asked()
+        };
+        assert!(is_meant(&one, &server("github")));
+        assert!(!is_meant(&one, &server("git")));
+        for (level, is) in [
+            (Level::Error, false),
+            (Level::Warn, true),
+            (Level::Debug, true),
+        ] {
+            let level = Arguments {
+                level: Some(level),
+                ..asked()
+            };
+            assert_eq!(is_meant(&one, &level), is);
+        }
+        let later = Arguments {
+            since: Some(UNIX_EPOCH + Duration::from_secs(2)),
+            ..asked()
+        };
+        assert!(!is_meant(&one, &later));
+    }
+
+    #[test]
+    fn a_time_is_ago_or_a_moment() {
+        let hour = since("1h").unwrap();
+        let passed = SystemTime::now().duration_since(hour).unwrap();
+        assert_eq!(passed.as_secs() / 60, 60);
+        let moment = since("1970-01-01T00:00:05Z").unwrap();
+        assert_eq!(moment, UNIX_EPOCH + Duration::from_secs(5));
+        since("yesterday").unwrap_err();
+    }
+}

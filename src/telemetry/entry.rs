@@ -1,0 +1,202 @@
+//! One record: the fields that people filter by, and a text that says all of it.
+
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+use super::happening::id_of;
+use super::known::redact;
+
+/// What one event says, redacted.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When.
+    pub time: SystemTime,
+    /// How bad.
+    pub level: Level,
+    /// All of it, in words.
+    pub message: String,
+    /// What it is about.
+    pub fields: Fields,
+}
+
+/// The fields of the journal, `JANUS_` before each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// The id of what happened.
+    pub message_id: Option<&'static str>,
+    /// What happened, in a word.
+    pub event: Option<String>,
+    /// The server.
+    pub server: Option<String>,
+    /// The account, with its server before it.
+    pub account: Option<String>,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The client, by its key.
+    pub client: Option<String>,
+    /// The tool.
+    pub tool: Option<String>,
+    /// The id of a login.
+    pub login: Option<String>,
+    /// The word for a failure.
+    pub code: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let metadata = event.metadata();
+        let mut read = Read::default();
+        event.record(&mut read);
+        let Read {
+            mut message,
+            rest,
+            mut fields,
+        } = read;
+        // What others say of themselves means nothing without their name.
+        let source = metadata.target().split("::").next().unwrap_or_default();
+        if source != "janus" {
+            message = format!("{source}: {message}");
+        }
+        if !rest.is_empty() {
+            write!(message, " ({})", rest.join(", ")).ok();
+        }
+        fields.complete();
+        Self {
+            time: SystemTime::now(),
+            level: *metadata.level(),
+            message: redact(&message).into_owned(),
+            fields,
+        }
+    }
+}
+
+impl Fields {
+    fn of_name(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "event" => &mut self.event,
+            "server" => &mut self.server,
+            "account" => &mut self.account,
+            "profile" => &mut self.profile,
+            "client" => &mut self.client,
+            "tool" => &mut self.tool,
+            "login" => &mut self.login,
+            "code" => &mut self.code,
+            _ => return None,
+        })
+    }
+
+    /// An account names its server, and a word its id.
+    fn complete(&mut self) {
+        if self.server.is_none() {
+            let account = self.account.as_deref();
+            let server = account.and_then(|account| account.split_once('/'));
+            self.server = server.map(|(server, _)| server.to_owned());
+        }
+        self.message_id = self.event.as_deref().and_then(id_of);
+    }
+}
+
+/// Reads an event.
+#[derive(Default)]
+struct Read {
+    message: String,
+    rest: Vec<String>,
+    fields: Fields,
+}
+
+impl Read {
+    fn take(&mut self, name: &str, value: String) {
+        if name == "message" {
+            self.message = value;
+        } else if let Some(field) = self.fields.of_name(name) {
+            *field = Some(redact(&value).into_owned());
+        } else {
+            self.rest.push(format!("{name}: {value}"));
+        }
+    }
+}
+
+impl Visit for Read {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.take(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.take(field.name(), format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::Subscriber;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt};
+
+    use super::*;
+    use crate::model::Secret;
+    use crate::telemetry::learn;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Entry>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(Entry::of(event));
+        }
+    }
+
+    fn entry(log: impl FnOnce()) -> Entry {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::registry().with(kept.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        kept.0.lock().unwrap().remove(0)
+    }
+
+    #[test]
+    fn fields_are_told_apart_and_the_rest_stands_in_the_text() {
+        let said = entry(|| {
+            tracing::warn!(
+                event = "login_needed",
+                account = %"github/work",
+                login = "7f3k9q",
+                left = 3,
+                "login needed"
+            );
+        });
+        assert_eq!(said.message, "login needed (left: 3)");
+        assert_eq!(said.level, Level::WARN);
+        let fields = Fields {
+            message_id: Some("37dff62c57424717ab94f66148ab322b"),
+            event: Some("login_needed".to_owned()),
+            server: Some("github".to_owned()),
+            account: Some("github/work".to_owned()),
+            login: Some("7f3k9q".to_owned()),
+            ..Fields::default()
+        };
+        assert_eq!(said.fields, fields);
+    }
+
+    #[test]
+    fn others_are_named_before_what_they_say() {
+        let said = entry(|| tracing::warn!(target: "rmcp::transport", "closed"));
+        assert_eq!(said.message, "rmcp: closed");
+        assert_eq!(said.fields, Fields::default());
+    }
+
+    #[test]
+    fn no_secret_is_in_a_text_or_a_field() {
+        let secret = Arc::new(Secret::new("journal-canary-42"));
+        learn(&secret);
+        let value = secret.expose();
+        let said = entry(|| {
+            tracing::error!(account = value, error = value, "it is {value}");
+        });
+        assert_eq!(said.message, "it is **** (error: ****)");
+        assert_eq!(said.fields.account.as_deref(), Some("****"));
+    }
+}

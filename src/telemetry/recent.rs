@@ -1,0 +1,84 @@
+//! The last records, for `janus logs` where there is no journal that its user may read.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::entry::Entry;
+
+/// So many are kept.
+const KEPT: usize = 1000;
+/// Of a longer text, so much.
+const LONGEST: usize = 4 * 1024;
+
+static RECENT: Mutex<Kept> = Mutex::new(Kept {
+    next: 0,
+    entries: VecDeque::new(),
+});
+
+#[derive(Debug)]
+struct Kept {
+    /// The number of the next one.
+    next: u64,
+    entries: VecDeque<Entry>,
+}
+
+/// Keeps what is logged.
+#[derive(Debug)]
+pub struct Recent;
+
+impl<S: Subscriber> Layer<S> for Recent {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut entry = Entry::of(event);
+        if let Some((end, _)) = entry.message.char_indices().nth(LONGEST) {
+            entry.message.truncate(end);
+        }
+        let mut kept = kept();
+        if kept.entries.len() == KEPT {
+            kept.entries.pop_front();
+        }
+        kept.entries.push_back(entry);
+        kept.next += 1;
+    }
+}
+
+/// The records from number `from` on, as far as they are kept, and the number of the next one.
+pub fn recent(from: u64) -> (Vec<Entry>, u64) {
+    let kept = kept();
+    let first = kept.next - kept.entries.len() as u64;
+    let skipped = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
+    (
+        kept.entries.iter().skip(skipped).cloned().collect(),
+        kept.next,
+    )
+}
+
+fn kept() -> MutexGuard<'static, Kept> {
+    RECENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[test]
+    fn the_last_ones_are_kept_by_their_numbers() {
+        let subscriber = tracing_subscriber::registry().with(Recent);
+        tracing::subscriber::with_default(subscriber, || {
+            for number in 0..KEPT + 10 {
+                tracing::info!("{number}");
+            }
+        });
+        let (all, next) = recent(0);
+        assert_eq!((all.len(), next), (KEPT, KEPT as u64 + 10));
+        assert_eq!(all.first().unwrap().message, "10");
+        let (last, _) = recent(next - 1);
+        assert_eq!(last.len(), 1);
+        assert_eq!(recent(next).0.len(), 0);
+    }
+}

@@ -1,0 +1,77 @@
+//! `janus logs`: what happened, with what it is about.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Home, Janus, until};
+
+fn records(janus: &Janus, arguments: &[&str]) -> Vec<Value> {
+    let arguments: Vec<&str> = ["logs", "--json"]
+        .iter()
+        .chain(arguments)
+        .copied()
+        .collect();
+    let ended = janus.home().run(&arguments);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let lines = ended.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_a_server_says_is_found_under_its_name() {
+    let server = |name: &str, word: &str| {
+        format!("  {name}:\n    command: [sh, -c, \"echo {word} >&2; exit 1\"]\n")
+    };
+    let janus = Janus::start(&[server("one", "first-word"), server("two", "other-word")].concat());
+    let of = |name: &str| records(&janus, &["--server", name]);
+    // The servers end at their own time.
+    let mut said = Vec::new();
+    until("the server's words", || {
+        said = of("one");
+        said.iter().any(|record| record["message"] == "first-word")
+    });
+    assert!(
+        said.iter().all(|record| record["server"] == "one"),
+        "{said:?}"
+    );
+    assert!(said.iter().all(|record| record["schema"] == "janus/log/1"));
+    assert_eq!(said[0]["account"], "one/default");
+    let text = janus.home().run(&["logs", "--account", "one/default"]);
+    assert!(
+        text.stdout.contains("info  one/default: first-word"),
+        "{}",
+        text.stdout
+    );
+    assert!(!text.stdout.contains("other-word"), "{}", text.stdout);
+}
+
+#[test]
+fn a_refused_configuration_is_there_with_its_id_and_the_same_warning_is_damped() {
+    let janus = Janus::start("");
+    let good = fs::read_to_string(janus.home().config()).unwrap();
+    fs::write(janus.home().config(), "servers: 7\n").unwrap();
+    for _ in 0..6 {
+        let ended = janus.home().run(&["config", "reload"]);
+        assert_eq!(ended.status.code(), Some(78), "{}", ended.stderr);
+    }
+    fs::write(janus.home().config(), good).unwrap();
+    let refused = records(&janus, &["--level", "error"]);
+    let of_event = |record: &&Value| record["event"] == "configuration_refused";
+    assert_eq!(refused.iter().filter(of_event).count(), 3, "{refused:?}");
+    let ended = janus.home().run(&["config", "reload"]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(
+        records(&janus, &["--since", "2100-01-01T00:00:00Z"]).len(),
+        0
+    );
+}
+
+#[test]
+fn without_a_daemon_and_a_journal_there_is_nothing_to_read() {
+    let home = Home::new("");
+    let ended = home.run(&["logs"]);
+    assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
+}
