@@ -7,13 +7,24 @@ use tokio_util::sync::CancellationToken;
 use super::config::warned_at;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
-use crate::daemon::{NotBound, Read, Stopped, run as run_daemon};
+use crate::daemon::{
+    Handed, Inherited, Manager, NotBound, Read, Stopped, Unready, run as run_daemon,
+};
 use crate::store::Unusable;
 
 /// Runs until it is asked to stop.
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let loaded = context.loaded()?;
+    // Before there is any thread.
+    let mut handed = Handed {
+        inherited: Inherited::take(),
+        manager: Manager::default(),
+    };
     let _logging = start_logging(context)?;
+    handed.inherited.explain();
+    let loaded = match context.loaded() {
+        Ok(loaded) => loaded,
+        Err(failure) => return Err(unready(failure, handed)),
+    };
     let settings = loaded.settings;
     let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
     for warning in &loaded.warnings {
@@ -27,17 +38,15 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     }
     let on_ready = |ready: &crate::daemon::Ready| {
         // Tests and scripts wait for this line.
-        context.output.note(&format!(
-            "janus: ready on http://{}/mcp and unix:{}",
-            ready.http,
-            ready.socket.display()
-        ));
+        let places = ready.listening.join(" and ");
+        context.output.note(&format!("janus: ready on {places}"));
     };
     let read = reader(context)?;
     let stopped = runtime()?
         .block_on(run_daemon(
             settings,
             Some(read),
+            handed,
             on_ready,
             CancellationToken::new(),
         ))
@@ -46,6 +55,35 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
         Stopped::Asked => Exit::Done,
         Stopped::VitalTask => Exit::Failed,
     })
+}
+
+/// Tells whoever waits at the sockets, and the service manager, why Janus does not start.
+fn unready(failure: Failure, handed: Handed) -> Failure {
+    let (inherited, manager) = (handed.inherited, handed.manager);
+    let parts = failure.parts();
+    let first = parts.mistakes.first().map_or(parts, Failure::parts);
+    let rest = parts.mistakes.len().saturating_sub(1);
+    let more = match rest {
+        0 => String::new(),
+        rest => format!(" (and {rest} more)"),
+    };
+    let why = Unready {
+        message: format!("{}{more}", first.message),
+        place: first.place.clone(),
+        help: "janus config validate".to_owned(),
+    };
+    let place = why.place.as_deref().unwrap_or("the configuration");
+    manager.ends(
+        &format!("did not start: {place}: {}", why.message),
+        failure.exit().number(),
+    );
+    if !inherited.is_empty() {
+        // Without a runtime they see the connection break, which says less.
+        if let Ok(runtime) = runtime() {
+            runtime.block_on(inherited.refuse(why));
+        }
+    }
+    failure
 }
 
 /// Reads the same file again, in the environment that the daemon was started with.

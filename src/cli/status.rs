@@ -33,9 +33,14 @@ fn page(status: &Value) -> String {
     } else {
         ""
     };
+    let held = if status["held_by_systemd"] == true {
+        "   (sockets held by systemd)"
+    } else {
+        ""
+    };
     format!(
         "janus {}   started {}   config {config}\n\
-         listening  {}\n\
+         listening  {}{held}\n\
          here       {directory} → {here}\n\
          {keys}sessions   {}   (janus session list)\n\n{}{}",
         text(status, "version"),

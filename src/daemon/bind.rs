@@ -1,4 +1,5 @@
-//! The sockets Janus binds for itself. One that is taken says by whom.
+//! The sockets Janus serves: those it was handed, which are authoritative, or else those it binds for itself. One that is
+//! taken says by whom.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
@@ -8,7 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
+
+use crate::downstream::Listener;
+use crate::model::Listen;
+
+use super::systemd::{Inherited, Socket};
 
 /// Why a socket could not be bound. A person must act.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +40,108 @@ pub enum NotBound {
     },
 }
 
+/// The sockets that Janus serves, bound for itself or held by the service manager.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) listeners: Vec<Listener>,
+    /// The first TCP address.
+    pub(super) http: Option<SocketAddr>,
+    /// The unix socket for clients.
+    pub(super) socket: Option<PathBuf>,
+    /// Where clients reach it, as they write it.
+    pub(super) listening: Vec<String>,
+    /// Whether the service manager holds those for clients.
+    pub(super) held: bool,
+    /// What Janus has made, and removes.
+    own: Vec<PathBuf>,
+}
+
+impl Sockets {
+    /// What was handed over, and for the roles that nobody was handed for, what the configuration says.
+    pub(super) async fn open(inherited: Inherited, listen: &Listen) -> anyhow::Result<Self> {
+        let mut sockets = Self {
+            listeners: Vec::new(),
+            http: None,
+            socket: None,
+            listening: Vec::new(),
+            held: !inherited.mcp.is_empty(),
+            own: Vec::new(),
+        };
+        if sockets.held {
+            for socket in inherited.mcp {
+                sockets.adopt(socket)?;
+            }
+        } else {
+            sockets.serve_tcp(tcp(listen.http).await?)?;
+            sockets.serve_unix(unix(&listen.socket)?, Some(listen.socket.clone()));
+            sockets.own.push(listen.socket.clone());
+        }
+        if inherited.control.is_empty() {
+            let control = unix(&listen.control)?;
+            sockets.listeners.push(Listener::Control(control));
+            sockets.own.push(listen.control.clone());
+        }
+        for control in inherited.control {
+            control.set_nonblocking(true)?;
+            let control = UnixListener::from_std(control)?;
+            sockets.listeners.push(Listener::Control(control));
+        }
+        Ok(sockets)
+    }
+
+    fn adopt(&mut self, socket: Socket) -> anyhow::Result<()> {
+        match socket.listener()? {
+            Listener::Tcp(listener) => self.serve_tcp(listener),
+            Listener::Unix(listener) | Listener::Control(listener) => {
+                let path = listener.local_addr().ok();
+                let path = path.and_then(|address| Some(address.as_pathname()?.to_owned()));
+                self.serve_unix(listener, path);
+                Ok(())
+            }
+        }
+    }
+
+    fn serve_tcp(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "other machines reach this socket, and are refused");
+        }
+        self.http.get_or_insert(address);
+        self.listening.push(format!("http://{address}/mcp"));
+        self.listeners.push(Listener::Tcp(listener));
+        Ok(())
+    }
+
+    fn serve_unix(&mut self, listener: UnixListener, path: Option<PathBuf>) {
+        if let Some(path) = path {
+            self.listening.push(format!("unix:{}", path.display()));
+            self.socket.get_or_insert(path);
+        }
+        self.listeners.push(Listener::Unix(listener));
+    }
+
+    /// Removes what Janus made. A socket that nobody listens on would only make clients wait; one that the manager holds
+    /// is its own.
+    pub(super) fn remove(own: &[PathBuf]) {
+        for path in own {
+            // If it is gone already, so much the better.
+            drop(fs::remove_file(path));
+        }
+    }
+
+    /// What Janus has made.
+    pub(super) fn own(&self) -> Vec<PathBuf> {
+        self.own.clone()
+    }
+}
+
 /// A neighbour on loopback answers at once or is none.
 const ASK: Duration = Duration::from_millis(500);
 
 /// Binds the TCP address.
-pub(super) async fn tcp(address: SocketAddr) -> Result<TcpListener, NotBound> {
+async fn tcp(address: SocketAddr) -> Result<TcpListener, NotBound> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -68,7 +172,7 @@ fn is_janus(address: SocketAddr) -> io::Result<bool> {
 }
 
 /// Binds the unix socket, 0600 in a directory that is made 0700. One that nobody listens on any more is replaced.
-pub(super) fn unix(path: &Path) -> Result<UnixListener, NotBound> {
+fn unix(path: &Path) -> Result<UnixListener, NotBound> {
     let failed = |source| NotBound::Io {
         what: format!("`{}`", path.display()),
         source,

@@ -11,9 +11,13 @@ mod desktop;
 mod hygiene;
 mod run;
 mod standalone;
+mod systemd;
 mod vault;
 
 pub use bind::NotBound;
-pub use run::{Read, Ready, Stopped, asked_to_stop, run};
+pub use run::{Handed, Read, Ready, Stopped, asked_to_stop, run};
+pub use systemd::{Inherited, Manager};
+
+pub use crate::downstream::Unready;
 pub use standalone::standalone;
 pub use vault::{NoVault, NotRevealed, ask_vault, reveal, unlock_keyring};

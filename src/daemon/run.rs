@@ -1,7 +1,6 @@
 //! The life of the daemon.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -11,25 +10,33 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::downstream::Listener;
 use crate::downstream::control::{About, Reload, Reloaded};
 use crate::model::Settings;
+use crate::process::raise_descriptor_limit;
 use crate::store::{InstallationKey, StateDirectory, Store};
 
-use super::bind;
+use super::bind::Sockets;
 use super::compose::Composed;
 use super::desktop::Desktop;
 use super::hygiene::keep_memory_private;
+use super::systemd::{Inherited, Manager, Standing, keep_waiting, watchdog};
 
 /// Where Janus can be reached.
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// The TCP address, with the port the system chose where none was asked for.
-    pub http: SocketAddr,
-    /// The unix socket.
-    pub socket: PathBuf,
-    /// The control socket.
-    pub control: PathBuf,
+    pub http: Option<SocketAddr>,
+    /// Where clients reach it, as they write it.
+    pub listening: Vec<String>,
+}
+
+/// What whoever started Janus has given it.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// The sockets that are open already.
+    pub inherited: Inherited,
+    /// Who wants to know how things stand.
+    pub manager: Manager,
 }
 
 /// Why the daemon ended.
@@ -45,6 +52,9 @@ pub enum Stopped {
 /// itself. The listeners' own limit is within it.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// One step of a migration at most: it rewrites a table, and the file is small.
+const MIGRATION: Duration = Duration::from_mins(2);
+
 /// Reads the configuration again; what is wrong with it, a line for each mistake.
 pub type Read = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send>;
 
@@ -58,43 +68,54 @@ const RELOADS: usize = 4;
 pub async fn run(
     settings: Settings,
     read: Option<Read>,
+    handed: Handed,
+    on_ready: impl FnOnce(&Ready),
+    stop: CancellationToken,
+) -> anyhow::Result<Stopped> {
+    let manager = handed.manager.clone();
+    let ran = serve(settings, read, handed, on_ready, stop).await;
+    if let Err(why) = &ran {
+        manager.failed(why);
+    }
+    ran
+}
+
+async fn serve(
+    settings: Settings,
+    read: Option<Read>,
+    handed: Handed,
     on_ready: impl FnOnce(&Ready),
     stop: CancellationToken,
 ) -> anyhow::Result<Stopped> {
     keep_memory_private();
     raise_descriptor_limit();
+    let manager = handed.manager;
     let state = StateDirectory::open(&settings.state_directory)?;
     let key = InstallationKey::of(&state)?;
-    let (store, kept) = Store::open(&state)?;
-    let http = bind::tcp(settings.listen.http).await?;
-    let unix = bind::unix(&settings.listen.socket)?;
-    let control = bind::unix(&settings.listen.control)?;
+    let opened = Store::open_telling(&state, || manager.extend(MIGRATION))?;
+    let sockets = Sockets::open(handed.inherited, &settings.listen).await?;
     let ready = Ready {
-        http: http.local_addr().context("the listener has no address")?,
-        socket: settings.listen.socket.clone(),
-        control: settings.listen.control.clone(),
+        http: sockets.http,
+        listening: sockets.listening.clone(),
     };
 
     let (reload, mut reloads) = mpsc::channel(RELOADS);
     let about = About {
         started: SystemTime::now(),
-        listening: vec![
-            format!("http://{}/mcp", ready.http),
-            format!("unix:{}", ready.socket.display()),
-        ],
-        pages: Some(format!("http://{}", ready.http)),
+        listening: ready.listening.clone(),
+        held: sockets.held,
+        pages: ready.http.map(|http| format!("http://{http}")),
         reload: read.is_some().then_some(reload),
     };
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let mut composed = Composed::new(settings, &key, (store, kept), about, (&tasks, &stopping));
+    let mut composed = Composed::new(settings, &key, opened, about, (&tasks, &stopping));
     let downstream = &composed.downstream;
     let mut vital = JoinSet::new();
     vital.spawn(downstream.hub());
-    for listener in [
-        Listener::Tcp(http),
-        Listener::Unix(unix),
-        Listener::Control(control),
-    ] {
+    let place = ready.http.map(|http| http.to_string());
+    let place = place.or_else(|| ready.listening.first().cloned());
+    let own = sockets.own();
+    for listener in sockets.listeners {
         vital.spawn(downstream.clone().listen(listener));
     }
     if let Some(doors) = composed.doors.take() {
@@ -102,11 +123,27 @@ pub async fn run(
     }
     let desktop = Desktop::new(composed.settings());
     tasks.spawn(desktop.tell(composed.logins.clone(), stopping.clone()));
-    composed.upstream.start();
-    on_ready(&ready);
-
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let mut asked = std::pin::pin!(asked_to_stop());
+    let standing = Standing::new(
+        place.unwrap_or_default(),
+        composed.upstream.clone(),
+        composed.settings(),
+    );
+    // It goes on while calls end, which may take longer than the manager allows without a word.
+    let mut alive = JoinSet::new();
+    alive.spawn(watchdog(
+        manager.clone(),
+        composed.downstream.clone(),
+        composed.store.clone(),
+    ));
+    // Nothing upstream delays it.
+    manager.ready(&standing.line());
+    on_ready(&ready);
+    composed.upstream.start();
+    let told = standing.clone();
+    tasks.spawn(told.tell(manager.clone(), composed.logins.clone(), stopping.clone()));
+
     let stopped = loop {
         tokio::select! {
             () = stop.cancelled() => break Stopped::Asked,
@@ -115,15 +152,17 @@ pub async fn run(
             // What service managers and people send to say the same as `janus config reload`.
             Some(()) = hangup.recv() => {
                 // What is wrong with it was logged.
-                reloaded(read.as_ref(), &mut composed).ok();
+                reloaded(read.as_ref(), &mut composed, &manager, &standing).ok();
             }
             Some(Reload(answer)) = reloads.recv() => {
                 // Whoever asked may not wait any more.
-                drop(answer.send(reloaded(read.as_ref(), &mut composed)));
+                drop(answer.send(reloaded(read.as_ref(), &mut composed, &manager, &standing)));
             }
         }
     };
+    manager.stopping();
     tracing::info!("stopping");
+    alive.spawn(keep_waiting(manager, GRACE));
     // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
     stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
@@ -136,25 +175,34 @@ pub async fn run(
         tracing::warn!("what still ran after {} s was cut off", GRACE.as_secs());
     }
     composed.store.close().await;
-    // Sockets that nobody listens on would only make clients wait; if they are gone already, so much the better.
-    drop(std::fs::remove_file(&ready.socket));
-    drop(std::fs::remove_file(&ready.control));
+    Sockets::remove(&own);
     Ok(stopped)
 }
 
-fn reloaded(read: Option<&Read>, composed: &mut Composed) -> Result<Reloaded, Vec<String>> {
+fn reloaded(
+    read: Option<&Read>,
+    composed: &mut Composed,
+    manager: &Manager,
+    standing: &Standing,
+) -> Result<Reloaded, Vec<String>> {
     let Some(read) = read else {
         return Err(Vec::new());
     };
-    let reloaded = read().map(|settings| composed.reload(settings));
-    if let Err(mistakes) = &reloaded {
-        tracing::error!(
-            event = "configuration_refused",
-            "the configuration is wrong, and the earlier one stays in force: {}",
-            mistakes.join("; ")
-        );
+    manager.reloading();
+    let outcome = read().map(|settings| composed.reload(settings));
+    match &outcome {
+        Ok(_) => standing.configured(composed.settings()),
+        Err(mistakes) => {
+            standing.refused(mistakes);
+            tracing::error!(
+                event = "configuration_refused",
+                "the configuration is wrong, and the earlier one stays in force: {}",
+                mistakes.join("; ")
+            );
+        }
     }
-    reloaded
+    manager.ready(&standing.line());
+    outcome
 }
 
 /// Waits for a signal that asks for the end.
@@ -166,20 +214,4 @@ pub async fn asked_to_stop() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// A thousand sessions need more descriptors than the usual soft limit of 1024; the hard limit is meant for those who
-/// do not use `select`.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    ) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
 }

@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -29,6 +29,9 @@ const READ_HEAD: Duration = Duration::from_secs(10);
 /// Headers of one request, in all.
 const HEAD_BYTES: usize = 64 * 1024;
 const HEADERS: usize = 100;
+/// When Janus stops, a connection that has not said anything yet may have its first request on the way: closing it then
+/// would look like a call that was lost.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Out of descriptors: what is open must close first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Calls in flight get this long when Janus stops: shorter than any service manager waits.
@@ -67,6 +70,7 @@ impl Downstream {
     /// Accepts connections until Janus stops, then lets the calls in flight finish: a vital task.
     pub async fn listen(self, listener: Listener) {
         let connections = TaskTracker::new();
+        let mut heart = self.pulse.heart();
         let (room, margin) = (
             Arc::new(Semaphore::new(CONNECTIONS)),
             Arc::new(Semaphore::new(TURNED_AWAY)),
@@ -74,6 +78,7 @@ impl Downstream {
         loop {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => break,
+                () = heart.beat() => continue,
                 accepted = accept(&listener) => accepted,
             };
             let (stream, peer) = match accepted {
@@ -128,8 +133,11 @@ impl Downstream {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (downstream, peer) = (self.clone(), Arc::new(peer));
+        let begun = Arc::new(Notify::new());
+        let begins = Arc::clone(&begun);
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&place));
+            begins.notify_one();
             let (downstream, peer) = (downstream.clone(), Arc::clone(&peer));
             async move {
                 match serves {
@@ -152,8 +160,18 @@ impl Downstream {
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopping.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+                    let late = tokio::time::timeout(FIRST_REQUEST, begun.notified());
+                    // Whatever comes first: the request, the client's end, or nothing at all.
+                    let early = tokio::select! {
+                        ended = connection.as_mut() => Some(ended),
+                        _ = late => None,
+                    };
+                    if let Some(ended) = early {
+                        ended
+                    } else {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             };
             // Peers break connections all the time; what was being asked is cancelled or goes on by its own rule.
@@ -164,7 +182,8 @@ impl Downstream {
     }
 }
 
-enum Stream {
+/// A connection.
+pub(super) enum Stream {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
 }
@@ -181,7 +200,9 @@ enum Serves {
 }
 
 /// The next connection, and who it is. A stranger is told so with each of its requests.
-async fn accept(listener: &Listener) -> std::io::Result<(Stream, Result<Peer, NotAuthenticated>)> {
+pub(super) async fn accept(
+    listener: &Listener,
+) -> std::io::Result<(Stream, Result<Peer, NotAuthenticated>)> {
     let (stream, peer) = match listener {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;

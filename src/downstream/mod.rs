@@ -19,12 +19,14 @@ mod login;
 mod modern;
 mod passing;
 mod post;
+mod pulse;
 mod reach;
 mod refusal;
 mod reply;
 mod respond;
 mod service;
 mod stdio;
+mod unready;
 mod upgrade;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ use crate::store::{SessionRecord, Store};
 use crate::vault::Vault;
 
 pub use listener::Listener;
+pub use unready::{Unready, refuse};
 
 /// The programs in front of Janus.
 #[derive(Debug, Clone)]
@@ -55,6 +58,7 @@ pub struct Downstream {
     about: Arc<control::About>,
     vault: Vault,
     logins: Logins,
+    pulse: pulse::Pulse,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -100,9 +104,15 @@ impl Downstream {
             about: Arc::new(parts.about),
             vault: parts.vault,
             logins: parts.logins,
+            pulse: pulse::Pulse::default(),
             tasks,
             stopping,
         }
+    }
+
+    /// Waits until every listener has done a turn.
+    pub async fn turn(&self) {
+        self.pulse.felt().await;
     }
 
     /// Goes on with another configuration. Sessions stay; what they reach is looked at anew.

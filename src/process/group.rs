@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::explain::explain;
+use super::limit::with_the_old_limit;
 use crate::model::Secret;
 
 /// The three pipes.
@@ -57,7 +58,8 @@ impl Process {
         // Before the process, so that its end is not missed.
         let news = signal(SignalKind::child())
             .map_err(|error| format!("no process can be watched: {error}"))?;
-        let mut child = tokio::process::Command::new(program)
+        let mut command = tokio::process::Command::new(program);
+        command
             .args(args)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -66,13 +68,10 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+            .kill_on_drop(true);
+        let mut child = with_the_old_limit(|| command.spawn(), leader)
             .map_err(|error| explain(&error, program, path(own, environment)))?;
-        let leader = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
+        let leader = leader(&child);
         let pipes = child
             .stdin
             .take()
@@ -156,6 +155,11 @@ impl Group {
         self.signal(Signal::KILL);
         *self.exists.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
+}
+
+fn leader(child: &Child) -> Option<Pid> {
+    let id = i32::try_from(child.id()?).ok()?;
+    Pid::from_raw(id)
 }
 
 /// The PATH the child gets, which is also the one its program is looked up on.

@@ -2,5 +2,7 @@
 
 mod explain;
 mod group;
+mod limit;
 
 pub use group::{Group, Pipes, Process};
+pub use limit::raise_descriptor_limit;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::directory::{StateDirectory, Unusable, check_owner};
-use super::schema::{MIGRATIONS, Stuck, migrate, version};
+use super::schema::{MIGRATIONS, Stuck, migrate, migrate_telling, version};
 
 /// Somebody who looks into it with `sqlite3` holds it for moments, not for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +25,10 @@ const CHECKED: u64 = 16 * 1024 * 1024;
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 /// Opens the database of a state directory, or makes it.
-pub(super) fn open(directory: &StateDirectory) -> Result<(Connection, PathBuf), Unusable> {
+pub(super) fn open(
+    directory: &StateDirectory,
+    before_a_step: impl FnMut(),
+) -> Result<(Connection, PathBuf), Unusable> {
     let path = directory.path().join("janus.db");
     prepare(&path)?;
     // No link is followed, wherever it comes from; hence a path in which there is none.
@@ -44,7 +47,7 @@ pub(super) fn open(directory: &StateDirectory) -> Result<(Connection, PathBuf), 
                 check(&database)?;
             }
             set_up(&database)?;
-            migrate(&mut database, MIGRATIONS)?;
+            migrate_telling(&mut database, MIGRATIONS, before_a_step)?;
             Ok(database)
         });
     match opened {

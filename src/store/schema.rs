@@ -158,8 +158,18 @@ pub(super) fn version(database: &Connection, migrations: &[&str]) -> Result<usiz
 
 /// Runs the migrations that are missing.
 pub(super) fn migrate(database: &mut Connection, migrations: &[&str]) -> Result<(), Stuck> {
+    migrate_telling(database, migrations, || {})
+}
+
+/// The same, telling before each step.
+pub(super) fn migrate_telling(
+    database: &mut Connection,
+    migrations: &[&str],
+    mut before_a_step: impl FnMut(),
+) -> Result<(), Stuck> {
     let done = version(database, migrations)?;
     for (step, at) in migrations.iter().zip(1_i64..).skip(done) {
+        before_a_step();
         // The version changes with the tables or not at all.
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;

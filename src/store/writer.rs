@@ -44,7 +44,12 @@ type Answer = oneshot::Sender<Result<(), NotSaved>>;
 enum Message {
     /// A note has nobody to answer.
     Save(Change, Option<Answer>),
+    /// Somebody wants to know whether the thread still works.
+    Turn(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
+    /// Works no more, as if the disk did not answer.
+    #[cfg(debug_assertions)]
+    Hang,
 }
 
 impl Store {
@@ -53,7 +58,18 @@ impl Store {
     /// # Errors
     /// It is not ours, newer than this Janus, damaged, or the system refuses.
     pub fn open(directory: &StateDirectory) -> Result<(Self, Kept), Unusable> {
-        database::open(directory).and_then(Self::over)
+        Self::open_telling(directory, || {})
+    }
+
+    /// The same, telling before each step that brings an older database to this version: it may take long.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_telling(
+        directory: &StateDirectory,
+        before_a_step: impl FnMut(),
+    ) -> Result<(Self, Kept), Unusable> {
+        database::open(directory, before_a_step).and_then(Self::over)
     }
 
     /// What a state directory has, read beside whoever holds it. Nothing is written, and nothing is made.
@@ -112,6 +128,18 @@ impl Store {
         }
     }
 
+    /// Waits until the thread has saved what waits now. Whether it did; it does not after [`Store::close`].
+    pub async fn turn(&self) -> bool {
+        let (done, turned) = oneshot::channel();
+        self.0.queue.send(Message::Turn(done)).await.is_ok() && turned.await.is_ok()
+    }
+
+    /// From here on the thread does nothing, for tests of what happens then.
+    #[cfg(debug_assertions)]
+    pub async fn hang(&self) {
+        drop(self.0.queue.send(Message::Hang).await);
+    }
+
     /// Saves what waits, and ends the thread. What comes later is refused.
     pub async fn close(&self) {
         let (done, ended) = oneshot::channel();
@@ -140,11 +168,16 @@ impl Writer {
     fn run(mut self, mut waiting: mpsc::Receiver<Message>) {
         let mut closers = Vec::new();
         while let Some(first) = waiting.blocking_recv() {
-            let mut group = Vec::new();
+            let (mut group, mut turns) = (Vec::new(), Vec::new());
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
                     Message::Save(change, answer) => group.push((change, answer)),
+                    Message::Turn(done) => turns.push(done),
+                    #[cfg(debug_assertions)]
+                    Message::Hang => loop {
+                        thread::park();
+                    },
                     Message::Close(done) => {
                         closers.push(done);
                         // What is in the queue already is saved; nothing comes in any more.
@@ -156,6 +189,10 @@ impl Writer {
                     .flatten();
             }
             self.save(group);
+            for turn in turns {
+                // Whoever asked may have stopped waiting.
+                turn.send(()).ok();
+            }
         }
         // The log is copied into the database here, so that the next start finds one file.
         if let Err((_, error)) = self.database.close() {

@@ -24,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // Text in, text out: the names of the result are checked as the configuration's are. `cli` has the result read by
     // `config` before it is written.
     ("import", &["model"]),
+    // It raises the limit of open files, which the programs that `process` starts do not get.
     (
         "daemon",
         &[
@@ -34,6 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "downstream",
             "gateway",
             "model",
+            "process",
             "store",
             "upstream",
             "vault",

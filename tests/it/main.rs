@@ -27,6 +27,7 @@ mod http_sse;
 mod identity;
 mod import;
 mod logs;
+mod notify;
 mod oauth;
 mod quadrants;
 mod questions;

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use super::log::start_logging_from;
 use super::serve::runtime;
 use super::{Context, Exit, Failure};
-use crate::daemon::{Ready, Stopped, run as run_daemon};
+use crate::daemon::{Handed, Ready, Stopped, run as run_daemon};
 use crate::model::{
     Account, AccountName, Auth, Command, Endpoint, EraChoice, HttpEndpoint, Identity, Listen,
     Profile, ProfileName, ProxySettings, QUESTION_TIMEOUT, Reach, Server, ServerName, Settings,
@@ -77,7 +77,7 @@ async fn demonstrate(check: bool, context: &Context) -> Result<Exit, Failure> {
         // Nobody waits for it any more only if the demo is over.
         drop(announce.send(ready.clone()));
     };
-    let daemon = run_daemon(settings, None, on_ready, stop.clone());
+    let daemon = run_daemon(settings, None, Handed::default(), on_ready, stop.clone());
     let shown = async {
         let shown = tokio::select! {
             biased;
@@ -121,7 +121,10 @@ async fn show(
             "the gateway did not start",
         ));
     };
-    let tour = Tour::play(ready.http, context).await?;
+    let Some(http) = ready.http else {
+        return Err(anyhow::anyhow!("the demo has no address").into());
+    };
+    let tour = Tour::play(http, context).await?;
     context
         .output
         .document("demo", tour.to_json(), || tour.text(check))?;

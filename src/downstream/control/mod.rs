@@ -46,6 +46,8 @@ pub struct About {
     pub started: SystemTime,
     /// Where clients reach it, as they write it.
     pub listening: Vec<String>,
+    /// Whether the service manager holds those sockets.
+    pub held: bool,
     /// Where its own pages are, such as `http://127.0.0.1:7332`; `None`: nowhere.
     pub pages: Option<String>,
     /// Asks it to read the configuration again; `None` where there is none to read.
@@ -173,6 +175,16 @@ impl Downstream {
             (&Method::POST, "/connection") => self.connection_key(&read(text)?).await,
             (&Method::POST, "/client/key") => self.new_key(&read(text)?).await,
             (&Method::POST, "/client/end") => self.end_keys(&read(text)?).await,
+            #[cfg(debug_assertions)]
+            (&Method::POST, "/hang/runtime") => loop {
+                // What a defect would do, for the tests of the watchdog.
+                std::thread::park();
+            },
+            #[cfg(debug_assertions)]
+            (&Method::POST, "/hang/store") => {
+                self.sessions.hang_store().await;
+                Ok(json!({}))
+            }
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::POST, "/account/verify") => self.verify(&read(text)?).await,
             (&Method::POST, "/login") => self.log_in(read(text)?).await,
@@ -283,6 +295,7 @@ impl Default for About {
         Self {
             started: SystemTime::now(),
             listening: Vec::new(),
+            held: false,
             pages: None,
             reload: None,
         }

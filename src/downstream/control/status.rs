@@ -32,6 +32,7 @@ impl Downstream {
             "started": seconds(self.about.started),
             "config": self.reach.file().map(|file| file.display().to_string()),
             "listening": self.about.listening,
+            "held_by_systemd": self.about.held,
             "keys_required": self.authn.requires_key(),
             "directory": directory.map(|directory| directory.to_string()),
             "here": here,

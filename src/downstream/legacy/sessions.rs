@@ -76,6 +76,12 @@ impl Sessions {
         self.known().idle.clamp(shortest, longest)
     }
 
+    /// For tests of what happens when the store does not answer any more.
+    #[cfg(debug_assertions)]
+    pub(in crate::downstream) async fn hang_store(&self) {
+        self.store.hang().await;
+    }
+
     /// Opens a session. It is in the store when this returns.
     pub(in crate::downstream) async fn open(
         &self,

@@ -72,6 +72,11 @@ impl Fixture {
         Self::example("conf-client")
     }
 
+    /// Clients that ask without end.
+    pub(crate) fn load() -> PathBuf {
+        Self::example("load-client")
+    }
+
     fn example(name: &str) -> PathBuf {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(|deps| deps.parent()).unwrap();

@@ -127,16 +127,17 @@ impl Machine {
 
     /// Everything the user's services have said, and what was said of them.
     pub(crate) fn journal(&self) -> String {
-        self.root(&[
-            "journalctl",
-            "--no-pager",
-            "-o",
-            "cat",
-            "_UID=0",
-            "+",
-            &format!("_UID={}", self.user),
-        ])
-        .stdout
+        let units = ["janus.service", "janus.socket", "janus-control.socket"];
+        let of = units.map(|unit| {
+            [
+                format!("_SYSTEMD_USER_UNIT={unit}"),
+                format!("USER_UNIT={unit}"),
+            ]
+        });
+        let of = of.concat().join(" + ");
+        let words: Vec<&str> = of.split(' ').collect();
+        self.root(&[&["journalctl", "--no-pager", "-o", "cat"], &words[..]].concat())
+            .stdout
     }
 
     /// Copies a file of this machine to where it has this path inside, with its mode.
@@ -147,12 +148,12 @@ impl Machine {
 
     /// Writes a file of the user; one that begins with `~/` is in the home.
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
+        let path = Self::path(path);
         self.write_as(Some(self.user), &path, text.as_bytes(), 0o600);
     }
 
     /// Where a path of the user is.
-    pub(crate) fn path(&self, path: &str) -> String {
+    fn path(path: &str) -> String {
         match path.strip_prefix("~/") {
             Some(rest) => format!("/home/{USER}/{rest}"),
             None => path.to_owned(),
@@ -161,7 +162,7 @@ impl Machine {
 
     /// A path inside, as this process reaches it.
     pub(crate) fn seen(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{}", self.leader, self.path(path)))
+        PathBuf::from(format!("/proc/{}/root{}", self.leader, Self::path(path)))
     }
 
     fn write_as(&self, user: Option<u32>, path: &str, bytes: &[u8], mode: u32) {

@@ -1,3 +1,76 @@
 //! The service under a real systemd, as an ordinary user: what the units promise.
 
+mod life;
+mod start;
 mod units;
+
+use crate::support::{Ended, Machine, until};
+
+/// What a client of the modern era sends.
+const LIST: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"curl","version":"1"}}}}"#;
+const CONFIG: &str = "~/.config/janus/config.yaml";
+
+/// One server that is built in, under this name.
+fn notes(name: &str) -> String {
+    format!("servers:\n  {name}: {{ command: [/usr/bin/janus, demo-server, ana] }}\n")
+}
+
+/// A box with the packaged units, the socket enabled and this configuration.
+fn enabled(test: &str, config: &str) -> Option<Machine> {
+    let machine = Machine::with_janus(test)?;
+    machine.write(CONFIG, config);
+    machine.systemctl(&["enable", "--now", "janus.socket"]);
+    Some(machine)
+}
+
+/// A request of an ordinary client in the box: the status and the body. Zero: there was no answer.
+fn ask(machine: &Machine) -> (u16, serde_json::Value) {
+    let ended = machine.run(&[
+        "curl",
+        "-q",
+        "-sS",
+        "-w",
+        "\n%{http_code}",
+        "-d",
+        LIST,
+        "-H",
+        "content-type: application/json",
+        "-H",
+        "accept: application/json, text/event-stream",
+        "-H",
+        "mcp-protocol-version: 2026-07-28",
+        "-H",
+        "mcp-method: tools/list",
+        "http://127.0.0.1:7332/mcp",
+    ]);
+    let (body, status) = ended
+        .stdout
+        .trim_end()
+        .rsplit_once('\n')
+        .unwrap_or_default();
+    let body =
+        serde_json::from_str(body).unwrap_or_else(|_| format!("{body}{}", ended.stderr).into());
+    (status.parse().unwrap_or_default(), body)
+}
+
+/// A request that is answered.
+fn answered(machine: &Machine) {
+    let (status, body) = ask(machine);
+    assert_eq!(status, 200, "{body}\n{}", machine.journal());
+    assert!(body["result"]["tools"].is_array(), "{body}");
+}
+
+fn janus(machine: &Machine, words: &[&str]) -> Ended {
+    machine.run(&[&["janus"], words].concat())
+}
+
+/// Waits until the line that `systemctl status` shows is like this.
+fn status(machine: &Machine, what: &str, is: impl Fn(&str) -> bool) -> String {
+    let text = || machine.property("janus.service", "StatusText");
+    until(what, || is(&text()));
+    text()
+}
+
+fn main_process(machine: &Machine) -> String {
+    machine.property("janus.service", "MainPID")
+}

@@ -1,0 +1,90 @@
+//! Messages to the service manager (`sd_notify(3)`). Without one they go nowhere.
+//!
+//! Invariants:
+//! - No message holds a secret or a link.
+//! - A message that cannot be sent is logged once, and stops nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The service manager that started us, if one did.
+#[derive(Debug, Clone, Default)]
+pub struct Manager {
+    complained: Arc<AtomicBool>,
+}
+
+impl Manager {
+    /// It serves.
+    pub(in crate::daemon) fn ready(&self, status: &str) {
+        self.send(&[NotifyState::Ready, NotifyState::Status(&line(status))]);
+    }
+
+    /// How things stand.
+    pub(in crate::daemon) fn status(&self, status: &str) {
+        self.send(&[NotifyState::Status(&line(status))]);
+    }
+
+    /// It reads its configuration again; [`Manager::ready`] ends that. `Type=notify-reload` takes it for the answer to
+    /// its own request only with the time.
+    pub(in crate::daemon) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.send(&[NotifyState::Reloading, now]),
+            Err(_) => self.send(&[NotifyState::Reloading]),
+        }
+    }
+
+    /// It was asked to end, and begins to.
+    pub(in crate::daemon) fn stopping(&self) {
+        self.send(&[
+            NotifyState::Stopping,
+            NotifyState::Status("stopping: calls in flight may finish"),
+        ]);
+    }
+
+    /// It is alive.
+    pub(in crate::daemon) fn watchdog(&self) {
+        self.send(&[NotifyState::Watchdog]);
+    }
+
+    /// What it does now goes on for at most this long, or until it says so again.
+    pub(in crate::daemon) fn extend(&self, by: Duration) {
+        let by = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+        self.send(&[NotifyState::ExtendTimeoutUsec(by)]);
+    }
+
+    /// It cannot start, and which error of the system is behind that.
+    pub(in crate::daemon) fn failed(&self, why: &anyhow::Error) {
+        let status = line(&format!("did not start: {why:#}"));
+        let mut said = vec![NotifyState::Status(&status)];
+        let source = why
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<std::io::Error>());
+        let number = source.and_then(std::io::Error::raw_os_error);
+        if let Some(number) = number.and_then(|number| u32::try_from(number).ok()) {
+            said.push(NotifyState::Errno(number));
+        }
+        self.send(&said);
+    }
+
+    /// It ends with this exit status, for this reason.
+    pub fn ends(&self, why: &str, status: u8) {
+        let exit = format!("EXIT_STATUS={status}");
+        self.send(&[NotifyState::Status(&line(why)), NotifyState::Custom(&exit)]);
+    }
+
+    fn send(&self, state: &[NotifyState<'_>]) {
+        if let Err(error) = sd_notify::notify(state)
+            && !self.complained.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%error, "the service manager cannot be told how things stand");
+        }
+    }
+}
+
+/// A message ends with its line.
+fn line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}

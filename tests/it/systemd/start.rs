@@ -1,0 +1,178 @@
+//! The first connection starts it; what it is given, and what it says.
+
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+use super::{CONFIG, answered, ask, enabled, janus, main_process, notes, status};
+use crate::support::until;
+
+#[test]
+fn the_first_connection_starts_it_and_systemd_holds_its_sockets() {
+    let name = "the_first_connection_starts_it_and_systemd_holds_its_sockets";
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    assert_eq!(main_process(&machine), "0");
+    for socket in ["mcp.sock", "control.sock"] {
+        let path = machine.seen(&format!("/run/user/{}/janus/{socket}", machine.user()));
+        let socket = std::fs::metadata(&path).unwrap();
+        assert!(socket.file_type().is_socket());
+        assert_eq!(
+            (socket.mode() & 0o777, socket.uid()),
+            (0o600, machine.user())
+        );
+        let directory = std::fs::metadata(path.parent().unwrap()).unwrap();
+        assert_eq!(directory.mode() & 0o777, 0o700);
+    }
+    answered(&machine);
+    assert_eq!(machine.property("janus.service", "ActiveState"), "active");
+    let line = status(&machine, "a server that is ready", |line| {
+        line.contains("1 account ready")
+    });
+    assert_eq!(line, "serving 127.0.0.1:7332; 1 account ready");
+    let shown = janus(&machine, &["status"]).stdout;
+    let runtime = format!("/run/user/{}/janus", machine.user());
+    assert!(
+        shown.contains(&format!(
+            "listening  http://127.0.0.1:7332/mcp   unix:{runtime}/mcp.sock   (sockets held by systemd)"
+        )),
+        "{shown}"
+    );
+
+    // What systemd holds stays when the daemon goes.
+    machine.systemctl(&["stop", "janus.service"]);
+    assert!(machine.seen(&format!("{runtime}/mcp.sock")).exists());
+    assert!(machine.seen(&format!("{runtime}/control.sock")).exists());
+    assert_eq!(machine.property("janus.socket", "ActiveState"), "active");
+    // A command starts it as well.
+    assert!(janus(&machine, &["status"]).status.success());
+    assert_ne!(main_process(&machine), "0");
+}
+
+#[test]
+fn a_foreign_socket_is_explained_and_a_child_sees_nothing_of_the_service() {
+    let name = "a_foreign_socket_is_explained_and_a_child_sees_nothing_of_the_service";
+    // A server that writes down what it was given, and is no server.
+    let script = "env >$HOME/seen; ulimit -Sn >>$HOME/seen; ls /proc/self/fd | wc -l >>$HOME/seen; exec sleep 600";
+    let config = format!("servers:\n  odd: {{ command: [/bin/sh, -c, '{script}'] }}\n");
+    let Some(machine) = enabled(name, "servers: {}\n") else {
+        return;
+    };
+    machine.write(
+        "~/.config/systemd/user/extra.socket",
+        "[Socket]\nListenStream=127.0.0.1:7399\nFileDescriptorName=extra\nService=janus.service\n",
+    );
+    machine.write(
+        "~/.config/systemd/user/gram.socket",
+        "[Socket]\nListenDatagram=127.0.0.1:7399\nFileDescriptorName=mcp\nService=janus.service\n",
+    );
+    machine.write(
+        "~/.config/systemd/user/janus.service.d/test.conf",
+        "[Service]\nSockets=extra.socket gram.socket\nLimitNOFILE=777:9999\n",
+    );
+    machine.write(CONFIG, &config);
+    machine.systemctl(&["daemon-reload"]);
+    machine.systemctl(&["start", "extra.socket", "gram.socket"]);
+    answered(&machine);
+    until("the words about both", || {
+        let said = machine.journal();
+        said.contains("the socket `extra` is closed: Janus knows `mcp` and `control`")
+            && said.contains("the descriptor `mcp` is closed: it is a datagram socket")
+    });
+    let seen = || std::fs::read_to_string(machine.seen("~/seen")).unwrap_or_default();
+    until("what the child was given", || {
+        seen().lines().count() > 3 && seen().contains("777")
+    });
+    let seen = seen();
+    for hidden in [
+        "NOTIFY_SOCKET",
+        "LISTEN_",
+        "WATCHDOG_",
+        "CREDENTIALS_DIRECTORY",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MANAGERPID",
+        "SYSTEMD_EXEC_PID",
+    ] {
+        assert!(!seen.contains(hidden), "{seen}");
+    }
+    assert!(seen.contains("PATH="), "{seen}");
+    // Its three pipes, and the one that `ls` reads the directory by.
+    assert_eq!(seen.lines().last().map(str::trim), Some("4"), "{seen}");
+    // While the daemon has what it may have.
+    let limits = machine
+        .root(&["cat", &format!("/proc/{}/limits", main_process(&machine))])
+        .stdout;
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("9999"), "{files}");
+}
+
+#[test]
+fn a_wrong_file_at_the_start_is_answered_and_serves_again_after_the_repair() {
+    let name = "a_wrong_file_at_the_start_is_answered_and_serves_again_after_the_repair";
+    let Some(machine) = enabled(
+        name,
+        "servers:\n  notes: { comand: [x], command: [y] }\n  other: { timeout: never }\n",
+    ) else {
+        return;
+    };
+    // Under any number of connections the sockets stay.
+    for _ in 0..25 {
+        let (status, body) = ask(&machine);
+        assert_eq!(status, 503, "{body}\n{}", machine.journal());
+        assert_eq!(body["id"], 7);
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("/home/tester/.config/janus/config.yaml:2:12"),
+            "{message}"
+        );
+        assert!(message.contains("unknown key `comand`"), "{message}");
+        assert!(message.ends_with("run: janus config validate"), "{message}");
+        assert_eq!(body["error"]["data"]["code"], "config_invalid");
+    }
+    let told = janus(&machine, &["status"]);
+    assert_eq!(told.status.code(), Some(78), "{told:?}");
+    assert!(told.stderr.contains("unknown key `comand`"), "{told:?}");
+    until("the end", || {
+        machine.property("janus.service", "ActiveState") == "failed"
+    });
+    assert_eq!(machine.property("janus.service", "ExecMainStatus"), "78");
+    assert_eq!(machine.property("janus.service", "NRestarts"), "0");
+    let said = machine.journal();
+    for every in ["config.yaml:2:12", "config.yaml:3:"] {
+        assert!(said.contains(every), "{said}");
+    }
+    assert_eq!(machine.property("janus.socket", "ActiveState"), "active");
+    machine.write(CONFIG, &notes("notes"));
+    answered(&machine);
+}
+
+#[test]
+fn a_credential_opens_the_vault_and_none_is_no_hindrance() {
+    let name = "a_credential_opens_the_vault_and_none_is_no_hindrance";
+    let Some(machine) = enabled(
+        name,
+        &format!("vault: {{ key: credential }}\n{}", notes("notes")),
+    ) else {
+        return;
+    };
+    answered(&machine);
+    let without = janus(&machine, &["vault", "status"]).stdout;
+    assert!(
+        without.contains("the service has no credential `janus-vault-key`"),
+        "{without}"
+    );
+    machine.write("~/key", &"ab".repeat(32));
+    machine.write(
+        "~/.config/systemd/user/janus.service.d/key.conf",
+        "[Service]\nLoadCredential=janus-vault-key:%h/key\n",
+    );
+    machine.systemctl(&["daemon-reload"]);
+    machine.systemctl(&["restart", "janus.service"]);
+    let set = machine.run(&["sh", "-c", "echo value | janus secret set one"]);
+    assert!(set.status.success(), "{set:?}");
+    let with = janus(&machine, &["vault", "status"]).stdout;
+    assert!(with.contains("open"), "{with}");
+}
