@@ -3,6 +3,7 @@
 
 PREFIX ?= /usr
 UNITS ?= $(PREFIX)/lib/systemd/user
+CATALOG ?= $(PREFIX)/lib/systemd/catalog
 PRESETS ?= $(PREFIX)/lib/systemd/user-preset
 BINARY ?= target/release/janus
 
@@ -10,8 +11,9 @@ install:
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/janus
 	install -D -m 644 -t $(DESTDIR)$(UNITS) systemd/janus.socket systemd/janus-control.socket systemd/janus.service
 	install -D -m 644 -t $(DESTDIR)$(PRESETS) systemd/50-janus.preset
+	install -D -m 644 -t $(DESTDIR)$(CATALOG) systemd/janus.catalog
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 systemd/janus.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/janus-mcp/systemd systemd/remote-only.conf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/janus-mcp README.md CHANGELOG.md janus.example.yaml systemd/README.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/janus-mcp/systemd systemd/remote-only.conf systemd/README.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/janus-mcp README.md CHANGELOG.md janus.example.yaml
 
 .PHONY: install

@@ -29,6 +29,7 @@ mod profile;
 mod prompt;
 mod secret;
 mod serve;
+mod service;
 mod session;
 mod status;
 mod table;
@@ -162,6 +163,9 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Make servers, accounts and profiles of another program's configuration.
     Import(import::Arguments),
+    /// Janus as a service of the user's own systemd.
+    #[command(subcommand)]
+    Service(service::Verb),
     /// Print the version.
     Version,
     /// Explain a topic or a command.
@@ -246,6 +250,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Config(verb) => config::run(&verb, context),
         Command::Catalog(arguments) => catalog::run(&arguments, context),
         Command::Import(arguments) => import::run(&arguments, context),
+        Command::Service(verb) => service::run(&verb, context),
         Command::Version => version::run(context),
         Command::Help(arguments) => help::run(&arguments, context),
     }

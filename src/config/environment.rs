@@ -183,6 +183,11 @@ impl Environment {
         Some((address.to_string(), port.parse().ok()?))
     }
 
+    /// `SHELL`: the login shell.
+    pub fn shell(&self) -> Option<String> {
+        self.text("SHELL")
+    }
+
     /// `JANUS_PROFILE`: the profile that a client of ours asks for.
     pub fn profile(&self) -> Option<String> {
         self.text("JANUS_PROFILE")

@@ -250,6 +250,7 @@ fn every_topic_and_command_has_a_help_text() {
       config   Look at the configuration and check it
       catalog  What is known of servers and their providers: templates for the configuration
       import   Make servers, accounts and profiles of another program's configuration
+      service  Janus as a service of the user's own systemd
       version  Print the version
       help     Explain a topic or a command
 

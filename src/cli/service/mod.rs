@@ -1,0 +1,196 @@
+//! `janus service`: Janus as a service of the user's own systemd.
+//!
+//! Invariants:
+//! - The same content is not written again, and nothing that runs is restarted.
+//! - Only files with our mark are changed or deleted.
+
+mod files;
+mod shell;
+mod systemctl;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::control::Control;
+use super::{Context, Exit, Failure};
+use files::{File, Files};
+use systemctl::{Systemctl, linger};
+
+/// All of them; the first is the one that people enable.
+const UNITS: [&str; 3] = ["janus.socket", "janus-control.socket", "janus.service"];
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write the units where no package has, enable the socket, and see that it answers.
+    Install(Install),
+    /// Stop and disable it, and delete what `install` wrote.
+    Remove,
+    /// Show the units and how they stand.
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// Print the files and the commands, and do nothing.
+    #[arg(long)]
+    print: bool,
+    /// Keep it running when nobody is logged in, from boot on.
+    #[arg(long)]
+    linger: bool,
+    /// Take the PATH for local servers from the login shell again.
+    #[arg(long)]
+    refresh_path: bool,
+}
+
+pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Install(arguments) => install(arguments, context)?,
+        Verb::Remove => remove(context)?,
+        Verb::Status => status(context)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
+    let files = Files::of(context)?;
+    let path = shell::path(context);
+    if path.is_none() {
+        context.output.note(
+            "the login shell did not say its PATH: local servers are looked for on systemd's",
+        );
+    }
+    let wanted = files.wanted(path.as_deref(), arguments.refresh_path)?;
+    if arguments.print {
+        return print(&wanted, arguments, context);
+    }
+    let systemctl = Systemctl::there()?;
+    let mut written = Vec::new();
+    for file in &wanted {
+        match file.write()? {
+            files::Written::Now => written.push(file.place()),
+            files::Written::AsItWas => {}
+            files::Written::NotOurs => context.output.note(&format!(
+                "`{}` was not written by Janus, and stays as it is",
+                file.place()
+            )),
+        }
+    }
+    if !written.is_empty() {
+        systemctl.run(&["daemon-reload"])?;
+        systemctl.verify(&wanted)?;
+    }
+    let was_running = systemctl.is("janus.service", "active");
+    let enabled = systemctl.is("janus.socket", "enabled") && systemctl.is("janus.socket", "active");
+    if !enabled {
+        systemctl.run(&["enable", "--now", "janus.socket"])?;
+    }
+    if arguments.linger {
+        linger()?;
+    }
+    // It starts the daemon, and says what is wrong if it cannot.
+    let answer = Control::new(context).get("/status")?;
+    let fields = json!({"written": written, "enabled": !enabled, "version": answer.get("version")});
+    let shown = written.clone();
+    context.output.document("service-install", fields, || {
+        let lines = shown.iter().map(|place| format!("wrote {place}\n"));
+        let enabled = if enabled { "janus.socket is enabled already\n" } else { "enabled janus.socket\n" };
+        let again = if was_running && !shown.is_empty() {
+            "the daemon that runs takes what was written with its next start: systemctl --user restart janus\n"
+        } else {
+            ""
+        };
+        let end = "Janus answers: clients reach it at http://127.0.0.1:7332/mcp\n";
+        lines.chain([enabled, again, end].map(str::to_owned)).collect()
+    })
+}
+
+/// What would be done.
+fn print(wanted: &[File], arguments: &Install, context: &Context) -> Result<(), Failure> {
+    let mut commands = vec![
+        "systemctl --user daemon-reload",
+        "systemctl --user enable --now janus.socket",
+    ];
+    if arguments.linger {
+        commands.push("loginctl enable-linger");
+    }
+    let files: Vec<Value> = wanted
+        .iter()
+        .map(|file| json!({"path": file.place(), "text": file.text()}))
+        .collect();
+    let fields = json!({"files": files, "commands": commands});
+    context.output.document("service-print", fields, || {
+        let files = wanted
+            .iter()
+            .map(|file| format!("==> {}\n{}\n", file.place(), file.text()));
+        let commands = commands.iter().map(|command| format!("$ {command}\n"));
+        files.chain(commands).collect()
+    })
+}
+
+fn remove(context: &Context) -> Result<(), Failure> {
+    let files = Files::of(context)?;
+    let systemctl = Systemctl::there()?;
+    let known: Vec<&str> = UNITS
+        .into_iter()
+        .filter(|unit| systemctl.knows(unit))
+        .collect();
+    if !known.is_empty() {
+        systemctl.run(&[&["disable", "--now"], &known[..]].concat())?;
+    }
+    let mut deleted = Vec::new();
+    for file in files.ours() {
+        if file.delete()? {
+            deleted.push(file.place());
+        }
+    }
+    systemctl.run(&["daemon-reload"])?;
+    if !known.is_empty() {
+        // There is nothing to reset where nothing failed.
+        systemctl
+            .run(&[&["reset-failed"], &known[..]].concat())
+            .ok();
+    }
+    let fields = json!({"deleted": deleted});
+    let shown = deleted.clone();
+    context.output.document("service-remove", fields, || {
+        let lines = shown.iter().map(|place| format!("deleted {place}\n"));
+        let rest = "the service is stopped and disabled; the configuration, the state and lingering stay\n\
+                    to end logins at the providers too, first:  janus logout ACCOUNT\n";
+        lines.chain([rest.to_owned()]).collect()
+    })
+}
+
+fn status(context: &Context) -> Result<(), Failure> {
+    let systemctl = Systemctl::there()?;
+    let mut units = Vec::new();
+    for unit in UNITS {
+        units.push(json!({
+            "unit": unit,
+            "file": systemctl.property(unit, "FragmentPath")?,
+            "enabled": systemctl.property(unit, "UnitFileState")?,
+            "state": systemctl.property(unit, "ActiveState")?,
+        }));
+    }
+    let says = systemctl.property("janus.service", "StatusText")?;
+    let shown = (units.clone(), says.clone());
+    let fields = json!({"units": units, "status": says});
+    context.output.document("service-status", fields, || {
+        let (units, says) = shown;
+        let mut rows = vec![
+            ["UNIT", "STATE", "ENABLED", "FILE"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        rows.extend(units.iter().map(|unit| {
+            ["unit", "state", "enabled", "file"]
+                .map(|member| super::table::text(unit, member))
+                .to_vec()
+        }));
+        let says = if says.is_empty() {
+            says
+        } else {
+            format!("\n{says}\n")
+        };
+        format!("{}{says}", super::table::table(&rows))
+    })
+}

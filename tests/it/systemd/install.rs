@@ -1,0 +1,164 @@
+//! `janus service`: installed without a package, and removed without a trace.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{CONFIG, ask, janus, main_process, notes};
+use crate::support::{Machine, until};
+
+/// The program where `cargo install` puts it, which is on the login shell's PATH alone.
+const PROGRAM: &str = "/home/tester/.cargo/bin/janus";
+
+fn machine(test: &str) -> Option<Machine> {
+    let machine = Machine::boot(test)?;
+    machine.put(Path::new(env!("CARGO_BIN_EXE_janus")), PROGRAM);
+    machine.root(&["chown", "-R", "tester:tester", "/home/tester"]);
+    machine.write("~/.profile", "PATH=\"$HOME/.cargo/bin:$PATH\"\n");
+    Some(machine)
+}
+
+/// What the home holds, without the state.
+fn home(machine: &Machine) -> Vec<String> {
+    let found = machine.done(&[
+        "find",
+        ".",
+        "-path",
+        "./.local/state",
+        "-prune",
+        "-o",
+        "-type",
+        "f",
+        "-print",
+        "-o",
+        "-type",
+        "l",
+        "-print",
+    ]);
+    let mut found: Vec<String> = found.lines().map(str::to_owned).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
+    let Some(machine) = machine("from_a_fresh_account_to_an_answer_and_back_to_nothing") else {
+        return;
+    };
+    // The demo's server is found by the PATH of the login shell.
+    machine.write(CONFIG, &notes("notes").replace("/usr/bin/janus", "janus"));
+    let service = |words: &[&str]| machine.run(&[&[PROGRAM, "service"], words].concat());
+    let before = home(&machine);
+
+    let printed = service(&["install", "--print"]).stdout;
+    assert!(
+        printed.contains("==> /home/tester/.config/systemd/user/janus.socket\n"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains(&format!("ExecStart={PROGRAM} serve")),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("PATH=\"/home/tester/.cargo/bin:"),
+        "{printed}"
+    );
+    assert_eq!(home(&machine), before);
+
+    let installed = service(&["install"]);
+    assert!(
+        installed.status.success(),
+        "{installed:?}\n{}",
+        machine.journal()
+    );
+    assert!(
+        installed.stdout.contains("enabled janus.socket"),
+        "{installed:?}"
+    );
+    until("the server", || {
+        let (status, body) = ask(&machine);
+        status == 200 && body.to_string().contains("notes__add_note")
+    });
+    let shown: Value = serde_json::from_str(&service(&["--json", "status"]).stdout).unwrap();
+    assert_eq!(shown["units"][0]["state"], "active");
+    assert_eq!(shown["units"][0]["enabled"], "enabled");
+    assert_eq!(
+        shown["units"][2]["file"],
+        "/home/tester/.config/systemd/user/janus.service"
+    );
+
+    // Again: nothing is written, nothing restarted.
+    let (files, process) = (home(&machine), main_process(&machine));
+    let again: Value = serde_json::from_str(&service(&["--json", "install"]).stdout).unwrap();
+    assert_eq!(again["written"], serde_json::json!([]));
+    assert_eq!((home(&machine), main_process(&machine)), (files, process));
+
+    // Another PATH is taken when it is asked for, and other variables stay.
+    let environment = machine.seen("~/.config/janus/service.env");
+    let was = std::fs::read_to_string(&environment).unwrap();
+    machine.write("~/.config/janus/service.env", &format!("{was}MINE=1\n"));
+    machine.write(
+        "~/.profile",
+        "PATH=\"$HOME/.cargo/bin:/opt/node/bin:$PATH\"\n",
+    );
+    assert!(service(&["install"]).status.success());
+    assert!(
+        !std::fs::read_to_string(&environment)
+            .unwrap()
+            .contains("/opt/node/bin")
+    );
+    assert!(service(&["install", "--refresh-path"]).status.success());
+    let now = std::fs::read_to_string(&environment).unwrap();
+    assert!(
+        now.contains("/opt/node/bin") && now.contains("MINE=1"),
+        "{now}"
+    );
+
+    // What somebody else wrote is not touched.
+    let foreign = "~/.config/systemd/user/janus-control.socket";
+    let ours = std::fs::read_to_string(machine.seen(foreign)).unwrap();
+    let (_, theirs) = ours.split_once('\n').unwrap();
+    machine.write(foreign, theirs);
+    let noted = service(&["install"]).stderr;
+    assert!(noted.contains("was not written by Janus"), "{noted}");
+
+    let removed = service(&["remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(machine.seen(foreign).exists());
+    std::fs::remove_file(machine.seen(foreign)).unwrap();
+    assert_eq!(home(&machine), before);
+    machine.systemctl(&["daemon-reload"]);
+    let known = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "janus*"]);
+    assert_eq!(known.trim(), "");
+    assert_eq!(ask(&machine).0, 0);
+}
+
+#[test]
+fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
+    let name = "packaged_units_are_only_enabled_and_lingering_is_asked_for";
+    let Some(machine) = Machine::with_janus(name) else {
+        return;
+    };
+    machine.write(CONFIG, &notes("notes"));
+    // The user lingers already.
+    let printed = janus(&machine, &["service", "install", "--linger", "--print"]).stdout;
+    assert!(printed.ends_with("$ loginctl enable-linger\n"), "{printed}");
+    assert!(!printed.contains("janus.service\n"), "{printed}");
+    let installed = janus(&machine, &["service", "install", "--linger"]);
+    assert!(installed.status.success(), "{installed:?}");
+    assert!(
+        !machine
+            .seen("~/.config/systemd/user/janus.service")
+            .exists()
+    );
+    assert!(machine.seen("~/.config/janus/service.env").exists());
+    assert_eq!(ask(&machine).0, 200);
+    let removed = janus(&machine, &["service", "remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(machine.seen("/usr/lib/systemd/user/janus.service").exists());
+    assert_eq!(
+        machine.property("janus.socket", "UnitFileState"),
+        "disabled"
+    );
+    assert_eq!(machine.property("janus.socket", "ActiveState"), "inactive");
+}
