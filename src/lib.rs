@@ -44,6 +44,12 @@
 //! the grant belongs to the refresh engine ([`credential::oauth::Grants`]), which one process has: it renews early, alone,
 //! on the disk first, and serves a valid token whatever the provider does.
 //!
+//! # The service manager
+//!
+//! Under systemd the sockets are not ours: [`daemon`] takes them by name before any thread exists, says `READY` before any
+//! server is reached, tells in one line how the accounts stand, and feeds the watchdog only with turns that the accept
+//! loops and the database have really done. Without it Janus binds for itself, and all of that is silent.
+//!
 //! # What is deliberately absent
 //!
 //! - No provider is known to the code: what is odd about one is data (`config/template`), and no product's client id or

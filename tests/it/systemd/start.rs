@@ -150,14 +150,15 @@ fn a_wrong_file_at_the_start_is_answered_and_serves_again_after_the_repair() {
 }
 
 #[test]
-fn a_credential_opens_the_vault_and_none_is_no_hindrance() {
-    let name = "a_credential_opens_the_vault_and_none_is_no_hindrance";
-    let Some(machine) = enabled(
-        name,
-        &format!("vault: {{ key: credential }}\n{}", notes("notes")),
-    ) else {
+fn a_credential_opens_the_vault_and_the_status_follows_what_accounts_need() {
+    let name = "a_credential_opens_the_vault_and_the_status_follows_what_accounts_need";
+    let tracker =
+        "  tracker: { url: \"http://127.0.0.1:9/mcp\", auth: { bearer: vault:tracker } }\n";
+    let config = format!("vault: {{ key: credential }}\n{}{tracker}", notes("notes"));
+    let Some(machine) = enabled(name, &config) else {
         return;
     };
+    // Without a credential everything else runs.
     answered(&machine);
     let without = janus(&machine, &["vault", "status"]).stdout;
     assert!(
@@ -171,8 +172,41 @@ fn a_credential_opens_the_vault_and_none_is_no_hindrance() {
     );
     machine.systemctl(&["daemon-reload"]);
     machine.systemctl(&["restart", "janus.service"]);
-    let set = machine.run(&["sh", "-c", "echo value | janus secret set one"]);
+    status(&machine, "what is missing", |line| {
+        line == "serving 127.0.0.1:7332; 1 account ready, 1 needs a secret: tracker/default"
+    });
+    let set = machine.run(&["sh", "-c", "echo value | janus secret set tracker"]);
     assert!(set.status.success(), "{set:?}");
+    // Nothing listens there.
+    status(&machine, "that it is not there", |line| {
+        line == "serving 127.0.0.1:7332; 1 account ready, 1 unreachable: tracker/default"
+    });
     let with = janus(&machine, &["vault", "status"]).stdout;
     assert!(with.contains("open"), "{with}");
+}
+
+#[test]
+fn where_all_servers_are_remote_it_runs_under_the_strict_drop_in() {
+    let name = "where_all_servers_are_remote_it_runs_under_the_strict_drop_in";
+    let remote = "servers:\n  there: { url: \"http://127.0.0.1:9/mcp\" }\n";
+    let Some(machine) = enabled(name, remote) else {
+        return;
+    };
+    // Its directories are made by the first start.
+    answered(&machine);
+    machine.systemctl(&["stop", "janus.service"]);
+    let shipped = include_str!("../../../systemd/remote-only.conf");
+    machine.write(
+        "~/.config/systemd/user/janus.service.d/remote-only.conf",
+        shipped,
+    );
+    machine.systemctl(&["daemon-reload"]);
+    answered(&machine);
+    status(&machine, "that it is not there", |line| {
+        line == "serving 127.0.0.1:7332; 1 account unreachable: there/default"
+    });
+    // The key is kept: the database can be written.
+    let added = janus(&machine, &["client", "add", "one", "--yes"]);
+    assert!(added.status.success(), "{added:?}\n{}", machine.journal());
+    machine.systemctl(&["reload", "janus.service"]);
 }
