@@ -1,5 +1,6 @@
 //! The service under a real systemd, as an ordinary user: what the units promise.
 
+mod drain;
 mod install;
 mod life;
 mod start;
