@@ -108,6 +108,8 @@ Of the environment Janus also reads (an empty variable counts as absent):
   JANUS_LOG                what to log, such as warn,janus=debug; -q and -v win over it
   NO_COLOR CLICOLOR_FORCE  colour; --color wins over them
   HTTPS_PROXY NO_PROXY     the proxy to remote servers
+  LISTEN_FDS LISTEN_PID LISTEN_FDNAMES NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID
+                           sockets and messages of systemd, for `serve`
   CREDENTIALS_DIRECTORY    where systemd put the credential `janus-vault-key`
   DBUS_SESSION_BUS_ADDRESS the bus of the Secret Service; without it, bus in $XDG_RUNTIME_DIR
 
@@ -233,6 +235,9 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/logout/1           account, had, revoked
   janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes
+  janus/service-install/1  written, enabled, version; with --print janus/service-print/1: files, commands
+  janus/service-remove/1   deleted
+  janus/service-status/1   units: unit, file, enabled, state; status: the one line
   janus/catalog/1          templates: name, title, url, login, key, command, verified, file
   janus/catalog-show/1     name, login, file, template: its keys, lines: to copy
   janus/import/1           config (with --merge the lines that are added), set, notes, file, backup, written
