@@ -19,7 +19,14 @@ const CARRIERS: [&str; 4] = ["rmcp", "hyper", "hyper_util", "rustls"];
 #[derive(Debug)]
 #[must_use = "what was logged last arrives when this is dropped"]
 pub struct Logging {
-    _flushed: Option<Flushed>,
+    flushed: Option<Flushed>,
+}
+
+impl Logging {
+    /// Whether it goes to systemd's journal.
+    pub(super) fn is_journal(&self) -> bool {
+        self.flushed.is_some()
+    }
 }
 
 /// Starts logging. `-q`, `-v` and `-vv` decide how much; without them `JANUS_LOG`, in the form `janus=debug`.
@@ -41,7 +48,7 @@ pub(super) fn start_logging_from(context: &Context, default: &str) -> Result<Log
     started.map_err(|error| {
         Failure::new(Exit::Failed, "log", "cannot start logging").because(error.to_string())
     })?;
-    Ok(Logging { _flushed: flushed })
+    Ok(Logging { flushed })
 }
 
 /// What is logged, and as text where there is somebody to read it.

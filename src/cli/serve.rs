@@ -19,11 +19,20 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
         inherited: Inherited::take(),
         manager: Manager::default(),
     };
-    let _logging = start_logging(context)?;
+    let logging = start_logging(context)?;
     handed.inherited.explain();
     let loaded = match context.loaded() {
         Ok(loaded) => loaded,
-        Err(failure) => return Err(unready(failure, handed)),
+        Err(failure) => {
+            if logging.is_journal() {
+                let said = failure.parts().message.clone();
+                tracing::error!(
+                    event = "configuration_refused",
+                    "{said}; run: janus config validate"
+                );
+            }
+            return Err(unready(failure, handed));
+        }
     };
     let settings = loaded.settings;
     let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
@@ -39,7 +48,11 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let on_ready = |ready: &crate::daemon::Ready| {
         // Tests and scripts wait for this line.
         let places = ready.listening.join(" and ");
-        context.output.note(&format!("janus: ready on {places}"));
+        if logging.is_journal() {
+            tracing::info!(event = "ready", "ready on {places}");
+        } else {
+            context.output.note(&format!("janus: ready on {places}"));
+        }
     };
     let read = reader(context)?;
     let stopped = runtime()?

@@ -16,7 +16,8 @@ const USER: &str = "tester";
 /// The box. One at a time on a machine: a second one waits.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    boot: Process,
+    /// Ends it when this is dropped.
+    _boot: Process,
     /// Its first process, seen from outside.
     leader: String,
     user: u32,
@@ -42,7 +43,7 @@ impl Machine {
         };
         let (leader, user) = ready.split_once(' ').unwrap();
         Some(Self {
-            boot,
+            _boot: boot,
             leader: leader.to_owned(),
             user: user.parse().unwrap(),
             _directory: directory,

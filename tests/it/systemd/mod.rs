@@ -2,6 +2,7 @@
 
 mod drain;
 mod install;
+mod journal;
 mod life;
 mod start;
 mod units;

@@ -1,0 +1,66 @@
+//! What is found in the journal, and what explains it.
+
+use std::path::Path;
+
+use super::{answered, enabled, janus, notes};
+use crate::support::until;
+
+#[test]
+fn records_have_fields_and_ids_that_the_catalogue_explains() {
+    let test = "records_have_fields_and_ids_that_the_catalogue_explains";
+    let broken = "  broken: { command: [/bin/sh, -c, \"echo no-such-thing >&2; exit 1\"] }\n";
+    let Some(machine) = enabled(test, &format!("{}{broken}", notes("notes"))) else {
+        return;
+    };
+    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/janus.catalog");
+    machine.put(&catalog, "/usr/lib/systemd/catalog/janus.catalog");
+    let updated = machine.root(&["journalctl", "--update-catalog"]);
+    assert!(updated.status.success(), "{updated:?}");
+    answered(&machine);
+
+    // A server's own words are under its name.
+    let of_server = || {
+        let words = [
+            "journalctl",
+            "--user",
+            "-o",
+            "cat",
+            "--no-pager",
+            "JANUS_SERVER=broken",
+        ];
+        machine.run(&words).stdout
+    };
+    until("the server's words in the journal", || {
+        of_server().contains("no-such-thing")
+    });
+    let fields = [
+        "journalctl",
+        "--user",
+        "-o",
+        "export",
+        "-n",
+        "1",
+        "JANUS_ACCOUNT=broken/default",
+    ];
+    let fields = machine.done(&fields);
+    for field in [
+        "SYSLOG_IDENTIFIER=janus",
+        "_SYSTEMD_USER_UNIT=janus.service",
+    ] {
+        assert!(fields.contains(field), "{field}: {fields}");
+    }
+
+    // What it means stands below it.
+    let ready = "MESSAGE_ID=e26d9b20457e425d94626e58438f1905";
+    let explained = machine.done(&["journalctl", "--user", "-x", "--no-pager", ready]);
+    assert!(explained.contains("Subject: Janus is ready"), "{explained}");
+
+    // The same by Janus's own command, of one server and without its fellows.
+    let told = janus(&machine, &["logs", "--server", "broken"]);
+    assert!(
+        told.stdout.contains("broken/default: no-such-thing"),
+        "{told:?}"
+    );
+    let told = janus(&machine, &["logs", "--server", "notes"]);
+    assert!(!told.stdout.contains("no-such-thing"), "{told:?}");
+}
