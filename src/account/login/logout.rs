@@ -31,7 +31,7 @@ impl Logins {
             Ok(grant) => grant,
             Err(NotLoggedIn::Gone(_)) if self.0.grants.granted().contains(account) => {
                 let forgotten = self.0.grants.forget(account).await;
-                forgotten.map_err(not_forgotten)?;
+                forgotten.map_err(|why| not_forgotten(&why))?;
                 return Ok(LoggedOut {
                     account: account.clone(),
                     had: true,
@@ -73,7 +73,7 @@ impl Logins {
             drop(ended);
             let_go();
             // Only now: what the store still has is of less use to anybody once the provider has ended it.
-            stored.map_err(not_forgotten)?;
+            stored.map_err(|why| not_forgotten(&why))?;
             tracing::info!(event = "logged_out", %account, "logged out: {account}");
             Ok(LoggedOut {
                 account,
@@ -111,6 +111,6 @@ impl Logins {
     }
 }
 
-fn not_forgotten(why: Refused) -> NotLoggedIn {
+fn not_forgotten(why: &Refused) -> NotLoggedIn {
     NotLoggedIn::NotForgotten(why.to_string())
 }

@@ -46,7 +46,7 @@ pub use self::logout::LoggedOut;
 const AT_ONCE: usize = 20;
 /// A link is good for this long.
 const LIFE: Duration = Duration::from_mins(10);
-/// Logins that ended are told of this long, if there are not too many.
+/// So many logins that ended are told of.
 const REMEMBERED: usize = 64;
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 64;
@@ -80,7 +80,7 @@ struct Inner {
     upstream: Upstream,
     doors: Doors,
     pages: Option<String>,
-    /// Those that wait, then those that ended, the oldest first.
+    /// Those that wait and those that ended, in the order in which they began.
     known: Mutex<VecDeque<Arc<Entry>>>,
     /// One at a time is held against what others are: two accounts of one person are noticed.
     settling: tokio::sync::Mutex<()>,

@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     /// Register Janus anew at the provider.
     #[arg(long)]
     fresh_client: bool,
-    /// Ask nothing: yes to what the provider is asked for that is new.
+    /// Ask nothing: yes to new scopes, to a page at another host than the provider's, and to another authorization server.
     #[arg(short, long)]
     yes: bool,
 }
@@ -217,7 +217,7 @@ impl Arguments {
         }
     }
 
-    /// Has a person say yes to what is new, and to a host that is not the provider's own.
+    /// Has a person say yes to what is new: scopes, a host that is not the provider's own, another authorization server.
     async fn consent(
         &self,
         pending: &Value,

@@ -272,7 +272,7 @@ fn overlay(server: &mut ServerMetadata, settings: &OAuth) {
     }
 }
 
-/// Endpoints that must be right are; of the others, those that are not are none.
+/// The endpoints that this kind of grant needs may be asked.
 fn look_at(server: &ServerMetadata, settings: &OAuth, policy: &Policy) -> Result<(), LoginFailed> {
     let mut needed = vec![("token endpoint", Some(&server.token))];
     match settings.grant {

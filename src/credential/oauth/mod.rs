@@ -7,15 +7,16 @@
 //! reads what comes back (RFC 9207), `exchange` has tokens for it, `device` is the way without a browser here (RFC 8628),
 //! `identity` learns who logged in, `revocation` ends it (RFC 7009). After that a token's life is `grant`'s: the refresh
 //! engine, with `token_response` for what comes, `client_authentication` for how Janus proves itself and
-//! `client_credentials` for machine accounts.
+//! `client_credentials` for machine accounts. `granted`, `failed` and `reason` are the words of all of it.
 //!
 //! Invariants:
 //! - A valid token is never waited for, and no request goes to an authorization server while it is valid, but to renew
-//!   it early.
-//! - A grant's refresh token is sent by one task at a time, which nobody's going away ends.
-//! - What an authorization server gave is on the disk before it is used.
+//!   it: early, after a refusal, or after a renewal of which nobody knows what became.
+//! - A grant is renewed by one task at a time, which nobody's going away ends.
+//! - What a person's login or its renewal gave is on the disk before calls use it, or said to be beside it. Only the
+//!   question who that is comes before.
 //! - A grant, a registration and a login belong to one issuer, and nothing of them is sent to another.
-//! - rmcp finds metadata, makes the URL and checks PKCE; no token and no client secret gets into it (`seam`).
+//! - rmcp finds metadata, makes the URL and the PKCE of it; no token and no client secret gets into it (`seam`).
 
 mod address;
 mod authorization;

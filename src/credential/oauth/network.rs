@@ -1,7 +1,8 @@
 //! How every authorization server is reached: by which addresses, for how long, and how much is read.
 //!
 //! Invariants:
-//! - The address that is connected to is the one that was looked at: a name is resolved once, here.
+//! - The address that is connected to is the one that was looked at: a name is resolved once, by the `connector`; through
+//!   a proxy, by that.
 //! - No redirect is followed, no cookie is kept, no request is sent twice.
 //! - A connection serves one request: nothing of one account is on the way of another's.
 

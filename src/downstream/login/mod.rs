@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A GET changes nothing but by a state that a login waits for.
 //! - No page loads anything, runs anything, or is kept; those of callbacks are written out here and echo nothing.
-//! - A link to a provider is followed after a click on a page that says whose login it is.
+//! - From here a link to a provider is followed after a click on a page that says whose login it is.
 
 mod callback;
 mod html;

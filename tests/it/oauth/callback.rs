@@ -19,7 +19,7 @@ struct Waiting {
     state: String,
 }
 
-/// A login that waits, at Janus behind `host`.
+/// A login that waits.
 async fn waiting(auth: &str) -> Waiting {
     let rig = Rig::start(Behaviour::default(), Protection::default(), auth).await;
     let left = begun(&rig.janus);

@@ -52,7 +52,7 @@ pub(super) struct Facts {
     end: Option<End>,
 }
 
-/// A client that the configuration has.
+/// A client that no registration is kept for: the configuration has it, or it is a metadata document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Client {

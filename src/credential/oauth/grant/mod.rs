@@ -9,9 +9,9 @@
 //!
 //! Invariants:
 //! - One renewal of a grant at a time, in a task that nobody who waits for it can end.
-//! - A token is on the disk, or beside it and said to be, before it is given out.
+//! - A token is on the disk before it is given out; or beside it, or in memory alone, and said to be.
 //! - What a login brought is never replaced by a renewal that began before it.
-//! - After the provider has ended a grant, nothing of it is sent any more.
+//! - After the provider has ended a grant, nothing of it is sent any more. If that cannot be saved, a restart asks once.
 //! - A token goes to the server that somebody logged in for. Where another one is configured, there is none.
 //! - Only the process that holds the state directory has an engine.
 

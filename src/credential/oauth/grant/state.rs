@@ -1,9 +1,9 @@
-//! How a grant stands, and how that changes. Pure: times come in, and what to do comes out.
+//! How a grant stands, and how that changes. Times come in, and what to do comes out; nothing is asked but chance.
 //!
 //! Invariants:
 //! - A generation that was refused is renewed at most once, and one that is younger than a minute is not renewed for
-//!   a refusal.
-//! - What needs a person is left by a login alone.
+//!   a refusal, unless it may have ended on the way.
+//! - What needs a person is left by a login or a logout alone.
 
 use std::time::Duration;
 
