@@ -44,7 +44,8 @@ impl Attended<'_> {
 
     /// Waits until somebody is logged in.
     pub(super) async fn wait(&self) -> Result<Value, Failure> {
-        let mut lines = self.takes_lines().then(Lines::read);
+        let lines = self.takes_lines().then(Lines::read).transpose();
+        let mut lines = lines.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
         let mut finishing = false;
         let mut hint = std::pin::pin!(sleep(SILENCE));
         let mut hinted = false;

@@ -375,6 +375,74 @@ async fn a_login_that_could_not_be_learnt_is_shown_as_such_and_lets_in_nobody_el
     assert_eq!(now["verified_as"], "ana@example.org");
 }
 
+/// A terminal of its own for a command: what is said to this is typed there, and all that it shows is on stdout.
+const TERMINAL: &str = r"
+import os, pty, sys, threading
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+def typed():
+    while data := os.read(0, 4096):
+        os.write(terminal, data)
+threading.Thread(target=typed, daemon=True).start()
+while True:
+    try:
+        data = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    os.write(1, data)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[tokio::test]
+async fn at_a_terminal_an_address_is_taken_by_the_login_that_waits_and_not_by_the_one_before() {
+    let authority = AuthorizationServer::start(known()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let servers = format!(
+        "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ one: {{}}, two: {{}} }}\n",
+        server.url()
+    );
+    let rig = Rig {
+        janus: Janus::start_in(home(&servers, ""), |_| {}),
+        authority,
+        server,
+    };
+    let inner = rig.janus.home().command(&["login", "--all"]);
+    let mut command = std::process::Command::new("python3");
+    command
+        .args(["-c", TERMINAL])
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_clear()
+        .envs(
+            inner
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let mut all = Process::start("a terminal", &mut command);
+    let shown = |all: &mut Process| {
+        all.line(Output::Stdout, |line| {
+            let line = line.trim();
+            line.starts_with("http").then(|| line.to_owned())
+        })
+    };
+    rig.authority.log_in_as("ana");
+    land(&rig.authority.follow(&shown(&mut all)).await).await;
+    rig.authority.log_in_as("ben");
+    let back = rig.authority.follow(&shown(&mut all)).await;
+    all.say(&back);
+    let ended = all.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("2 of 2 accounts are logged in"),
+        "{}",
+        ended.stdout
+    );
+    rig.assert_clean();
+}
+
 #[tokio::test]
 async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_command() {
     let authority = AuthorizationServer::start(known()).await;
