@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
 use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
 use crate::credential::Moment;
-use crate::credential::oauth::{Flow, Grant, Granted, Options};
+use crate::credential::oauth::{Brought, Flow, Grant, Granted, LoginFailed, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
 
@@ -82,11 +83,23 @@ impl Logins {
             }
         };
         let granted = if flow.device().is_some() {
-            let brought = tokio::select! {
+            let mut polled = self.polled(flow, &grant);
+            let why = tokio::select! {
                 biased;
-                brought = flow.poll() => brought?,
-                why = entry.given_up() => return Err(why),
-                why = expired => return Err(why),
+                brought = &mut polled => Ok(brought.map_err(|_| NotLoggedIn::Stopping)??),
+                why = entry.given_up() => Err(why),
+                why = expired => Err(why),
+            };
+            let brought = match why {
+                Ok(brought) => brought,
+                Err(why) => {
+                    polled.close();
+                    // It came in this moment.
+                    if let Ok(Ok(brought)) = polled.try_recv() {
+                        self.give_back(&grant, &brought.granted).await;
+                    }
+                    return Err(why);
+                }
             };
             // The code was good in time: who that is may take longer, and tokens that are not kept are given back.
             entry.go_on(Progress::Finishing);
@@ -118,6 +131,23 @@ impl Logins {
         drop(door);
         entry.go_on(Progress::Finishing);
         self.settle(entry, &grant, granted).await
+    }
+
+    /// What another device brings. What comes when nobody waits for it any more is given back.
+    fn polled(
+        &self,
+        flow: Flow,
+        grant: &Arc<Grant>,
+    ) -> oneshot::Receiver<Result<Brought, LoginFailed>> {
+        let (mut waits, polled) = oneshot::channel();
+        let (logins, grant) = (self.clone(), Arc::clone(grant));
+        self.0.tasks.spawn(async move {
+            let brought = flow.poll(waits.closed()).await;
+            if let Err(Ok(late)) = waits.send(brought) {
+                logins.give_back(&grant, &late.granted).await;
+            }
+        });
+        polled
     }
 
     /// The grant of an account that a person logs in to.

@@ -1,5 +1,6 @@
 //! A login on another device (RFC 8628): a code to type there, and a question that is asked until the person is done.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,14 +106,21 @@ impl Device {
     }
 
     /// Asks until the person is done, or the provider says that the code has ended: who waits for it looks at the clock.
+    /// `gone`: nobody waits any more. It is not asked again then, and what was asked is heard to its end: tokens may come.
     pub(super) async fn poll(
         mut self,
+        gone: impl Future<Output = ()>,
         way: &Way,
         client: &mut Client,
         source: &Source,
     ) -> Result<Tokens, LoginFailed> {
+        let mut gone = pin!(gone);
         loop {
-            sleep(self.interval).await;
+            tokio::select! {
+                biased;
+                () = &mut gone => return Err(LoginFailed::TooLate),
+                () = sleep(self.interval) => {}
+            }
             let form = || {
                 let form = Form::new("urn:ietf:params:oauth:grant-type:device_code")
                     .with_secret("device_code", &self.code);

@@ -287,18 +287,19 @@ impl Flow {
         Ok(brought.granted)
     }
 
-    /// Waits until the person is done on the other device. Who that is is asked afterwards ([`Brought::identity`]).
+    /// Waits until the person is done on the other device. Who that is is asked afterwards ([`Brought::identity`]). Where it
+    /// is dropped, tokens that are under way are lost: spawn it, and have `gone` resolve when nobody waits any more.
     ///
     /// # Errors
     /// Why there are no tokens.
-    pub async fn poll(mut self) -> Result<Brought, LoginFailed> {
+    pub async fn poll(mut self, gone: impl Future<Output = ()>) -> Result<Brought, LoginFailed> {
         let Kind::Device(device) = self.kind else {
             return Err(LoginFailed::NotTheAnswer(
                 "this login waits for a browser".to_owned(),
             ));
         };
         let tokens = device
-            .poll(&self.way, &mut self.client, &self.source)
+            .poll(gone, &self.way, &mut self.client, &self.source)
             .await?;
         let login = (self.way, self.settings, self.asked);
         Ok(brought(login, self.client, self.source, tokens))
@@ -399,7 +400,7 @@ mod tests {
     fn a_login_can_be_finished_by_a_task() {
         // Not called: that it compiles is the test.
         let finish = |flow: Flow, callback: Callback| is_send(&flow.finish(callback));
-        let poll = |flow: Flow| is_send(&flow.poll());
+        let poll = |flow: Flow| is_send(&flow.poll(std::future::pending()));
         let identity = |brought: &Brought| is_send(&brought.identity());
         let _ = (finish, poll, identity);
     }

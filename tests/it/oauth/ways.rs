@@ -10,8 +10,8 @@ use zbus::zvariant::OwnedValue;
 
 use super::rig::{NO_BROWSER, Rig, call, home, link, provider_link, status, text, told};
 use crate::support::authorization::{
-    AuthorizationServer, Behaviour, ClientRecord, Endpoint, Outage, Person, Proof, ProtectedServer,
-    Protection, land,
+    AuthorizationServer, Behaviour, ClientRecord, Endpoint, Hold, Outage, Person, Proof,
+    ProtectedServer, Protection, land,
 };
 use crate::support::{Ended, Era, Janus, Keyring, Output, Process, until, within};
 
@@ -116,6 +116,31 @@ async fn a_no_on_the_other_device_logs_nobody_in_and_a_browser_has_a_client_of_i
     let (typed, _) = code(&mut login);
     rig.authority.decide(&typed, None);
     succeeded(&login.finish());
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn tokens_that_come_from_another_device_after_the_login_was_given_up_are_given_back() {
+    let rig = Rig::start(by_device(), Protection::default(), "auth: oauth").await;
+    let mut login = begin(&rig, &["login", "s", "--device", "--json"]);
+    let (typed, _) = code(&mut login);
+    // The next question is answered after the person has said yes, and its answer comes after the logout.
+    rig.authority.hold(Endpoint::Token, Hold::Before);
+    rig.authority.held(Endpoint::Token, 1).await;
+    let answered = || rig.authority.requests_to(Endpoint::Token).len();
+    let before = answered();
+    rig.authority.decide(&typed, None);
+    rig.authority.hold(Endpoint::Token, Hold::After);
+    until("tokens", || answered() > before);
+    let out = rig.janus.home().run(&["logout", "s"]);
+    assert!(out.status.success(), "{}", out.stderr);
+    assert!(!login.finish().status.success(), "it was given up");
+    assert_eq!(rig.authority.revoked(), [""; 0]);
+    rig.authority.release(Endpoint::Token);
+    until("what was given back", || {
+        !rig.authority.revoked().is_empty()
+    });
+    assert_eq!(account(&rig)["needs_login"], true);
     rig.assert_clean();
 }
 

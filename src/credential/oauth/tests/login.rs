@@ -335,7 +335,7 @@ async fn a_device_is_waited_for() {
         (code, place),
         ("ABCD-EFGH", format!("{}/activate", server.origin).as_str())
     );
-    let brought = Box::pin(flow.poll()).await.unwrap();
+    let brought = Box::pin(flow.poll(std::future::pending())).await.unwrap();
     assert_eq!(brought.granted.tokens.access.expose(), ACCESS);
     assert_eq!(form(&server)["device_code"], "canary-device-0123");
 }
