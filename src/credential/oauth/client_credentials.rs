@@ -2,18 +2,12 @@
 
 use super::client_authentication::Form;
 use super::granted::Source;
-use super::login::Challenge;
 use crate::model::OAuth;
 
 /// The request, but for what proves the client. `scoped`: with the scopes, where there are some to ask for.
-pub(super) fn form(
-    settings: &OAuth,
-    source: &Source,
-    challenge: Option<&Challenge>,
-    scoped: bool,
-) -> Form {
+pub(super) fn form(settings: &OAuth, source: &Source, wanted: &[String], scoped: bool) -> Form {
     let mut form = Form::new("client_credentials");
-    if scoped && let Some(scope) = scope(settings, challenge) {
+    if scoped && let Some(scope) = scope(settings, wanted) {
         form = form.with("scope", &scope);
     }
     match &source.resource {
@@ -22,17 +16,14 @@ pub(super) fn form(
     }
 }
 
-/// What is asked for: as configured, else what the server said that it wants.
-fn scope(settings: &OAuth, challenge: Option<&Challenge>) -> Option<String> {
-    let configured = settings.scopes.as_ref().map(|scopes| scopes.join(" "));
-    let wanted = || {
-        let wanted = challenge?.scope()?;
-        let allowed = |scope: &&str| {
-            let limit = settings.scopes_limit.as_ref();
-            limit.is_none_or(|limit| limit.iter().any(|one| one == scope))
-        };
-        let words: Vec<&str> = wanted.split(' ').filter(allowed).collect();
-        Some(words.join(" "))
+/// What is asked for: as configured, else what the server says that it wants.
+fn scope(settings: &OAuth, wanted: &[String]) -> Option<String> {
+    let scopes = if let Some(exactly) = &settings.scopes {
+        exactly.clone()
+    } else {
+        let limit = settings.scopes_limit.as_ref();
+        let allowed = |scope: &&String| limit.is_none_or(|limit| limit.contains(scope));
+        wanted.iter().filter(allowed).cloned().collect()
     };
-    configured.or_else(wanted).filter(|scope| !scope.is_empty())
+    (!scopes.is_empty()).then(|| scopes.join(" "))
 }

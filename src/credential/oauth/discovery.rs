@@ -43,11 +43,14 @@ pub(super) struct Found {
     pub(super) published: bool,
 }
 
-/// For a machine account: from where its tokens come.
+/// For a machine account: from where its tokens come, and which scopes the server says that it wants.
 ///
 /// # Errors
 /// Why that cannot be found out.
-pub(super) async fn discover(grant: &Grant, network: &Network) -> Result<Source, LoginFailed> {
+pub(super) async fn discover(
+    grant: &Grant,
+    network: &Network,
+) -> Result<(Source, Vec<String>), LoginFailed> {
     let way = Way {
         network: network.clone(),
         policy: grant.policy(),
@@ -55,7 +58,13 @@ pub(super) async fn discover(grant: &Grant, network: &Network) -> Result<Source,
     let earlier = grant.earlier_issuer();
     let settings = grant.settings();
     let found = find(&way, &settings, grant.challenge(), earlier).await?;
-    Ok(found.1.source())
+    let found = found.1;
+    let wanted = if found.challenged.is_empty() {
+        &found.listed
+    } else {
+        &found.challenged
+    };
+    Ok((found.source(), wanted.clone()))
 }
 
 /// Finds the authorization server, and an rmcp that knows it.

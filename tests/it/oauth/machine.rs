@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::rig::{Rig, home, status};
 use crate::support::authorization::{
-    AuthorizationServer, Behaviour, Proof, ProtectedServer, Protection,
+    Asked, AuthorizationServer, Behaviour, Endpoint, Proof, ProtectedServer, Protection,
 };
 use crate::support::{Janus, Output, Process, until};
 
@@ -85,4 +85,51 @@ async fn a_machine_without_its_secret_says_which_and_goes_on_when_it_is_set() {
     let (_, shown) = told(&rig.janus);
     assert!(!shown.contains("waiting for you"), "{shown}");
     rig.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_token_has_the_scopes_that_the_server_wants_and_another_configuration_is_asked_at_once()
+ {
+    let authority = AuthorizationServer::start(Behaviour {
+        scopes: Some(vec!["read", "write"]),
+        ..Behaviour::default()
+    })
+    .await;
+    authority.preregister("machine", Proof::Basic("right".to_owned()), &[]);
+    let server = ProtectedServer::start(
+        &authority,
+        Protection {
+            challenge_scope: Some("read".to_owned()),
+            ..Protection::default()
+        },
+    )
+    .await;
+    let servers = |scopes: &str| {
+        format!(
+            "  s: {{ url: \"{}\", auth: {{ oauth: {{ grant: client_credentials, client_id: machine, client_secret: vault:m{scopes} }} }} }}\n",
+            server.url()
+        )
+    };
+    let janus = Janus::start_in(home(&servers(""), ""), |_| {});
+    set(&janus, "right");
+    until("the connection", || {
+        told(&janus).0["state"]["word"] == "ready"
+    });
+    let asked = || {
+        let asked = authority.requests_to(Endpoint::Token);
+        let scope = |one: &Asked| one.form.get("scope").unwrap_or_default().to_owned();
+        asked.iter().map(scope).collect::<Vec<String>>()
+    };
+    assert_eq!(asked(), ["read"]);
+
+    let file = janus.home().config();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text.replace("vault:m }", "vault:m, scopes: [write] }");
+    assert_ne!(changed, text);
+    std::fs::write(&file, changed).unwrap();
+    let reloaded = janus.home().run(&["config", "reload"]);
+    assert_eq!(reloaded.status.code(), Some(0), "{}", reloaded.stderr);
+    let verified = janus.home().run(&["account", "verify", "s"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", verified.stderr);
+    assert_eq!(asked(), ["read", "write"]);
 }

@@ -24,6 +24,7 @@ use crate::credential::clock::Moment;
 use crate::credential::oauth::client_authentication::{Form, other};
 use crate::credential::oauth::client_credentials;
 use crate::credential::oauth::granted::{Registration, Source, Tokens};
+use crate::credential::oauth::login::Challenge;
 use crate::credential::oauth::metadata::is_same_issuer;
 use crate::credential::oauth::revocation::revoke;
 use crate::credential::oauth::token_response::{self, Answer};
@@ -224,12 +225,12 @@ impl Grant {
         };
         let known = self.inner().found.clone();
         // The configuration may name another one by now.
-        let known = known.filter(|source| {
+        let known = known.filter(|(source, _)| {
             let pinned = settings.issuer.as_ref();
             pinned.is_none_or(|pinned| is_same_issuer(pinned, &source.issuer))
         });
-        let mut source = match known {
-            Some(source) => source,
+        let (mut source, wanted) = match known {
+            Some(found) => found,
             None => self.found().await.map_err(|why| {
                 Outcome::Failed(Failure {
                     failed: if attempt < SETTLED {
@@ -249,19 +250,23 @@ impl Grant {
         trusted.map_err(|why| Outcome::Failed(nobody(why)))?;
         let client = self.configured_client(configured, &source).await;
         let client = client.map_err(|why| Outcome::Failed(nobody(why)))?;
-        let challenge = self.challenge();
+        // What it said when it refused somebody counts before what it lists.
+        let challenged = self.challenge().as_ref().and_then(Challenge::scope);
+        let wanted = challenged.map_or(wanted, |scope| {
+            scope.split(' ').map(str::to_owned).collect()
+        });
         let mut method = self.inner().facts.method().unwrap_or(client.method);
         let (mut other_tried, mut scoped, mut stale_tried) = (false, true, false);
         loop {
             drop(self.still(subject).ok_or(Outcome::Replaced)?);
-            let form = client_credentials::form(&settings, &source, challenge.as_ref(), scoped);
+            let form = client_credentials::form(&settings, &source, &wanted, scoped);
             match self.ask(&client, method, &source, form).await? {
                 Answer::Tokens(tokens) => {
                     if let Some(mut inner) = self.still(subject) {
                         if other_tried {
                             inner.facts.set_method(method);
                         }
-                        inner.found = Some(source);
+                        inner.found = Some((source, wanted));
                     }
                     return Ok(tokens);
                 }
@@ -423,7 +428,7 @@ impl Grant {
         inner.facts.issuer = inner
             .found
             .as_ref()
-            .map(|source| source.issuer.clone())
+            .map(|(source, _)| source.issuer.clone())
             .unwrap_or_default();
         inner.secrets.access = Some(tokens.access);
     }

@@ -186,14 +186,14 @@ impl Grant {
     }
 
     /// From where the tokens of a machine account come.
-    pub(super) async fn found(&self) -> Result<Source, String> {
+    pub(super) async fn found(&self) -> Result<(Source, Vec<String>), String> {
         let found = Box::pin(discover(self, &self.engine.network)).await;
         found.map_err(|why| why.to_string())
     }
 
     /// Where tokens come from by now, if the same authorization server says so.
     pub(super) async fn found_anew(&self, before: &Source) -> Option<Source> {
-        let found = self.found().await.ok()?;
+        let (found, _) = self.found().await.ok()?;
         let moved = found.issuer == before.issuer && found.token_endpoint != before.token_endpoint;
         // What was granted was granted for this.
         moved.then(|| Source {

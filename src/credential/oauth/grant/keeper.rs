@@ -204,7 +204,7 @@ impl Grant {
     pub(super) fn issuer(&self) -> String {
         let inner = self.inner();
         match &inner.found {
-            Some(found) => found.issuer.clone(),
+            Some((found, _)) => found.issuer.clone(),
             None if inner.facts.issuer.is_empty() => format!("of {}", self.account.server()),
             None => inner.facts.issuer.clone(),
         }

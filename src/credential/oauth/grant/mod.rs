@@ -157,8 +157,8 @@ struct Inner {
     waiting: usize,
     /// A renewal is under way.
     running: bool,
-    /// Where the tokens of a machine account come from, once that was found.
-    found: Option<Source>,
+    /// Where the tokens of a machine account come from, once that was found, and the scopes that the server wants.
+    found: Option<(Source, Vec<String>)>,
 }
 
 impl Grants {
@@ -330,7 +330,9 @@ impl Grant {
         let settings = Arc::clone(&configured.settings);
         let before = std::mem::replace(&mut *self.configured(), configured);
         let moved = before.policy.origin() != origin;
-        if machine != before.is_machine() || machine && moved {
+        // A machine's tokens are what its configuration asks for, and are had again without anybody.
+        let changed = before.settings != settings;
+        if machine != before.is_machine() || machine && (moved || changed) {
             let first = self.at_first();
             let mut inner = self.inner();
             let (waiting, running) = (inner.waiting, inner.running);
@@ -351,7 +353,7 @@ impl Grant {
             inner.challenge = None;
             inner.asked = false;
         }
-        if before.settings != settings {
+        if changed {
             let mut inner = self.inner();
             inner.life.reconsider();
             inner.found = None;

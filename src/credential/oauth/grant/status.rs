@@ -119,7 +119,7 @@ impl Grant {
     pub fn source(&self) -> Option<Source> {
         let mut inner = self.inner();
         self.answer(&mut inner);
-        if let Some(found) = &inner.found {
+        if let Some((found, _)) = &inner.found {
             return Some(found.clone());
         }
         let is_known = !inner.life.elsewhere && !inner.facts.issuer.is_empty();

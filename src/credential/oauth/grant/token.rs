@@ -130,7 +130,7 @@ impl Grant {
     /// Of the authorization server, for people.
     pub(super) fn host(&self, inner: &Inner) -> String {
         let endpoint = match &inner.found {
-            Some(found) => found.token_endpoint.clone(),
+            Some((found, _)) => found.token_endpoint.clone(),
             None => inner.facts.source().token_endpoint,
         };
         let host = endpoint.parse::<http::Uri>().ok();
