@@ -11,8 +11,13 @@ use crate::model::{Endpoints, OAuth, Provider};
 
 /// `None` where a template has no login, or does not say that there is one.
 pub(super) fn facts(name: &str, keys: &keys::Template) -> Option<OAuth> {
-    let ways: Vec<Registration> = registration(keys)?;
-    if ways.contains(&Registration::None) {
+    let ways: Option<Vec<Registration>> = registration(keys);
+    let knows_of_one = ways.is_some() || speaks_of_a_login(keys);
+    if !knows_of_one
+        || ways
+            .as_ref()
+            .is_some_and(|ways| ways.contains(&Registration::None))
+    {
         return None;
     }
     let mut oauth = OAuth {
@@ -23,7 +28,7 @@ pub(super) fn facts(name: &str, keys: &keys::Template) -> Option<OAuth> {
             let scopes = scopes.0.iter().map(|scope| scope.value.0.clone());
             scopes.collect()
         }),
-        provider: Some(Arc::new(provider(name, keys, &ways))),
+        provider: Some(Arc::new(provider(name, keys, ways.as_deref()))),
         ..OAuth::default()
     };
     if let Some(resource) = fact(&keys.resource) {
@@ -61,13 +66,22 @@ pub(super) fn registration(keys: &keys::Template) -> Option<Vec<Registration>> {
     Some(ways.0.iter().map(|way| way.value).collect())
 }
 
-fn provider(name: &str, keys: &keys::Template, ways: &[Registration]) -> Provider {
+/// Whether there is a login, where a template does not say how Janus becomes a client for it.
+fn speaks_of_a_login(keys: &keys::Template) -> bool {
+    fact(&keys.whoami).is_some()
+        || fact(&keys.scopes).is_some()
+        || fact(&keys.issuer).is_some()
+        || fact(&keys.endpoints).is_some()
+        || fact(&keys.extra_authorize_params).is_some()
+}
+
+fn provider(name: &str, keys: &keys::Template, ways: Option<&[Registration]>) -> Provider {
     let idle = fact(&keys.refresh).and_then(|refresh| fact(&refresh.max_idle_days));
     Provider {
         template: name.to_owned(),
         title: fact(&keys.title).map_or_else(|| name.to_owned(), |title| title.0.clone()),
         register_at: fact(&keys.register_at).map(|text| text.0.clone()),
-        dynamic_registration: Some(ways.contains(&Registration::Dynamic)),
+        dynamic_registration: ways.map(|ways| ways.contains(&Registration::Dynamic)),
         approval: fact(&keys.requires_vendor_approval).is_some_and(|on| on.0),
         max_idle_days: idle.map(|days| days.0),
         device_code: fact(&keys.device_code).map(|on| on.0),

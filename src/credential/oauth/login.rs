@@ -48,6 +48,8 @@ pub struct Options {
     pub device: bool,
     /// Scopes beside those of the last grant that a person said yes to.
     pub more_scopes: Vec<String>,
+    /// Somebody says who must log in (`--expect`), so that this must be learnt.
+    pub identity: bool,
 }
 
 /// A login under way. Dropping it ends it.
@@ -133,6 +135,7 @@ impl Flow {
                     &[]
                 },
                 agreed: &options.more_scopes,
+                identity: options.identity,
             },
         );
         let wanted = For {

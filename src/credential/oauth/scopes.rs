@@ -26,6 +26,8 @@ pub(super) struct Known<'k> {
     pub(super) granted: &'k [String],
     /// A person said yes to these.
     pub(super) agreed: &'k [String],
+    /// Who logs in must be learnt.
+    pub(super) identity: bool,
 }
 
 /// So many scopes of one list count, and so long a one: a list of a stranger is held against others, word by word.
@@ -67,7 +69,9 @@ impl Asked {
             // Alone it would say that nothing else is wanted, where nothing said means the usual.
             if !scopes.is_empty() {
                 let identity = settings.whoami.is_none()
-                    && (settings.expect.is_some() || settings.login_hint.is_some());
+                    && (known.identity
+                        || settings.expect.is_some()
+                        || settings.login_hint.is_some());
                 for (scope, is_wanted) in [(OFFLINE, true), (OPENID, identity)] {
                     let is_there = scopes.iter().any(|known| known == scope);
                     if is_wanted && !is_there && supports(scope) {
@@ -179,6 +183,7 @@ mod tests {
                 supported: supported.as_deref(),
                 granted: &words(granted),
                 agreed: &words(agreed),
+                ..Known::default()
             };
             let got = Asked::of(&settings, known);
             assert_eq!(got.scopes, words(asked), "{settings:?} {known:?}");
@@ -200,5 +205,19 @@ mod tests {
         };
         assert_eq!(Asked::of(&settings, known).scopes, words("a openid"));
         assert_eq!(Asked::of(&OAuth::default(), known).scopes, words("a"));
+    }
+
+    #[test]
+    fn somebody_who_is_named_for_one_login_is_learnt() {
+        let (listed, supported) = (words("a"), words("a openid"));
+        let known = |identity| Known {
+            listed: &listed,
+            supported: Some(&supported),
+            identity,
+            ..Known::default()
+        };
+        let asked = |identity| Asked::of(&OAuth::default(), known(identity)).scopes;
+        assert_eq!(asked(false), words("a"));
+        assert_eq!(asked(true), words("a openid"));
     }
 }

@@ -87,6 +87,7 @@ impl Downstream {
                 fresh_client: wanted.fresh_client,
                 device: wanted.device,
                 more_scopes: wanted.more_scopes,
+                identity: wanted.expect.is_some(),
             },
             expect: wanted.expect,
             replace: wanted.replace,

@@ -294,9 +294,19 @@ templates:
   corp: { title: Corp, url: 'https://{team}.corp.example/{room}', registration: [dcr],
           params: { team: { in: host, required: true }, room: { in: path, required: true, meaning: a room }, },
           whoami: { url: 'https://id.corp.example/me', subject: /mail } }
+  bare: { title: Bare, url: 'https://bare.example/mcp', whoami: { tool: who, subject: /name } }
 ",
     );
     write("ignored.yml", "nonsense");
+    let bare = load("servers: { a: { template: bare } }").unwrap();
+    let whoami = login(&bare.settings.servers[0].accounts[0].auth)
+        .whoami
+        .clone();
+    assert_eq!(
+        whoami.unwrap().subject,
+        "/name",
+        "nothing else is known of its login"
+    );
     let loaded = load("servers: { a: { template: github }, b: { template: corp, params: { team: t, room: 'a/b' } } }").unwrap();
     assert_eq!(
         urls(&loaded),
@@ -320,7 +330,7 @@ templates:
         .filter(|one| one.file.is_some())
         .map(|one| one.name.as_str())
         .collect();
-    assert_eq!(own, ["corp", "github"]);
+    assert_eq!(own, ["bare", "corp", "github"]);
 
     let wrong = |text: &str| {
         write("mine.yaml", text);
