@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +53,32 @@ pub(super) struct Sockets {
     /// Whether the service manager holds those for clients.
     pub(super) held: bool,
     /// What Janus has made, and removes.
-    own: Vec<PathBuf>,
+    own: Vec<Own>,
+}
+
+/// A socket that Janus has made. Another one may be in its place by the time it ends.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Own {
+    /// What is there now; nothing if it is gone already.
+    fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(Self {
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    fn is_there(&self) -> bool {
+        Self::at(&self.path)
+            .is_some_and(|there| (there.device, there.inode) == (self.device, self.inode))
+    }
 }
 
 impl Sockets {
@@ -74,12 +99,12 @@ impl Sockets {
         } else {
             sockets.serve_tcp(tcp(listen.http).await?)?;
             sockets.serve_unix(unix(&listen.socket)?, Some(listen.socket.clone()));
-            sockets.own.push(listen.socket.clone());
+            sockets.own.extend(Own::at(&listen.socket));
         }
         if inherited.control.is_empty() {
             let control = unix(&listen.control)?;
             sockets.listeners.push(Listener::Control(control));
-            sockets.own.push(listen.control.clone());
+            sockets.own.extend(Own::at(&listen.control));
         }
         for control in inherited.control {
             control.set_nonblocking(true)?;
@@ -122,17 +147,17 @@ impl Sockets {
         self.listeners.push(Listener::Unix(listener));
     }
 
-    /// Removes what Janus made. A socket that nobody listens on would only make clients wait; one that the manager holds
-    /// is its own.
-    pub(super) fn remove(own: &[PathBuf]) {
-        for path in own {
+    /// Removes what Janus made. A socket that nobody listens on would only make clients wait; one that somebody else put in
+    /// its place is theirs.
+    pub(super) fn remove(own: &[Own]) {
+        for own in own.iter().filter(|own| own.is_there()) {
             // If it is gone already, so much the better.
-            drop(fs::remove_file(path));
+            drop(fs::remove_file(&own.path));
         }
     }
 
     /// What Janus has made.
-    pub(super) fn own(&self) -> Vec<PathBuf> {
+    pub(super) fn own(&self) -> Vec<Own> {
         self.own.clone()
     }
 }
@@ -196,4 +221,27 @@ fn unix(path: &Path) -> Result<UnixListener, NotBound> {
     let listener = UnixListener::bind(path).map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_somebody_put_in_the_place_of_ours_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let [ours, theirs] = ["ours.sock", "theirs.sock"].map(|name| directory.path().join(name));
+        let (kept, replaced) = (unix(&ours).unwrap(), unix(&theirs).unwrap());
+        let own: Vec<Own> = [&ours, &theirs]
+            .into_iter()
+            .filter_map(|path| Own::at(path))
+            .collect();
+        let moved = directory.path().join("moved.sock");
+        let another = unix(&moved).unwrap();
+        fs::rename(&moved, &theirs).unwrap();
+        Sockets::remove(&own);
+        assert!(!ours.exists());
+        assert!(theirs.exists());
+        drop((kept, replaced, another));
+    }
 }

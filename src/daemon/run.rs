@@ -48,9 +48,12 @@ pub enum Stopped {
     VitalTask,
 }
 
-/// Calls in flight and children get this long: shorter than any service manager's stop timeout, so that Janus ends by
-/// itself. The listeners' own limit is within it.
-const GRACE: Duration = Duration::from_secs(20);
+/// Calls in flight and children get this long: shorter than `TimeoutStopSec=` of the unit, so that Janus ends by itself.
+/// The listeners' own limit is within it.
+const GRACE: Duration = Duration::from_secs(15);
+/// Then what is known is written and the database closed: a slow disk needs longer than the service manager allows
+/// without a word.
+const LAST: Duration = Duration::from_secs(15);
 
 /// One step of a migration at most: it rewrites a table, and the file is small.
 const MIGRATION: Duration = Duration::from_mins(2);
@@ -89,6 +92,8 @@ async fn serve(
 ) -> anyhow::Result<Stopped> {
     keep_memory_private();
     raise_descriptor_limit();
+    // From here on a signal asks for something: before, SIGHUP would end the process in the middle of a migration.
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let manager = handed.manager;
     let state = StateDirectory::open(&settings.state_directory)?;
     let key = InstallationKey::of(&state)?;
@@ -123,7 +128,6 @@ async fn serve(
     }
     let desktop = Desktop::new(composed.settings());
     tasks.spawn(desktop.tell(composed.logins.clone(), stopping.clone()));
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let mut asked = std::pin::pin!(asked_to_stop());
     let standing = Standing::new(
         place.unwrap_or_default(),
@@ -162,7 +166,7 @@ async fn serve(
     };
     manager.stopping();
     tracing::info!("stopping");
-    alive.spawn(keep_waiting(manager, GRACE));
+    alive.spawn(keep_waiting(manager, GRACE + LAST));
     // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
     stopping.cancel();
     let drained = tokio::time::timeout(GRACE, async {
