@@ -38,8 +38,12 @@ pub fn start_logging(context: &Context) -> Result<Logging, Failure> {
 pub(super) fn start_logging_from(context: &Context, default: &str) -> Result<Logging, Failure> {
     let filter = filter(context, default)?;
     let is_journal = context.environment.logs_to(is_stream);
+    // A filter that does not say its level lets everything through.
+    let level = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
     // Without journald the manager takes standard error as it is.
-    let journal = is_journal.then(Journal::connect).and_then(Result::ok);
+    let journal = is_journal
+        .then(|| Journal::connect(level))
+        .and_then(Result::ok);
     let (layer, flushed) = journal.unzip();
     let text = layer
         .is_none()

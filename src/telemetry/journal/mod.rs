@@ -6,16 +6,17 @@
 //!
 //! Invariants:
 //! - What reaches journald was redacted.
-//! - Nobody waits for journald: what is too much for it is left out, counted and said.
+//! - Nobody waits for journald: what is too much for it is left out, counted and said. The end waits for it a moment.
 
 mod sender;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -24,6 +25,9 @@ use super::entry::Entry;
 
 /// So many records wait for journald: more than it takes of a service in its interval of 30 s.
 const WAITING: usize = 16 * 1024;
+/// The last words arrive within moments, or journald hangs and takes none.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Sends what is logged to journald.
 #[derive(Debug)]
@@ -35,28 +39,33 @@ pub struct Journal {
 /// Ends the sender; dropped last, so that the last words arrive.
 #[derive(Debug)]
 pub struct Flushed {
-    thread: Option<JoinHandle<()>>,
     stop: SyncSender<Option<Entry>>,
+    /// Ends with the sender.
+    ended: Receiver<()>,
 }
 
 impl Journal {
-    /// Connects to journald.
+    /// Connects to journald, for what is at least so bad.
     ///
     /// # Errors
     /// It is not there.
-    pub fn connect() -> io::Result<(Self, Flushed)> {
+    pub fn connect(level: LevelFilter) -> io::Result<(Self, Flushed)> {
         let journald = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier("janus".to_owned());
         let (entries, received) = sync_channel(WAITING);
         let left_out = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&left_out);
-        let thread = std::thread::Builder::new()
+        let (ends, ended) = sync_channel(0);
+        std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || sender::run(journald, &received, &counted))?;
+            .spawn(move || {
+                let _ends: SyncSender<()> = ends;
+                sender::run(journald, level, &received, &counted);
+            })?;
         let flushed = Flushed {
-            thread: Some(thread),
             stop: entries.clone(),
+            ended,
         };
         Ok((Self { entries, left_out }, flushed))
     }
@@ -72,11 +81,16 @@ impl<S: Subscriber> Layer<S> for Journal {
 
 impl Drop for Flushed {
     fn drop(&mut self) {
+        let end = Instant::now() + LAST_WORDS;
         // The layer lives as long as the process, so that the channel does not end by itself.
-        let stopped = self.stop.send(None);
-        if let (Ok(()), Some(thread)) = (stopped, self.thread.take()) {
-            thread.join().ok();
+        while let Err(TrySendError::Full(_)) = self.stop.try_send(None)
+            && Instant::now() < end
+        {
+            std::thread::park_timeout(AGAIN);
         }
+        let left = end.saturating_duration_since(Instant::now());
+        // It never says anything: it ends, or the time does.
+        self.ended.recv_timeout(left).ok();
     }
 }
 
@@ -93,6 +107,18 @@ pub fn is_stream(named: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_a_journald_that_hangs() {
+        let (stop, received) = sync_channel(1);
+        stop.send(None).unwrap();
+        let (ends, ended) = sync_channel(0);
+        let begun = Instant::now();
+        // Nobody receives, and nothing ends.
+        drop(Flushed { stop, ended });
+        assert!(begun.elapsed() < 5 * LAST_WORDS);
+        drop((received, ends));
+    }
 
     #[test]
     fn another_descriptor_is_not_the_journal() {

@@ -7,12 +7,16 @@ use std::sync::mpsc::Receiver;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::telemetry::entry::{Entry, Fields};
 
 /// What this thread's events are told by.
 const TARGET: &str = "janus-journal";
+
+/// What the journal's layer stands on.
+type Own = Layered<Targets, Registry>;
 
 macro_rules! say {
     ($level:expr, $message:expr, $fields:expr) => {
@@ -34,14 +38,16 @@ macro_rules! say {
     };
 }
 
-/// Sends what comes, until nothing does.
+/// Sends what comes, until nothing does. `level` is what the program logs at most: it is not asked for here, because this
+/// thread may begin before the program has said it.
 pub(super) fn run(
-    journald: tracing_journald::Layer,
+    journald: impl Layer<Own> + Send + Sync + 'static,
+    level: LevelFilter,
     entries: &Receiver<Option<Entry>>,
     left_out: &AtomicU64,
 ) {
     // No other event of the program becomes interesting by this subscriber's being there.
-    let own = Targets::new().with_target(TARGET, LevelFilter::current());
+    let own = Targets::new().with_target(TARGET, level);
     let subscriber = tracing_subscriber::registry().with(own).with(journald);
     tracing::subscriber::with_default(subscriber, || {
         while let Ok(entry) = entries.recv() {
@@ -70,5 +76,56 @@ fn send(entry: &Entry) {
         Level::INFO => say!(Level::INFO, message, fields),
         Level::DEBUG => say!(Level::DEBUG, message, fields),
         Level::TRACE => say!(Level::TRACE, message, fields),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel, sync_channel};
+
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// In the place of journald: the levels of what reached it.
+    struct Reached(Sender<Level>);
+
+    impl<S: Subscriber> Layer<S> for Reached {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.send(*event.metadata().level()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_sender_that_begins_before_the_program_logs_sends_what_comes_later() {
+        let (entries, received) = sync_channel(8);
+        let (reached, levels) = channel();
+        let (begun, begins) = channel();
+        let sender = std::thread::spawn(move || {
+            begun.send(LevelFilter::current()).unwrap();
+            run(
+                Reached(reached),
+                LevelFilter::INFO,
+                &received,
+                &AtomicU64::new(0),
+            );
+        });
+        assert_eq!(begins.recv().unwrap(), LevelFilter::OFF);
+        for level in [Level::ERROR, Level::INFO, Level::DEBUG] {
+            let entry = Entry {
+                time: std::time::SystemTime::now(),
+                level,
+                message: "m".to_owned(),
+                fields: Fields::default(),
+            };
+            entries.send(Some(entry)).unwrap();
+        }
+        drop(entries);
+        sender.join().unwrap();
+        assert_eq!(
+            levels.iter().collect::<Vec<_>>(),
+            [Level::ERROR, Level::INFO]
+        );
     }
 }
