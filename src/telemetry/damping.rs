@@ -1,6 +1,8 @@
 //! The same warning again and again: three of them, then one an hour that says how many there were.
 //!
-//! Invariant: what was not said yet is always said.
+//! Invariants:
+//! - What was not said yet is always said.
+//! - What has a word in `event` is always said: a person acts on it, and may look only at the end of the log.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
@@ -57,7 +59,7 @@ impl Damping {
 impl<S: Subscriber> Layer<S> for Damping {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        if *metadata.level() > Level::WARN {
+        if *metadata.level() > Level::WARN || metadata.fields().field("event").is_some() {
             return true;
         }
         let mut text = Text(DefaultHasher::new());
@@ -79,6 +81,11 @@ impl Visit for Text {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
 
     #[test]
@@ -93,6 +100,30 @@ mod tests {
         assert!(!passes(1, 61));
         assert!(passes(1, 62));
         assert!(!passes(1, 100));
+    }
+
+    #[test]
+    fn what_a_person_acts_on_is_said_each_time() {
+        let said = Arc::new(AtomicUsize::new(0));
+        let counts = Count(Arc::clone(&said));
+        let subscriber = tracing_subscriber::registry()
+            .with(Damping::default())
+            .with(counts);
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..10 {
+                tracing::warn!("closed");
+                tracing::warn!(event = "login_needed", "login needed");
+            }
+        });
+        assert_eq!(said.load(Ordering::Relaxed), SAID as usize + 10);
+    }
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[test]
