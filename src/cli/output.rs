@@ -175,7 +175,8 @@ fn coloured(colour: Colour, environment: &Environment) -> bool {
     }
 }
 
-fn printable(text: &str) -> String {
+/// Text from elsewhere as a part of a line.
+pub(super) fn printable(text: &str) -> String {
     replaced(text, char::is_control)
 }
 

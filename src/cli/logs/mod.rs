@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::control::Control;
+use super::output::printable;
 use super::table::text;
 use super::{Context, Exit, Failure};
 use crate::protocol::Json;
@@ -52,6 +53,17 @@ enum Level {
     Info,
     /// Each step.
     Debug,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
 }
 
 /// One record.
@@ -158,39 +170,37 @@ fn print(record: &Record, arguments: &Arguments, context: &Context) -> Result<()
     if !is_meant(record, arguments) {
         return Ok(());
     }
-    let level = record.level.to_possible_value();
-    let level = level.as_ref().map_or("", |level| level.get_name());
-    if context.global.json {
-        let mut document = json!({
-            "schema": "janus/log/1",
-            "time": record.time,
-            "level": level,
-            "message": record.message,
-        });
-        if let (Some(members), Some(fields)) = (document.as_object_mut(), record.fields.as_object())
-        {
-            members.extend(fields.clone());
-        }
-        return context
-            .output
-            .data(&format!("{}\n", Json::of(&document).as_str()));
+    if !context.global.json {
+        return context.output.data(&line(record));
     }
-    let about = text(&record.fields, "account");
-    let about = if about.is_empty() {
-        text(&record.fields, "server")
-    } else {
-        about
+    let mut document = json!({
+        "schema": "janus/log/1",
+        "time": record.time,
+        "level": record.level.name(),
+        "message": record.message,
+    });
+    if let (Some(members), Some(fields)) = (document.as_object_mut(), record.fields.as_object()) {
+        members.extend(fields.clone());
+    }
+    context
+        .output
+        .data(&format!("{}\n", Json::of(&document).as_str()))
+}
+
+/// A record as people read it. Anybody may write to the journal, so that nothing in it steers the terminal.
+fn line(record: &Record) -> String {
+    let about = match text(&record.fields, "account") {
+        account if account.is_empty() => text(&record.fields, "server"),
+        account => account,
     };
     let about = if about.is_empty() || record.message.contains(&about) {
         String::new()
     } else {
         format!("{about}: ")
     };
-    context.output.data(&format!(
-        "{} {level:<5} {about}{}\n",
-        clock(record.time),
-        record.message
-    ))
+    let (time, level) = (clock(record.time), record.level.name());
+    let said = printable(&format!("{about}{}", record.message));
+    format!("{time} {level:<5} {said}\n")
 }
 
 /// A moment as the clock here shows it.
@@ -274,6 +284,19 @@ mod tests {
             ..asked()
         };
         assert!(!is_meant(&one, &later));
+    }
+
+    #[test]
+    fn a_record_is_one_line_that_steers_no_terminal() {
+        let one = Record {
+            message: "a\u{1b}[2J\nb".to_owned(),
+            ..record(json!({"server": "x\u{7}"}))
+        };
+        let line = line(&one);
+        assert!(
+            line.ends_with("warn  x\u{fffd}: a\u{fffd}[2J\u{fffd}b\n"),
+            "{line:?}"
+        );
     }
 
     #[test]
