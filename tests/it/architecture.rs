@@ -24,7 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // Text in, text out: the names of the result are checked as the configuration's are. `cli` has the result read by
     // `config` before it is written.
     ("import", &["model"]),
-    // It raises the limit of open files, which the programs that `process` starts do not get.
+    // It raises the limit of open files, which the programs that `process` starts do not get. What the service manager is
+    // told holds no secret.
     (
         "daemon",
         &[
@@ -37,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "model",
             "process",
             "store",
+            "telemetry",
             "upstream",
             "vault",
         ],

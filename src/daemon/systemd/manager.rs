@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::telemetry::redact;
+
 /// The service manager that started us, if one did.
 #[derive(Debug, Clone, Default)]
 pub struct Manager {
@@ -84,7 +86,23 @@ impl Manager {
     }
 }
 
-/// A message ends with its line.
+/// A message ends with its line, and whoever may ask the manager reads it.
 fn line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    redact(text).replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::Secret;
+    use crate::telemetry::learn;
+
+    #[test]
+    fn a_message_is_one_line_without_a_secret() {
+        let secret = Arc::new(Secret::new("manager-canary-42"));
+        learn(&secret);
+        assert_eq!(line("a\nb: manager-canary-42"), "a b: ****");
+    }
 }

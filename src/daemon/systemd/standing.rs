@@ -115,13 +115,19 @@ impl Standing {
             // One that never comes, so that there is one.
             let changes = changes.chain([std::future::pending().boxed()]);
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => return,
                 _ = select_all(changes) => {}
                 Ok(()) = told.changed() => {}
                 () = happens(&mut notices) => {}
                 () = happens(&mut events) => {}
             }
-            sleep(PAUSE).await;
+            // The end is told of once, and nothing after it.
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                () = sleep(PAUSE) => {}
+            }
         }
     }
 }
