@@ -27,8 +27,10 @@ use super::{guard, refusal};
 use crate::authn::{NotAuthenticated, Peer, Transport};
 use crate::protocol::{Json, RpcError, code};
 
-/// Nobody came for this long: whoever waited has been answered.
+/// Nobody came for this long after the last answer: whoever waited has been answered.
 const QUIET: Duration = Duration::from_millis(300);
+/// Out of descriptors, or a client that is gone already: the others still wait.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// At the latest; a service manager waits longer for the start.
 const LONGEST: Duration = Duration::from_secs(5);
 /// The beginning of a request, and then its body.
@@ -51,6 +53,8 @@ pub struct Unready {
 pub async fn refuse(listeners: Vec<Listener>, why: Unready) {
     let (connections, why) = (TaskTracker::new(), Arc::new(why));
     let end = Instant::now() + LONGEST;
+    // From here on it can be waited for that there is none; more may come.
+    connections.close();
     loop {
         let waiting = listeners.iter().enumerate();
         let waiting =
@@ -58,10 +62,13 @@ pub async fn refuse(listeners: Vec<Listener>, why: Unready) {
         let waiting = waiting.chain([std::future::pending().boxed()]);
         let ((at, accepted), ..) = tokio::select! {
             accepted = select_all(waiting) => accepted,
-            () = sleep(QUIET), if connections.is_empty() => break,
+            () = connections.wait().then(|()| sleep(QUIET)) => break,
             () = sleep_until(end) => break,
         };
-        let Ok((stream, peer)) = accepted else { break };
+        let Ok((stream, peer)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let control = matches!(listeners.get(at), Some(Listener::Control(_)));
         let why = Arc::clone(&why);
         match stream {
@@ -69,7 +76,6 @@ pub async fn refuse(listeners: Vec<Listener>, why: Unready) {
             Stream::Unix(stream) => connections.spawn(connection(stream, peer, control, why)),
         };
     }
-    connections.close();
     // What is not over by then is cut off.
     drop(timeout(READ, connections.wait()).await);
 }
@@ -148,4 +154,67 @@ async fn id(request: Request<Incoming>) -> Option<Json> {
     let message: Value = serde_json::from_slice(&body).ok()?;
     let id = message.get("id")?;
     (id.is_string() || id.is_number()).then(|| Json::of(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fd::AsRawFd as _;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn why() -> Unready {
+        Unready {
+            message: "unknown key `a`".to_owned(),
+            place: Some("config.yaml:1:1".to_owned()),
+            help: "janus config validate".to_owned(),
+        }
+    }
+
+    /// A request, and its answer to the end of the connection.
+    async fn asks(mut client: UnixStream) -> String {
+        let request = "GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_soon_after_the_last_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = Listener::Unix(UnixListener::bind(&path).unwrap());
+        let client = UnixStream::connect(&path).await.unwrap();
+        let begun = Instant::now();
+        let (answer, ()) = tokio::join!(asks(client), refuse(vec![listener], why()));
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("config.yaml:1:1"), "{answer}");
+        assert!(begun.elapsed() < LONGEST / 2, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_cannot_be_accepted_yet_is_answered_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = Listener::Unix(UnixListener::bind(&path).unwrap());
+        let client = UnixStream::connect(&path).await.unwrap();
+        // As many descriptors as are open.
+        let free = rustix::io::dup(&client).unwrap().as_raw_fd();
+        let before = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: u64::try_from(free).ok(),
+            ..before
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        let later = async {
+            sleep(QUIET / 3).await;
+            setrlimit(Resource::Nofile, before).unwrap();
+            asks(client).await
+        };
+        let (answer, ()) = tokio::join!(later, refuse(vec![listener], why()));
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
 }
