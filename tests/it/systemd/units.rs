@@ -69,6 +69,32 @@ fn score(machine: &Machine) -> String {
         .to_owned()
 }
 
+/// In a namespace of its own for its mounts, for the case that it does not refuse.
+#[test]
+fn the_box_refuses_to_take_apart_what_is_no_box() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/box/boot");
+    let directory = tempfile::tempdir().unwrap();
+    for namespaces in [
+        &["--mount"][..],
+        &["--mount", "--pid", "--fork", "--kill-child"],
+    ] {
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(namespaces)
+            .arg(&script)
+            .arg(directory.path())
+            .arg("tester")
+            .env("BOX_STAGE", "inside");
+        let ended = crate::support::Process::run("tests/box/boot", &mut command);
+        assert_eq!(ended.status.code(), Some(77), "{ended:?}");
+        assert!(ended.stderr.ends_with("nothing was done\n"), "{ended:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
 /// Who adds a directive writes down why.
 #[test]
 fn every_directive_has_its_reason() {
