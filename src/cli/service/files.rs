@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Context, Exit, Failure, UNITS};
 
 /// The first line of what Janus may change and delete.
 const MARK: &str = "# Written by `janus service install`; `janus service remove` deletes it.\n";
+/// What stands before the PATH.
+const ABOUT_PATH: &str = "# The login shell's PATH, for local servers; --refresh-path renews it.\n";
 /// Where packages and administrators put units.
 const PACKAGED: [&str; 4] = [
     "/etc/systemd/user",
@@ -32,6 +34,24 @@ pub(super) struct Files {
 pub(super) struct File {
     path: PathBuf,
     text: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// systemd and people read it.
+    Unit,
+    /// People keep variables of their own in it, and some of those are secrets.
+    Environment,
+}
+
+impl Kind {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Unit => 0o644,
+            Self::Environment => 0o600,
+        }
+    }
 }
 
 /// What became of it.
@@ -71,6 +91,7 @@ impl Files {
             wanted.extend(UNITS.iter().zip(texts).map(|(unit, text)| File {
                 path: self.units.join(unit),
                 text: self.unit(text),
+                kind: Kind::Unit,
             }));
         }
         wanted.extend(
@@ -82,13 +103,14 @@ impl Files {
 
     /// Whatever of it is there.
     pub(super) fn ours(&self) -> Vec<File> {
-        let units = UNITS.iter().map(|unit| self.units.join(unit));
-        let paths = units.chain([self.environment.clone()]);
-        let empty = |path| File {
+        let units = UNITS.iter().map(|unit| (self.units.join(unit), Kind::Unit));
+        let files = units.chain([(self.environment.clone(), Kind::Environment)]);
+        let empty = |(path, kind)| File {
             path,
             text: String::new(),
+            kind,
         };
-        paths.map(empty).collect()
+        files.map(empty).collect()
     }
 
     fn is_packaged(&self) -> bool {
@@ -114,22 +136,32 @@ impl Files {
     /// What is there stays, unless the PATH shall be taken anew; other variables stay in any case.
     fn service_env(&self, path: &str, refresh: bool) -> Result<File, Failure> {
         let line = format!("PATH={}\n", quoted(path));
-        let text = match read(&self.environment)? {
-            None => format!(
-                "{MARK}# The login shell's PATH, for local servers; --refresh-path renews it.\n{line}"
-            ),
-            Some(there) if !refresh => there,
-            Some(there) => {
-                let others = there.lines().filter(|line| !line.starts_with("PATH="));
-                let others: String = others.flat_map(|line| [line, "\n"]).collect();
-                format!("{others}{line}")
-            }
+        let there = read(&self.environment)?.unwrap_or_default();
+        let text = if is_of_path(&there) && (!refresh || !there.starts_with(MARK)) {
+            there
+        } else {
+            format!("{MARK}{}{ABOUT_PATH}{line}", without_ours(&there))
         };
         Ok(File {
             path: self.environment.clone(),
             text,
+            kind: Kind::Environment,
         })
     }
+}
+
+/// Whether this environment file says the PATH.
+fn is_of_path(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("PATH="))
+}
+
+/// What a person has in this environment file.
+fn without_ours(text: &str) -> String {
+    let ours = |line: &&str| {
+        [MARK, ABOUT_PATH].contains(&format!("{line}\n").as_str()) || line.starts_with("PATH=")
+    };
+    let theirs = text.lines().filter(|line| !ours(line));
+    theirs.flat_map(|line| [line, "\n"]).collect()
 }
 
 impl File {
@@ -148,40 +180,69 @@ impl File {
     /// Writes it, whole or not at all.
     pub(super) fn write(&self) -> Result<Written, Failure> {
         match read(&self.path)? {
-            Some(there) if there == self.text => return Ok(Written::AsItWas),
-            Some(there) if !there.starts_with(MARK) => return Ok(Written::NotOurs),
+            Some(there) if there == self.text => {
+                self.close().map_err(|error| self.failed(error))?;
+                return Ok(Written::AsItWas);
+            }
+            // A person's own variables are in what is written.
+            Some(there) if self.kind == Kind::Unit && !there.starts_with(MARK) => {
+                return Ok(Written::NotOurs);
+            }
             _ => {}
         }
-        self.replace().map_err(|error| self.failed(error))?;
+        self.replace(&self.text)
+            .map_err(|error| self.failed(error))?;
         Ok(Written::Now)
     }
 
-    /// Deletes it if it is ours. Whether it did.
+    /// Deletes it if it is ours; a person's own variables stay in it. Whether something was deleted.
     pub(super) fn delete(&self) -> Result<bool, Failure> {
-        if !read(&self.path)?.is_some_and(|there| there.starts_with(MARK)) {
+        let Some(there) = read(&self.path)?.filter(|there| there.starts_with(MARK)) else {
             return Ok(false);
-        }
-        fs::remove_file(&self.path).map_err(|error| self.failed(error))?;
+        };
+        let rest = match self.kind {
+            Kind::Unit => String::new(),
+            Kind::Environment => without_ours(&there),
+        };
+        let done = if rest.trim().is_empty() {
+            fs::remove_file(&self.path)
+        } else {
+            self.replace(&rest)
+        };
+        done.map_err(|error| self.failed(error))?;
         Ok(true)
     }
 
-    fn replace(&self) -> io::Result<()> {
+    /// Others do not read what an earlier Janus let them read.
+    fn close(&self) -> io::Result<()> {
+        let mode = fs::metadata(&self.path)?.permissions().mode();
+        if self.kind == Kind::Environment && mode & 0o077 != 0 {
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(self.kind.mode()))?;
+        }
+        Ok(())
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
             fs::create_dir_all(directory)?;
         }
         let mut new = self.path.as_os_str().to_owned();
-        new.push(".new");
-        // Not secret: systemd and people read it.
+        new.push(format!(".{}.new", std::process::id()));
         let mut options = fs::OpenOptions::new();
         let mut file = options
             .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o644)
+            .create_new(true)
+            .mode(self.kind.mode())
             .open(&new)?;
-        file.write_all(self.text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&new, &self.path));
+        if written.is_err() {
+            // Nobody looks for it.
+            fs::remove_file(&new).ok();
+        }
+        written
     }
 
     fn failed(&self, error: io::Error) -> Failure {
@@ -199,7 +260,8 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
     }
 }
 
-/// A program as a word of `ExecStart=` (`systemd.service(5)`, "Command lines").
+/// A program as the first word of `ExecStart=` (`systemd.service(5)`, "Command lines"): specifiers are expanded in it,
+/// variables are not.
 fn word(program: &Path) -> Result<String, Failure> {
     let unusable = || {
         let message = format!("`{}` cannot stand in a unit", program.display());
@@ -209,7 +271,7 @@ fn word(program: &Path) -> Result<String, Failure> {
         .to_str()
         .filter(|text| !text.contains(char::is_control))
         .ok_or_else(unusable)?;
-    let text = text.replace('%', "%%").replace('$', "$$");
+    let text = text.replace('%', "%%");
     let plain = |c: char| c.is_alphanumeric() || "/._-+%$@:,=".contains(c);
     if text.chars().all(plain) {
         Ok(text)
@@ -242,12 +304,71 @@ mod tests {
         for (path, expected) in [
             ("/usr/bin/janus", "/usr/bin/janus"),
             ("/home/ana/my tools/janus", "\"/home/ana/my tools/janus\""),
-            ("/a%b/$c/janus", "/a%%b/$$c/janus"),
+            ("/a%b/$c/janus", "/a%%b/$c/janus"),
             ("/a\"b\\c/janus", "\"/a\\\"b\\\\c/janus\""),
         ] {
             assert_eq!(word(Path::new(path)).unwrap(), expected);
         }
         assert!(word(Path::new("/a\nb/janus")).is_err());
         assert_eq!(quoted("/a b:/c\"d:$e"), "\"/a b:/c\\\"d:\\$e\"");
+    }
+
+    fn environment(path: &Path) -> File {
+        File {
+            path: path.to_owned(),
+            text: String::new(),
+            kind: Kind::Environment,
+        }
+    }
+
+    #[test]
+    fn a_persons_own_variables_outlive_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files {
+            units: directory.path().to_owned(),
+            environment: directory.path().join("service.env"),
+            program: "/usr/bin/janus".to_owned(),
+        };
+        let mode = || {
+            fs::metadata(&files.environment)
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        let text = || fs::read_to_string(&files.environment).unwrap();
+        fs::write(&files.environment, "# mine\nMINE=1\n").unwrap();
+        fs::set_permissions(&files.environment, fs::Permissions::from_mode(0o644)).unwrap();
+        let wanted = files.service_env("/one:/two", false).unwrap();
+        assert_eq!(wanted.write().unwrap(), Written::Now);
+        assert_eq!(
+            (text(), mode()),
+            (
+                format!("{MARK}# mine\nMINE=1\n{ABOUT_PATH}PATH=\"/one:/two\"\n"),
+                0o600
+            )
+        );
+        // The same again, and then another one where it is asked for.
+        let again = files.service_env("/three", false).unwrap();
+        assert_eq!(again.write().unwrap(), Written::AsItWas);
+        let refreshed = files.service_env("/three", true).unwrap();
+        assert_eq!(refreshed.write().unwrap(), Written::Now);
+        assert!(text().ends_with("PATH=\"/three\"\n") && text().matches("PATH=").count() == 1);
+        assert!(environment(&files.environment).delete().unwrap());
+        assert_eq!((text().as_str(), mode()), ("# mine\nMINE=1\n", 0o600));
+        // Theirs alone is left.
+        assert!(!environment(&files.environment).delete().unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        // Where they said a PATH of their own, it counts.
+        fs::write(&files.environment, "PATH=/mine\n").unwrap();
+        let own = files.service_env("/one", true).unwrap();
+        assert_eq!(own.write().unwrap(), Written::AsItWas);
+        fs::write(
+            &files.environment,
+            format!("{MARK}{ABOUT_PATH}PATH=\"/a\"\n"),
+        )
+        .unwrap();
+        assert!(environment(&files.environment).delete().unwrap());
+        assert!(!files.environment.exists());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - The same content is not written again, and nothing that runs is restarted.
-//! - Only files with our mark are changed or deleted.
+//! - Only files with our mark are changed or deleted. A person's own variables in `service.env` stay in any case.
 
 mod files;
 mod shell;

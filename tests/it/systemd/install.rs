@@ -1,5 +1,6 @@
 //! `janus service`: installed without a package, and removed without a trace.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -113,6 +114,9 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
         now.contains("/opt/node/bin") && now.contains("MINE=1"),
         "{now}"
     );
+    // A variable of one's own may be a secret.
+    let mode = std::fs::metadata(&environment).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
 
     // What somebody else wrote is not touched.
     let foreign = "~/.config/systemd/user/janus-control.socket";
@@ -126,6 +130,8 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     assert!(removed.status.success(), "{removed:?}");
     assert!(machine.seen(foreign).exists());
     std::fs::remove_file(machine.seen(foreign)).unwrap();
+    assert_eq!(std::fs::read_to_string(&environment).unwrap(), "MINE=1\n");
+    std::fs::remove_file(&environment).unwrap();
     assert_eq!(home(&machine), before);
     machine.systemctl(&["daemon-reload"]);
     let known = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "janus*"]);
