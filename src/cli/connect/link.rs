@@ -193,6 +193,11 @@ impl Up {
         });
     }
 
+    /// The line that was taken to be sent, if nothing of it was.
+    pub(super) fn unsent(&mut self) -> Option<Entry> {
+        self.writing.take().and_then(|line| line.entry)
+    }
+
     /// Nothing more will be sent: the daemon ends the session, and answers what was asked.
     pub(super) async fn leave(&mut self) {
         if let Some(mut output) = self.output.take() {

@@ -222,6 +222,12 @@ impl<I: AsyncRead + Unpin, O: AsyncWrite + Unpin> Shim<I, O> {
 
     fn closed(&mut self, begun: bool) {
         let now = Instant::now();
+        // It goes with the connection otherwise, and nobody ever answers it.
+        if let Link::Up(up) = &mut self.link
+            && let Some(entry) = up.unsent()
+        {
+            self.ledger.unsent(entry);
+        }
         if self.leaving.is_some() && self.ledger.waiting_since().is_none() {
             let told = self.ledger.leave();
             self.tell(told);
