@@ -70,6 +70,20 @@ pub(super) enum Acting {
 }
 
 impl Acting {
+    /// Where what this request asks to be remembered is kept beyond this process.
+    fn remembering(&self, request: &Request) -> Option<(Arc<Session>, Arc<Sessions>)> {
+        let remembers = matches!(
+            request.method(),
+            "resources/subscribe" | "resources/unsubscribe" | "logging/setLevel"
+        );
+        match self {
+            Self::In(session, _, sessions) if remembers => {
+                Some((Arc::clone(session), Arc::clone(sessions)))
+            }
+            _ => None,
+        }
+    }
+
     async fn scope(self, gateway: &Gateway, events: &Events) -> Result<Arc<Scope>, RpcError> {
         let (session, reach, sessions) = match self {
             Self::As(scope) => return Ok(scope),
@@ -79,7 +93,7 @@ impl Acting {
             settled
         } else {
             let found = Box::pin(session.scope(gateway, &reach, events)).await;
-            sessions.keep(&session);
+            sessions.keep(&session).await;
             found
         };
         settled.map_err(|why| refusal::explained(&why, &reach))
@@ -112,11 +126,17 @@ impl Conversation {
         let (sender, events) = gateway.events();
         let asked = Asked::of(&request);
         let gateway = Arc::clone(gateway);
+        let remembering = acting.remembering(&request);
         let running = async move {
-            match acting.scope(&gateway, &sender).await {
+            let outcome = match acting.scope(&gateway, &sender).await {
                 Ok(scope) => gateway.handle(&scope, request, &sender).await,
                 Err(refused) => Outcome::Error(refused),
+            };
+            // Whoever has the answer may count on it.
+            if let Some((session, sessions)) = remembering {
+                sessions.keep(&session).await;
             }
+            outcome
         };
         Self {
             running: Some(Box::pin(running)),

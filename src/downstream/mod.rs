@@ -24,6 +24,7 @@ mod reach;
 mod refusal;
 mod reply;
 mod respond;
+mod resume;
 mod service;
 mod stdio;
 mod unready;
@@ -139,13 +140,18 @@ impl Downstream {
         self.gateway.end_listens();
     }
 
-    /// Tells sessions what changes behind Janus, until it stops: a vital task.
+    /// Tells sessions what changes behind Janus, until it stops and the calls in flight have ended, since they change
+    /// things too: a vital task.
     pub fn hub(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (stopping, pulse) = (self.stopping.clone(), self.pulse.clone());
         legacy::run_hub(
             Arc::clone(&self.gateway),
             Arc::clone(&self.sessions),
             Arc::clone(&self.reach),
-            self.stopping.clone(),
+            async move {
+                stopping.cancelled().await;
+                pulse.ended().await;
+            },
         )
     }
 }

@@ -24,6 +24,11 @@ impl Pulse {
         Heart(self.0.subscribe())
     }
 
+    /// Waits until all of them have ended.
+    pub(super) async fn ended(&self) {
+        self.0.closed().await;
+    }
+
     /// Waits until each of them has answered. When all have ended, nobody is waited for: one alone does not end.
     pub(super) async fn felt(&self) {
         let waiting = self.0.receiver_count();

@@ -101,7 +101,7 @@ impl Downstream {
         let Some(id) = session_id(headers) else {
             return self.without_session(entry);
         };
-        let Some(session) = self.sessions.find(id, entry) else {
+        let Some(session) = self.session(id, entry) else {
             return self.not_found(entry);
         };
         if !accepts(headers, "text/event-stream") {
@@ -141,7 +141,7 @@ impl Downstream {
         let Some(id) = session_id(headers) else {
             return self.without_session(entry);
         };
-        let Some(session) = self.sessions.find(id, entry) else {
+        let Some(session) = self.session(id, entry) else {
             return self.not_found(entry);
         };
         self.sessions.end(&self.gateway, &session.id).await;

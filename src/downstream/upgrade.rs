@@ -50,7 +50,7 @@ impl Downstream {
         }
         let session = match session_id(request.headers()) {
             None => None,
-            Some(id) => match self.sessions.find(id, &entry) {
+            Some(id) => match self.session(id, &entry) {
                 None => return self.not_found(&entry),
                 found => found,
             },

@@ -4,29 +4,26 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::gateway::{COALESCE, Gateway, until};
 
 use super::Sessions;
 use crate::downstream::reach::Reach;
 
-/// Runs until Janus stops.
+/// Runs until `ended`, and tells what came before that.
 pub(in crate::downstream) async fn run(
     gateway: Arc<Gateway>,
     sessions: Arc<Sessions>,
     reach: Arc<Reach>,
-    stopping: CancellationToken,
+    ended: impl Future<Output = ()>,
 ) {
     let mut changes = gateway.changes();
+    let mut ended = std::pin::pin!(ended);
     let mut sweep = Instant::now();
     let mut due: Option<Instant> = None;
     loop {
         tokio::select! {
-            () = stopping.cancelled() => {
-                sessions.sweep(&gateway);
-                return;
-            }
+            biased;
             () = sleep_until(sweep) => {
                 sessions.sweep(&gateway);
                 sweep = Instant::now() + sessions.pause();
@@ -53,6 +50,14 @@ pub(in crate::downstream) async fn run(
                 if waits && due.is_none() {
                     due = Some(Instant::now() + COALESCE);
                 }
+            }
+            // Last: nothing that came before it is left.
+            () = &mut ended => {
+                for session in sessions.all() {
+                    session.tell_due(&gateway, &reach);
+                }
+                sessions.sweep(&gateway);
+                return;
             }
         }
     }

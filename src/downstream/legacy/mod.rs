@@ -17,4 +17,4 @@ pub(super) use hub::run as run_hub;
 pub(super) use kept::{Follow, KeptStream, LONGEST as LONGEST_KEPT};
 pub(super) use questions::Questions;
 pub(super) use session::{Opened, Reading, Session};
-pub(super) use sessions::{Sessions, random_id};
+pub(super) use sessions::{Found, Sessions, random_id};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::binding::{Entry, Refused, Scope};
@@ -13,9 +14,10 @@ use crate::downstream::reach::Reach;
 use crate::gateway::{Gateway, Pending, is_below};
 use crate::model::ClientId;
 use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Object, Revision, RpcError, code};
+use crate::store::Change as Stored;
 use crate::upstream::Change;
 
-use super::record::Kept;
+use super::record::{Kept, Record};
 use super::standing::Standing;
 use super::{KeptStream, Questions};
 
@@ -213,13 +215,48 @@ impl Session {
         }
     }
 
-    /// What the store keeps of it.
+    /// What of it the store is to keep.
+    pub(super) fn facts(&self, kept: &Kept) -> Stored {
+        let opened = Opened {
+            revision: self.client.revision,
+            capabilities: self.client.capabilities.clone(),
+            info: self.client.info.clone(),
+        };
+        Stored::SessionFacts {
+            id: Arc::clone(&self.id),
+            facts: Record::of(self.entry(), &opened, kept).text(),
+        }
+    }
+
+    /// What it gathered since it was opened.
     pub(super) fn kept(&self) -> Kept {
         Kept {
             roots: self.standing.roots(),
             level: self.questions.level(),
             subscriptions: self.state().subscriptions.clone(),
         }
+    }
+
+    /// What servers were asked to remember for it, as it was asked.
+    pub(in crate::downstream) fn asked(&self) -> Vec<(&'static str, Value)> {
+        let Kept {
+            level,
+            subscriptions,
+            ..
+        } = self.kept();
+        // What counts until a client says otherwise was not asked for.
+        let level = (level != Kept::default().level).then(|| json!({"level": level.as_str()}));
+        let level = level.map(|level| ("logging/setLevel", level));
+        let subscriptions = subscriptions
+            .into_iter()
+            .map(|uri| ("resources/subscribe", json!({"uri": uri})));
+        level.into_iter().chain(subscriptions).collect()
+    }
+
+    /// Tells it what belongs to no call.
+    pub(in crate::downstream) fn tell(&self, message: &Envelope) {
+        self.standalone
+            .keep(message.json().clone().on_one_line().bytes());
     }
 
     /// The client that its key proved.
@@ -416,8 +453,7 @@ impl Session {
             message.filter(|message| self.questions.wants(message) && concerns(&state, message));
         drop(state);
         if let Some(message) = message {
-            self.standalone
-                .keep(message.json().clone().on_one_line().bytes());
+            self.tell(&message);
         }
         due
     }

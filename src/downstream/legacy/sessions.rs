@@ -27,6 +27,14 @@ pub(in crate::downstream) struct Sessions {
     store: Store,
 }
 
+/// A session that was asked for.
+pub(in crate::downstream) enum Found {
+    /// It is in use.
+    InUse(Arc<Session>),
+    /// It is of an earlier life, and goes on from now.
+    Again(Arc<Session>),
+}
+
 /// Sessions and when they were last used.
 type Uses = Vec<(Arc<str>, SystemTime)>;
 
@@ -148,16 +156,15 @@ impl Sessions {
     }
 
     /// The session of that id, for whoever comes as it was opened. To anybody else it does not exist.
-    pub(in crate::downstream) fn find(&self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
+    pub(in crate::downstream) fn find(&self, id: &str, entry: &Entry) -> Option<Found> {
         let mut known = self.known();
-        let session = match known.by_id.get(id) {
-            Some(session) => Arc::clone(session),
-            None => known.revive(id, entry)?,
+        let Some(session) = known.by_id.get(id).map(Arc::clone) else {
+            return known.revive(id, entry).map(Found::Again);
         };
         drop(known);
         (session.entry() == entry).then(|| {
             session.touch();
-            session
+            Found::InUse(session)
         })
     }
 
@@ -201,18 +208,12 @@ impl Sessions {
         }
     }
 
-    /// Writes down what a session gathered since it was opened.
-    pub(in crate::downstream) fn keep(&self, session: &Session) {
-        let opened = Opened {
-            revision: session.client.revision,
-            capabilities: session.client.capabilities.clone(),
-            info: session.client.info.clone(),
-        };
-        let facts = Record::of(session.entry(), &opened, &session.kept()).text();
-        self.store.note(Change::SessionFacts {
-            id: Arc::clone(&session.id),
-            facts,
-        });
+    /// Writes down what a session gathered since it was opened. It is in the store when this returns.
+    pub(in crate::downstream) async fn keep(&self, session: &Session) {
+        let kept = self.store.write(session.facts(&session.kept())).await;
+        if let Err(not_saved) = kept {
+            tracing::warn!(%not_saved, "what a session asked for could not be saved, and is forgotten with this process");
+        }
     }
 
     /// Those in use.
