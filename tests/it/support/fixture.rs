@@ -77,6 +77,11 @@ impl Fixture {
         Self::example("load-client")
     }
 
+    /// Clients of every kind that go on whatever happens.
+    pub(crate) fn steady() -> PathBuf {
+        Self::example("steady-client")
+    }
+
     fn example(name: &str) -> PathBuf {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(|deps| deps.parent()).unwrap();

@@ -28,7 +28,7 @@ fn counted(mut load: Process) -> Value {
     counts
 }
 
-fn kill(machine: &Machine, signal: &str) {
+pub(super) fn kill(machine: &Machine, signal: &str) {
     machine.systemctl(&[
         "kill",
         "--kill-whom=main",
@@ -39,7 +39,7 @@ fn kill(machine: &Machine, signal: &str) {
 }
 
 /// Waits for another process than this one, which serves.
-fn another(machine: &Machine, process: &str) {
+pub(super) fn another(machine: &Machine, process: &str) {
     until("another process", || {
         let now = main_process(machine);
         now != process && now != "0" && machine.property("janus.service", "ActiveState") == "active"

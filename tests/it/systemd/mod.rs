@@ -4,6 +4,7 @@ mod drain;
 mod install;
 mod journal;
 mod life;
+mod load;
 mod start;
 mod units;
 
