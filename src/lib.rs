@@ -97,6 +97,7 @@ pub mod daemon;
 pub mod dial;
 pub mod downstream;
 pub mod gateway;
+pub mod handover;
 pub mod import;
 pub mod model;
 pub mod policy;

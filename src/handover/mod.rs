@@ -1,0 +1,60 @@
+//! One process, another program: what goes along when Janus goes on as the binary that was installed meanwhile.
+//!
+//! A text and open files. They wait in a socket whose other end is the standard input of the next program, as
+//! `SCM_RIGHTS` keeps files open that `exec` would close (`unix(7)`); nothing of it has a name that another process could
+//! open. Each room says itself what of its own goes along, as a record that names its files by their [`Carried`] place.
+//!
+//! Invariant: what is not taken out is closed.
+
+mod carry;
+mod program;
+
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+pub use carry::{receive, send};
+pub use program::{Program, Rehearsed};
+
+/// The format of the text. A program that cannot read what is sent is not started.
+pub const FORMAT: u32 = 1;
+
+/// The open files that go along.
+#[derive(Debug, Default)]
+pub struct Luggage(Vec<Option<OwnedFd>>);
+
+/// The place of a file among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried(usize);
+
+impl Luggage {
+    /// Takes a file along.
+    pub fn put(&mut self, file: impl Into<OwnedFd>) -> Carried {
+        self.0.push(Some(file.into()));
+        Carried(self.0.len() - 1)
+    }
+
+    /// The same files once more.
+    ///
+    /// # Errors
+    /// Too many are open.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        let files = self.0.iter();
+        let copies = files.map(|file| file.as_ref().map(OwnedFd::try_clone).transpose());
+        copies.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// One of them once more.
+    ///
+    /// # Errors
+    /// It is not there, or too many are open.
+    pub fn copy(&self, carried: Carried) -> std::io::Result<OwnedFd> {
+        let file = self.0.get(carried.0).and_then(Option::as_ref);
+        file.ok_or(std::io::ErrorKind::NotFound)?.try_clone()
+    }
+
+    /// Gives the file back, once.
+    pub fn take(&mut self, carried: Carried) -> Option<OwnedFd> {
+        self.0.get_mut(carried.0)?.take()
+    }
+}
