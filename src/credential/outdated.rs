@@ -19,6 +19,27 @@ const MOMENT: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default)]
 pub struct Given(pub(super) Vec<Arc<Secret>>);
 
+impl Given {
+    /// The values of an earlier program of this process.
+    pub fn of(values: Vec<String>) -> Self {
+        let values = values.into_iter();
+        Self(values.map(|value| Arc::new(Secret::new(value))).collect())
+    }
+
+    /// The values, for the next program of this process and nobody else.
+    pub fn values(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|value| value.expose().to_owned())
+            .collect()
+    }
+
+    /// The values.
+    pub fn secrets(&self) -> impl Iterator<Item = Arc<Secret>> {
+        self.0.iter().map(Arc::clone)
+    }
+}
+
 impl Credential {
     /// Resolves when what was given is not what counts any more: it was changed or taken away, or, with `ends`, there
     /// is a newer value for one that ends soon. A token that is good for one use is no reason: whoever got it has had

@@ -1,14 +1,16 @@
 //! The sockets: accept, serve, close gracefully.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -17,8 +19,11 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::authn::{NotAuthenticated, Peer};
 
 use super::Downstream;
-use super::reply::Reply;
-use super::service::refused;
+use super::hand_over::Resumed;
+use super::intake::{Intake, Line};
+use super::reply::{Counted, Reply};
+use super::service::{is_lasting, refused};
+use super::stream::{Socket, Stream};
 
 /// Connections at once. Each client has a few; a thousand sessions fit several times.
 const CONNECTIONS: usize = 4096;
@@ -48,6 +53,15 @@ pub enum Listener {
     Control(UnixListener),
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) | Self::Control(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// The place that a connection takes. It is held until the connection is closed, also when it was upgraded meanwhile
 /// and is no HTTP any more: so it is counted, and waited for when Janus stops.
 #[derive(Debug)]
@@ -67,8 +81,10 @@ impl Listener {
 }
 
 impl Downstream {
-    /// Accepts connections until Janus stops, then lets the calls in flight finish: a vital task.
-    pub async fn listen(self, listener: Listener) {
+    /// Accepts connections until Janus stops, then lets the calls in flight finish: a vital task. `resumed` are those
+    /// that an earlier program of this process had.
+    pub async fn listen(self, listener: Listener, resumed: Vec<Resumed>) {
+        let mut resumed = VecDeque::from(resumed);
         let connections = TaskTracker::new();
         let mut heart = self.pulse.heart();
         let (room, margin) = (
@@ -79,9 +95,9 @@ impl Downstream {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => break,
                 () = heart.beat() => continue,
-                accepted = accept(&listener) => accepted,
+                accepted = next(&mut resumed, &listener) => accepted,
             };
-            let (stream, peer) = match accepted {
+            let (socket, ahead, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -105,10 +121,14 @@ impl Downstream {
                 _permit: permit,
                 _token: connections.token(),
             });
-            match stream {
-                Stream::Tcp(stream) => self.connection(stream, peer, serves, place),
-                Stream::Unix(stream) => self.connection(stream, peer, serves, place),
-            }
+            let line = Arc::<Line>::default();
+            let intake = match serves {
+                Serves::Clients => self.intake.clone(),
+                // What asks for the change must not wait for it.
+                Serves::Control | Serves::Nobody => Intake::default(),
+            };
+            let stream = Stream::new(socket, ahead, intake, Arc::clone(&line));
+            self.connection(stream, line, peer, serves, place);
         }
         drop(listener);
         connections.close();
@@ -123,28 +143,35 @@ impl Downstream {
         }
     }
 
-    fn connection<S>(
+    fn connection(
         &self,
-        stream: S,
+        stream: Stream,
+        line: Arc<Line>,
         peer: Result<Peer, NotAuthenticated>,
         serves: Serves,
         place: Arc<Place>,
-    ) where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    ) {
         let (downstream, peer) = (self.clone(), Arc::new(peer));
+        let asks = Arc::clone(&line);
         let begun = Arc::new(Notify::new());
         let begins = Arc::clone(&begun);
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&place));
             begins.notify_one();
             let (downstream, peer) = (downstream.clone(), Arc::clone(&peer));
+            let line = Arc::clone(&asks);
+            line.begins();
             async move {
-                match serves {
+                let running = matches!(serves, Serves::Clients).then(|| downstream.intake.begin());
+                let response = match serves {
                     Serves::Nobody => Ok(overloaded()),
                     Serves::Clients => downstream.serve(&peer, request).await,
                     Serves::Control => downstream.serve_control(&peer, request).await,
-                }
+                };
+                response.map(|response| {
+                    let running = running.filter(|_| !is_lasting(&response));
+                    response.map(|reply| Counted::new(reply, running, line))
+                })
             }
         });
         let connection = http1::Builder::new()
@@ -154,23 +181,38 @@ impl Downstream {
             .max_headers(HEADERS)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let stopping = self.stopping.clone();
+        let downstream = self.clone();
         self.tasks.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
+            let mut connection = connection;
             let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stopping.cancelled() => {
-                    let late = tokio::time::timeout(FIRST_REQUEST, begun.notified());
+                ended = &mut connection => ended,
+                () = downstream.stopping.cancelled() => {
+                    let goes_along = matches!(serves, Serves::Clients) && downstream.intake.is_leaving();
+                    let late = async {
+                        if goes_along {
+                            line.rest().await;
+                        } else {
+                            tokio::time::timeout(FIRST_REQUEST, begun.notified()).await.ok();
+                        }
+                    };
                     // Whatever comes first: the request, the client's end, or nothing at all.
                     let early = tokio::select! {
-                        ended = connection.as_mut() => Some(ended),
-                        _ = late => None,
+                        ended = &mut connection => Some(ended),
+                        () = late => None,
                     };
-                    if let Some(ended) = early {
-                        ended
-                    } else {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
+                    match early {
+                        Some(ended) => ended,
+                        None if goes_along => {
+                            // One that was upgraded is no HTTP any more, and its client comes again.
+                            if let Some(parts) = connection.into_parts() {
+                                downstream.rested.put(parts.io.into_inner(), parts.read_buf);
+                            }
+                            return;
+                        }
+                        None => {
+                            std::pin::Pin::new(&mut connection).graceful_shutdown();
+                            connection.await
+                        }
                     }
                 }
             };
@@ -180,12 +222,6 @@ impl Downstream {
             }
         });
     }
-}
-
-/// A connection.
-pub(super) enum Stream {
-    Tcp(tokio::net::TcpStream),
-    Unix(tokio::net::UnixStream),
 }
 
 /// What a connection is served.
@@ -199,23 +235,43 @@ enum Serves {
     Nobody,
 }
 
+/// A connection that an earlier program of this process had, or the next one.
+async fn next(
+    resumed: &mut VecDeque<Resumed>,
+    listener: &Listener,
+) -> std::io::Result<(Socket, Bytes, Result<Peer, NotAuthenticated>)> {
+    if let Some(Resumed { socket, ahead }) = resumed.pop_front() {
+        let peer = known(&socket);
+        return Ok((socket, ahead, peer));
+    }
+    let (socket, peer) = accept(listener).await?;
+    Ok((socket, Bytes::new(), peer))
+}
+
 /// The next connection, and who it is. A stranger is told so with each of its requests.
 pub(super) async fn accept(
     listener: &Listener,
-) -> std::io::Result<(Stream, Result<Peer, NotAuthenticated>)> {
-    let (stream, peer) = match listener {
+) -> std::io::Result<(Socket, Result<Peer, NotAuthenticated>)> {
+    let socket = match listener {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             // Without it a relay's median was 44 ms instead of half a millisecond.
             stream.set_nodelay(true)?;
-            let peer = Peer::from_tcp(&stream);
-            (Stream::Tcp(stream), peer)
+            Socket::Tcp(stream)
         }
         Listener::Unix(listener) | Listener::Control(listener) => {
             let (stream, _) = listener.accept().await?;
-            let peer = Peer::from_unix(&stream);
-            (Stream::Unix(stream), peer)
+            Socket::Unix(stream)
         }
+    };
+    let peer = known(&socket);
+    Ok((socket, peer))
+}
+
+fn known(socket: &Socket) -> Result<Peer, NotAuthenticated> {
+    let peer = match socket {
+        Socket::Tcp(stream) => Peer::from_tcp(stream),
+        Socket::Unix(stream) => Peer::from_unix(stream),
     };
     match &peer {
         Ok(_) => {}
@@ -228,7 +284,7 @@ pub(super) async fn accept(
         }
         Err(error) => tracing::warn!(%error, "a connection is refused"),
     }
-    Ok((stream, peer))
+    peer
 }
 
 fn overloaded() -> http::Response<Reply> {

@@ -12,6 +12,8 @@ mod call;
 pub mod control;
 mod conversation;
 mod guard;
+mod hand_over;
+mod intake;
 mod legacy;
 mod lines;
 mod listener;
@@ -27,6 +29,7 @@ mod respond;
 mod resume;
 mod service;
 mod stdio;
+mod stream;
 mod unready;
 mod upgrade;
 
@@ -45,6 +48,7 @@ use crate::model::ClientId;
 use crate::store::{SessionRecord, Store};
 use crate::vault::Vault;
 
+pub use hand_over::{ClientRecord, Resumed};
 pub use listener::Listener;
 pub use unready::{Unready, refuse};
 
@@ -60,6 +64,9 @@ pub struct Downstream {
     vault: Vault,
     logins: Logins,
     pulse: pulse::Pulse,
+    intake: intake::Intake,
+    /// Connections at rest when Janus stopped, for the next program.
+    rested: Arc<hand_over::Rested>,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -106,6 +113,8 @@ impl Downstream {
             vault: parts.vault,
             logins: parts.logins,
             pulse: pulse::Pulse::default(),
+            intake: intake::Intake::default(),
+            rested: Arc::default(),
             tasks,
             stopping,
         }

@@ -24,7 +24,7 @@ use super::legacy::{Opened, Session};
 use super::modern::Asking;
 use super::reply::Reply;
 use super::respond::{Accepted, modern_or_bad, respond};
-use super::service::{accepts, answer, json, refused, rpc_error, session_id};
+use super::service::{accepts, answer, json, lasting, refused, rpc_error, session_id};
 use super::{Downstream, modern};
 
 /// How long a body may take to arrive.
@@ -170,12 +170,14 @@ impl Downstream {
             Ok(request) => request,
             Err(error) => return rpc_error(StatusCode::BAD_REQUEST, id.as_ref(), &error),
         };
+        let listens = request.method() == "subscriptions/listen";
         let cancel = CancellationToken::new();
         let conversation = match self.modern_conversation(scope, request, cancel).await {
             Ok(conversation) => conversation,
             Err(error) => return rpc_error(StatusCode::OK, id.as_ref(), &error),
         };
-        respond(Call::modern(conversation, &self.parking), accepted, None).await
+        let response = respond(Call::modern(conversation, &self.parking), accepted, None).await;
+        if listens { lasting(response) } else { response }
     }
 
     /// The conversation of a modern request: one that waits for its answers, or a new one.

@@ -16,6 +16,7 @@ use crate::protocol::{BodyStream, Broken, sse};
 use super::adapt::ResponseBody;
 use super::call::Call;
 use super::conversation::Next;
+use super::intake::{Line, Running};
 use super::legacy::{Follow, KeptStream, Reading};
 use super::passing::Passing;
 
@@ -31,6 +32,14 @@ pub(super) enum Reply {
     Passing(BodyStream),
     /// Server-sent events.
     Events(Box<EventStream>),
+}
+
+/// The body of a response while it is sent: until then its request is not answered.
+pub(super) struct Counted {
+    reply: Reply,
+    /// `None` for a stream that has no end of its own.
+    _running: Option<Running>,
+    line: Arc<Line>,
 }
 
 /// A stream of server-sent events.
@@ -290,6 +299,42 @@ impl EventStream {
             .drain(..)
             .for_each(|piece| joined.extend_from_slice(&piece));
         joined.into()
+    }
+}
+
+impl Counted {
+    pub(super) fn new(reply: Reply, running: Option<Running>, line: Arc<Line>) -> Self {
+        Self {
+            reply,
+            _running: running,
+            line,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.line.ends();
+    }
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.get_mut().reply).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.reply.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reply.size_hint()
     }
 }
 

@@ -134,7 +134,7 @@ impl Downstream {
                 EventStream::of_kept(stream, position, Some(Reading::of(session)), until, prime)
             }
         };
-        event_stream(events)
+        lasting(event_stream(events))
     }
 
     async fn delete(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
@@ -223,6 +223,21 @@ pub(super) fn event_stream(events: EventStream) -> Response<Reply> {
         HeaderValue::from_static("no"),
     );
     response
+}
+
+/// A stream of changes, which has no end of its own.
+#[derive(Debug, Clone)]
+struct Lasting;
+
+/// Marks a response that nobody waits for the end of.
+pub(super) fn lasting(mut response: Response<Reply>) -> Response<Reply> {
+    response.extensions_mut().insert(Lasting);
+    response
+}
+
+/// Whether a response is one.
+pub(super) fn is_lasting(response: &Response<Reply>) -> bool {
+    response.extensions().get::<Lasting>().is_some()
 }
 
 /// A refusal below MCP: the text is for whoever looks into it.

@@ -376,9 +376,11 @@ impl Peer {
             cancel,
         );
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
+        let running = self.downstream.intake.begin();
         self.spawn(async move {
             peer.run(&id, conversation, false).await;
             session.finish(&id);
+            drop(running);
         });
     }
 
@@ -411,9 +413,11 @@ impl Peer {
             }
         };
         let peer = Arc::clone(self);
+        let running = (!listens).then(|| self.downstream.intake.begin());
         self.spawn(async move {
             peer.run(&id, conversation, listens).await;
             peer.leave(&id);
+            drop(running);
         });
     }
 

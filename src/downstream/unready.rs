@@ -20,9 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::listener::{Listener, Stream, accept};
+use super::listener::{Listener, accept};
 use super::reply::Reply;
 use super::service::{json as json_answer, refused, rpc_error};
+use super::stream::Socket;
 use super::{guard, refusal};
 use crate::authn::{NotAuthenticated, Peer, Transport};
 use crate::protocol::{Json, RpcError, code};
@@ -72,8 +73,8 @@ pub async fn refuse(listeners: Vec<Listener>, why: Unready) {
         let control = matches!(listeners.get(at), Some(Listener::Control(_)));
         let why = Arc::clone(&why);
         match stream {
-            Stream::Tcp(stream) => connections.spawn(connection(stream, peer, control, why)),
-            Stream::Unix(stream) => connections.spawn(connection(stream, peer, control, why)),
+            Socket::Tcp(stream) => connections.spawn(connection(stream, peer, control, why)),
+            Socket::Unix(stream) => connections.spawn(connection(stream, peer, control, why)),
         };
     }
     // What is not over by then is cut off.

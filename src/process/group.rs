@@ -3,14 +3,21 @@
 //! Invariants:
 //! - A signal never meets a stranger: the group's id stays taken until the leader is reaped, and the leader is reaped
 //!   last, after the last signal.
-//! - When the [`Process`] or the last [`Group`] handle that may end it is dropped, the whole group is killed.
+//! - When the [`Process`] or the last [`Group`] handle that may end it is dropped, the whole group is killed, unless it
+//!   was given to the program that this process becomes.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpid,
+};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::explain::explain;
@@ -21,17 +28,18 @@ use crate::model::Secret;
 #[derive(Debug)]
 pub struct Pipes {
     /// Its standard input.
-    pub stdin: ChildStdin,
+    pub stdin: Sender,
     /// Its standard output.
-    pub stdout: ChildStdout,
+    pub stdout: Receiver,
     /// Its standard error.
-    pub stderr: ChildStderr,
+    pub stderr: Receiver,
 }
 
 /// The process that was started, and the group it leads.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    /// `None` for one that an earlier program of this process started.
+    child: Option<Child>,
     group: Arc<Group>,
     /// SIGCHLD, which says that it is worth looking.
     news: tokio::signal::unix::Signal,
@@ -71,27 +79,40 @@ impl Process {
             .kill_on_drop(true);
         let mut child = with_the_old_limit(|| command.spawn(), leader)
             .map_err(|error| explain(&error, program, path(own, environment)))?;
-        let leader = leader(&child);
-        let pipes = child
-            .stdin
-            .take()
-            .zip(child.stdout.take())
-            .zip(child.stderr.take());
         // Neither can be missing: the process was not waited for, and all three were asked for.
-        let (Some(leader), Some(((stdin, stdout), stderr))) = (leader, pipes) else {
-            return Err("the process has no pipes".to_owned());
-        };
-        let group = Arc::new(Group {
-            leader,
-            exists: Mutex::new(true),
-        });
-        let process = Self { child, group, news };
-        let pipes = Pipes {
-            stdin,
-            stdout,
-            stderr,
+        let leader = leader(&child).ok_or("the process has ended already")?;
+        let pipes = pipes(&mut child).map_err(|error| format!("it has no pipes: {error}"))?;
+        let process = Self {
+            child: Some(child),
+            group: Group::of(leader),
+            news,
         };
         Ok((process, pipes))
+    }
+
+    /// Goes on with a child that an earlier program of this process started, with its id from [`Process::give`].
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn adopt(id: i32) -> Result<Self, String> {
+        let news = signal(SignalKind::child())
+            .map_err(|error| format!("no process can be watched: {error}"))?;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let leader = Pid::from_raw(id).filter(|leader| waitid(WaitId::Pid(*leader), look).is_ok());
+        Ok(Self {
+            child: None,
+            group: Group::of(leader.ok_or("it is no child of this process")?),
+            news,
+        })
+    }
+
+    /// Lets it run on under the program that this process becomes, which needs this id.
+    pub fn give(&mut self) -> i32 {
+        let id = self.group.leader.as_raw_nonzero().get();
+        self.group.leave();
+        // Dropping it would kill the process.
+        let _child = self.child.take().map(ManuallyDrop::new);
+        id
     }
 
     /// The group, for whoever may end it.
@@ -127,9 +148,16 @@ impl Process {
     ///
     /// # Errors
     /// The system does not say.
-    pub async fn status(&mut self) -> std::io::Result<ExitStatus> {
+    pub async fn status(&mut self) -> io::Result<ExitStatus> {
         self.group.end();
-        self.child.wait().await
+        if let Some(child) = &mut self.child {
+            return child.wait().await;
+        }
+        self.ended().await;
+        match waitpid(Some(self.group.leader), WaitOptions::NOHANG)? {
+            Some((_, status)) => Ok(ExitStatus::from_raw(status.as_raw())),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 }
 
@@ -141,6 +169,13 @@ impl Drop for Process {
 }
 
 impl Group {
+    fn of(leader: Pid) -> Arc<Self> {
+        Arc::new(Self {
+            leader,
+            exists: Mutex::new(true),
+        })
+    }
+
     /// Sends a signal to all of it. Once it is gone, to nobody.
     pub fn signal(&self, signal: Signal) {
         let exists = self.exists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,8 +188,26 @@ impl Group {
     /// The last signal: from now on the leader may be reaped, and the id may be somebody else's.
     fn end(&self) {
         self.signal(Signal::KILL);
+        self.leave();
+    }
+
+    /// From now on it is nobody's who has this.
+    fn leave(&self) {
         *self.exists.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
+}
+
+/// Its ends of the pipes, in a form that another program can be given.
+fn pipes(child: &mut Child) -> io::Result<Pipes> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let stdin = child.stdin.take().ok_or_else(missing)?;
+    let stdout = child.stdout.take().ok_or_else(missing)?;
+    let stderr = child.stderr.take().ok_or_else(missing)?;
+    Ok(Pipes {
+        stdin: Sender::from_owned_fd(stdin.into_owned_fd()?)?,
+        stdout: Receiver::from_owned_fd(stdout.into_owned_fd()?)?,
+        stderr: Receiver::from_owned_fd(stderr.into_owned_fd()?)?,
+    })
 }
 
 fn leader(child: &Child) -> Option<Pid> {

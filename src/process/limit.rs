@@ -15,13 +15,23 @@ static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 /// Descriptors that starting a process takes, and some that others open meanwhile.
 const ROOM: u64 = 64;
 
-/// Raises the limit of this process as far as it may be.
-pub fn raise_descriptor_limit() {
-    let before = getrlimit(Resource::Nofile);
+/// Raises the limit of this process as far as it may be. `before` is what it was, where an earlier program of this
+/// process has raised it.
+pub fn raise_descriptor_limit(before: Option<u64>) {
+    let now = getrlimit(Resource::Nofile);
+    let before = Rlimit {
+        current: before.or(now.current),
+        ..now
+    };
     match set(before.maximum, before.maximum) {
         Ok(()) => drop(BEFORE.set(before)),
         Err(error) => tracing::debug!(%error, "the limit of open files stays as it is"),
     }
+}
+
+/// The limit that this process was started with, if it has another one now.
+pub fn descriptor_limit_before() -> Option<u64> {
+    BEFORE.get()?.current
 }
 
 /// Starts a process with the limit that was before. As no code of ours runs between the fork and the program, the limit

@@ -5,4 +5,4 @@ mod group;
 mod limit;
 
 pub use group::{Group, Pipes, Process};
-pub use limit::raise_descriptor_limit;
+pub use limit::{descriptor_limit_before, raise_descriptor_limit};

@@ -190,6 +190,23 @@ impl Account {
         self.asking().keeper.as_ref() == Some(session)
     }
 
+    /// The session that the shared process belongs to, if it does.
+    pub(super) fn keeper(&self) -> Option<String> {
+        self.asking().keeper.as_deref().map(str::to_owned)
+    }
+
+    /// What an earlier program of this process knew: the server asks, and who keeps the shared process.
+    pub(super) fn go_on_asked(&self, keeper: Option<Arc<str>>) {
+        let mut asking = self.asking();
+        asking.asked = true;
+        asking.keeper = keeper;
+    }
+
+    /// The place of a connection.
+    pub(super) fn slot_of(&self, key: Key) -> Arc<Slot> {
+        self.slot(key)
+    }
+
     /// Marks a call as running, where that tells whom a question concerns.
     pub(super) fn run(&self, used: &Use, client: &ClientFacts) -> Option<Running<'_>> {
         if used.key != Key::Shared || used.facts.revision.era() == Era::Modern {

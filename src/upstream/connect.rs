@@ -203,6 +203,13 @@ impl Account {
         }
     }
 
+    /// A connection that stands already takes its place.
+    pub(super) async fn stand_adopted(self: &Arc<Self>, key: Key, dialled: (Dialled, Given)) {
+        let slot = self.slot_of(key);
+        slot.status.send_replace(Status::Connecting);
+        self.stand(&slot, dialled, 0).await;
+    }
+
     async fn stand(
         self: &Arc<Self>,
         slot: &Arc<Slot>,

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::model::Sharing;
@@ -35,6 +36,15 @@ const QUESTIONS: [(&str, &[&str]); 3] = [
     ("sampling", &["tools", "context"]),
     ("elicitation", &["form", "url"]),
 ];
+
+/// A key as text, for the program that Janus becomes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum KeyRecord {
+    Shared,
+    PerCapabilities(String),
+    PerSession(String, String),
+    Lane(u8, String),
+}
 
 /// What decides beside the client.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +88,35 @@ impl Key {
             },
             Sharing::Auto => Self::PerCapabilities(Askable::of(&client.capabilities)),
         }
+    }
+
+    /// The same as text.
+    pub(super) fn record(&self) -> KeyRecord {
+        let text = |askable: &Askable| askable.declared().as_str().to_owned();
+        match self {
+            Self::Shared => KeyRecord::Shared,
+            Self::PerCapabilities(askable) => KeyRecord::PerCapabilities(text(askable)),
+            Self::PerSession(session, askable) => {
+                KeyRecord::PerSession(session.to_string(), text(askable))
+            }
+            Self::Lane(lane, askable) => KeyRecord::Lane(*lane, text(askable)),
+        }
+    }
+
+    /// The key of a text.
+    pub(super) fn of_record(record: KeyRecord) -> Option<Self> {
+        let askable = |text: String| {
+            let declared = Json::parse(text.into()).ok()?.object()?;
+            Some(Askable::of(&declared))
+        };
+        Some(match record {
+            KeyRecord::Shared => Self::Shared,
+            KeyRecord::PerCapabilities(text) => Self::PerCapabilities(askable(text)?),
+            KeyRecord::PerSession(session, text) => {
+                Self::PerSession(session.into(), askable(text)?)
+            }
+            KeyRecord::Lane(lane, text) => Self::Lane(lane, askable(text)?),
+        })
     }
 
     /// The session it belongs to.
@@ -153,6 +192,23 @@ mod tests {
             capabilities: Json::of(capabilities).object().unwrap(),
             info: None,
             session: session.map(Arc::from),
+        }
+    }
+
+    #[test]
+    fn a_key_comes_back_from_its_text() {
+        let askable = Askable::of(
+            &Json::of(&json!({"elicitation": {"url": {}}, "sampling": {"tools": {}}}))
+                .object()
+                .unwrap(),
+        );
+        for key in [
+            Key::Shared,
+            Key::PerCapabilities(askable.clone()),
+            Key::PerSession("s".into(), Askable::default()),
+            Key::Lane(3, askable),
+        ] {
+            assert_eq!(Key::of_record(key.record()), Some(key));
         }
     }
 

@@ -111,6 +111,14 @@ impl Leg {
         }
     }
 
+    /// How many requests of clients wait for an answer.
+    pub(super) fn calls(&self) -> usize {
+        match self.side() {
+            Side::Duplex(duplex) => duplex.calls(),
+            Side::Http(leg) => leg.in_flight(),
+        }
+    }
+
     /// Resolves with the reason when a process or a stream is gone. Streamable HTTP shows only when it is asked.
     pub(super) async fn closed(&self) -> String {
         match self.side() {

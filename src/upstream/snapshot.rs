@@ -20,6 +20,15 @@ use crate::telemetry::redact;
 /// The snapshot of a listing; `None` while the server was not reached.
 fn written(listing: &Listing) -> Option<String> {
     let server = listing.server.as_ref()?;
+    let mut members = facts_members(server);
+    for kind in ListKind::ALL {
+        let items: Vec<Json> = listing.of(kind).iter().map(|i| i.json.clone()).collect();
+        members.push(Edit::Set(kind.member(), Json::array(&items)));
+    }
+    Some(Object::empty().edited(&members).as_str().to_owned())
+}
+
+fn facts_members(server: &ServerFacts) -> Vec<Edit<'static>> {
     let mut members = vec![
         Edit::Set("revision", Json::string(server.revision.as_str())),
         Edit::Set("capabilities", server.capabilities.json().clone()),
@@ -30,28 +39,39 @@ fn written(listing: &Listing) -> Option<String> {
     if let Some(instructions) = &server.instructions {
         members.push(Edit::Set("instructions", Json::string(instructions)));
     }
-    for kind in ListKind::ALL {
-        let items: Vec<Json> = listing.of(kind).iter().map(|i| i.json.clone()).collect();
-        members.push(Edit::Set(kind.member(), Json::array(&items)));
-    }
-    Some(Object::empty().edited(&members).as_str().to_owned())
+    members
+}
+
+/// What a server said of itself, alone.
+pub(super) fn facts_text(server: &ServerFacts) -> String {
+    let members = facts_members(server);
+    Object::empty().edited(&members).as_str().to_owned()
+}
+
+/// The same from its text.
+pub(super) fn facts(text: &str) -> Option<ServerFacts> {
+    facts_of(&Json::parse(text.to_owned().into()).ok()?.object()?)
+}
+
+fn facts_of(object: &Object) -> Option<ServerFacts> {
+    Some(ServerFacts {
+        revision: Revision::named(&object.text("revision")?)?,
+        capabilities: object.object("capabilities")?,
+        info: object.get("serverInfo"),
+        instructions: object.text("instructions"),
+    })
 }
 
 /// The listing of a snapshot. `pipe` tells whether the account is a process: its tools need no headers.
 fn read(text: &str, pipe: bool) -> Option<Listing> {
     let json = Json::parse(text.to_owned().into()).ok()?;
     let object = json.object()?;
-    let revision = Revision::named(&object.text("revision")?)?;
+    let server = facts_of(&object)?;
+    let headers = server.revision.era() == Era::Modern && !pipe;
     let mut listing = Listing {
-        server: Some(Arc::new(ServerFacts {
-            revision,
-            capabilities: object.object("capabilities")?,
-            info: object.get("serverInfo"),
-            instructions: object.text("instructions"),
-        })),
+        server: Some(Arc::new(server)),
         ..Listing::default()
     };
-    let headers = revision.era() == Era::Modern && !pipe;
     for kind in ListKind::ALL {
         *listing.of_mut(kind) = lists::usable(kind, &object, headers)?.into();
     }

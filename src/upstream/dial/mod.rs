@@ -155,6 +155,11 @@ impl Dial {
         }
     }
 
+    /// What is talked to.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// The era it is known or configured to speak.
     pub(super) fn era(&self) -> Option<Era> {
         match self.server.era {

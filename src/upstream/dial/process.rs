@@ -13,6 +13,7 @@ use super::super::leg::Leg;
 use super::super::probe::{Verdict, verdict};
 use super::super::stdio;
 use super::{Dial, Dialled, INBOX, whole};
+use crate::credential::Given;
 use crate::model::{Command, EraChoice, Secret};
 use crate::protocol::{Envelope, Era, Events, Relayed, Revision, ServerFacts};
 
@@ -157,16 +158,32 @@ impl Dial {
         command: &Command,
         own: &[(String, Arc<Secret>)],
     ) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
-        let (sender, inbox) = mpsc::channel(INBOX);
-        let (account, limit) = (self.account.clone(), self.server.timeout);
-        let leg = stdio::Leg::start(
-            account,
-            command,
-            (&self.environment, own),
-            limit,
-            sender,
-            &self.tasks,
-        )?;
+        let (owner, inbox) = self.owner();
+        let leg = stdio::Leg::start(owner, command, (&self.environment, own))?;
         Ok((Leg::Stdio(leg), inbox))
+    }
+
+    /// A process that an earlier program of this process started, with what it was given.
+    pub(in crate::upstream) fn adopt(
+        &self,
+        command: &Command,
+        away: stdio::GivenAway,
+        given: &Given,
+    ) -> Result<(Leg, mpsc::Receiver<Envelope>), Failure> {
+        let (owner, inbox) = self.owner();
+        let leg = stdio::Leg::adopt(owner, command, away, given.secrets())?;
+        Ok((Leg::Stdio(leg), inbox))
+    }
+
+    /// Whose a process is, and where what it says unasked is heard.
+    fn owner(&self) -> (stdio::Owner, mpsc::Receiver<Envelope>) {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let owner = stdio::Owner {
+            account: self.account.clone(),
+            timeout: self.server.timeout,
+            inbox: sender,
+            tasks: self.tasks.clone(),
+        };
+        (owner, inbox)
     }
 }

@@ -174,6 +174,19 @@ impl Duplex {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Goes on where an earlier program of this process stopped: with the next id, and whether the server ever asked.
+    pub(super) fn go_on(&self, next_id: u64, asked: bool) {
+        self.next_id.store(next_id, Ordering::Relaxed);
+        if asked {
+            self.table.note_asked();
+        }
+    }
+
+    /// How many requests of clients wait for an answer.
+    pub(super) fn calls(&self) -> usize {
+        self.table.calls()
+    }
+
     /// Resolves with the reason when the conversation is over.
     pub(super) fn closed(&self) -> impl Future<Output = String> + Send + use<> {
         let mut ended = self.ended.clone();

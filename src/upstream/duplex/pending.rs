@@ -151,7 +151,7 @@ impl Table {
 
     /// Whom a question is for: the client whose calls are the only ones that wait.
     pub(super) fn whom_to_ask(&self) -> Asked {
-        self.asked.store(true, Ordering::Relaxed);
+        self.note_asked();
         let state = self.state();
         let mut calls = state.open.iter().rev().filter(|(_, entry)| entry.is_call());
         // Ids are given out in order: the last one is the most recent.
@@ -231,6 +231,17 @@ impl Table {
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.state().open.len()
+    }
+
+    /// How many of them are calls of clients.
+    pub(super) fn calls(&self) -> usize {
+        let state = self.state();
+        state.open.values().filter(|entry| entry.is_call()).count()
+    }
+
+    /// The server has asked something.
+    pub(super) fn note_asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether the server ever asked something.

@@ -29,20 +29,30 @@ pub(super) struct Lines<R> {
     /// So much of the buffer holds no line break.
     searched: usize,
     longest: usize,
+    /// A line that is too long is being thrown away.
+    skipping: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    /// The lines of `source`, of which none is longer than `longest`.
-    pub(super) fn new(source: R, longest: usize) -> Self {
+    /// The lines of `source`, of which none is longer than `longest`, after those that were read of it already.
+    pub(super) fn new(source: R, read: Bytes, longest: usize) -> Self {
         Self {
             source,
-            buffer: BytesMut::new(),
+            buffer: read.into(),
             searched: 0,
             longest,
+            skipping: false,
         }
     }
 
-    /// The next line that is not blank; `None` at the end of the stream, and where reading fails.
+    /// Stops between two reads: the source, and what was read of a line that has not ended. `None` in the middle of a
+    /// line that is thrown away, whose rest would be taken for a line.
+    pub(super) fn into_parts(self) -> Option<(R, Bytes)> {
+        (!self.skipping).then(|| (self.source, self.buffer.freeze()))
+    }
+
+    /// The next line that is not blank; `None` at the end of the stream, and where reading fails. Dropping it loses
+    /// nothing, unless a line is being thrown away.
     pub(super) async fn next(&mut self) -> Option<Line> {
         loop {
             let fresh = self.buffer.get(self.searched..).unwrap_or_default();
@@ -55,7 +65,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             self.searched = self.buffer.len();
             if self.buffer.len() > self.longest {
-                return Some(Line::TooLong(self.skip_line().await));
+                self.skipping = true;
+                let found = self.skip_line().await;
+                self.skipping = false;
+                return Some(Line::TooLong(found));
             }
             if !self.fill().await {
                 // A process may end without ending its last line.
@@ -125,7 +138,7 @@ mod tests {
     use super::*;
 
     async fn lines(text: &str, longest: usize) -> Vec<String> {
-        let mut lines = Lines::new(text.as_bytes(), longest);
+        let mut lines = Lines::new(text.as_bytes(), Bytes::new(), longest);
         let mut all = Vec::new();
         while let Some(line) = lines.next().await {
             all.push(match line {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::{AccountId, Secret};
 use crate::telemetry::{SHORTEST, redact_cut};
@@ -51,13 +52,14 @@ impl LastWords {
     }
 }
 
-/// Reads to the end of the stream.
-pub(super) async fn follow(
-    mut stderr: impl AsyncRead + Unpin,
+/// Reads to the end of the stream, or until `leaving`; then gives it back.
+pub(super) async fn follow<R: AsyncRead + Unpin>(
+    mut stderr: R,
     account: AccountId,
     secrets: Vec<Arc<Secret>>,
     last_words: Arc<LastWords>,
-) {
+    leaving: CancellationToken,
+) -> R {
     let mut speaker = Speaker {
         account,
         secrets,
@@ -67,10 +69,12 @@ pub(super) async fn follow(
     let mut chunk = vec![0; LONGEST_LINE];
     let mut line = Vec::new();
     loop {
-        let read = match speaker.flood.report_at() {
-            None => stderr.read(&mut chunk).await,
+        let report_at = speaker.flood.report_at();
+        let reading = leaving.run_until_cancelled(stderr.read(&mut chunk));
+        let read = match report_at {
+            None => reading.await,
             Some(at) => {
-                let Ok(read) = timeout_at(at, stderr.read(&mut chunk)).await else {
+                let Ok(read) = timeout_at(at, reading).await else {
                     speaker.tell_dropped();
                     continue;
                 };
@@ -79,7 +83,7 @@ pub(super) async fn follow(
         };
         // A pipe that cannot be read has ended as well.
         let Some(text) = read
-            .ok()
+            .and_then(Result::ok)
             .and_then(|read| chunk.get(..read))
             .filter(|text| !text.is_empty())
         else {
@@ -102,6 +106,7 @@ pub(super) async fn follow(
         speaker.say(&line);
     }
     speaker.tell_dropped();
+    stderr
 }
 
 struct Speaker {
@@ -243,6 +248,7 @@ mod tests {
             account,
             Vec::new(),
             Arc::clone(&last_words),
+            CancellationToken::new(),
         )
         .await;
         assert_eq!(

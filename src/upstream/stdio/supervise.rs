@@ -7,7 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::process::Signal;
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::stderr::LastWords;
 use crate::model::AccountId;
-use crate::process::Process;
+use crate::process::{Pipes, Process};
 use crate::upstream::duplex::End;
 
 /// The end of its input is how a server on stdio is asked to end (2025-11-25, basic/lifecycle#shutdown). Those that
@@ -31,30 +34,43 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// What a dead process wrote is in the pipe already. Only its own children can keep the pipe open for longer.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// A task, and how to see that it has ended, however it did.
+/// A task, how to see that it has ended, however it did, and what it leaves if it ends by itself.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct Task<T> {
     done: CancellationToken,
     abort: AbortHandle,
+    left: oneshot::Receiver<T>,
 }
 
-impl Task {
+impl<T: Send + 'static> Task<T> {
     /// Starts it.
     pub(super) fn spawn(
         tasks: &TaskTracker,
-        future: impl Future<Output = ()> + Send + 'static,
+        future: impl Future<Output = T> + Send + 'static,
     ) -> Self {
         let done = CancellationToken::new();
         let guard = done.clone().drop_guard();
+        let (leave, left) = oneshot::channel();
         let task = tasks.spawn(async move {
-            future.await;
+            // Nobody may want it.
+            leave.send(future.await).ok();
             drop(guard);
         });
         Self {
             done,
             abort: task.abort_handle(),
+            left,
         }
     }
+}
+
+/// A child that runs on under the program that this process becomes.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) process: i32,
+    pub(crate) pipes: Pipes,
+    /// What it wrote of a line that has not ended.
+    pub(crate) unread: Bytes,
 }
 
 /// All there is to see to.
@@ -67,9 +83,13 @@ pub(super) struct Supervisor {
     pub(super) stop: CancellationToken,
     /// The writer shall write what it has and close the pipe.
     pub(super) closing: CancellationToken,
-    pub(super) reader: Task,
-    pub(super) writer: Task,
-    pub(super) stderr: Task,
+    /// Janus becomes another program, and the process goes along; the readers shall stop where they are.
+    pub(super) leaving: CancellationToken,
+    /// Who waits for it then.
+    pub(super) give: Option<oneshot::Sender<Given>>,
+    pub(super) reader: Task<Option<(Receiver, Bytes)>>,
+    pub(super) writer: Task<Option<Sender>>,
+    pub(super) stderr: Task<Receiver>,
     /// Tells the exchanges.
     pub(super) end: End,
 }
@@ -88,6 +108,12 @@ impl Supervisor {
         let cause = tokio::select! {
             biased;
             () = self.stop.cancelled() => Cause::Stopped,
+            () = self.leaving.cancelled() => {
+                if self.give().await {
+                    return;
+                }
+                Cause::Stopped
+            }
             () = self.process.ended() => Cause::Exited,
             () = self.reader.done.cancelled() => Cause::OutputClosed,
             () = self.writer.done.cancelled() => Cause::InputClosed,
@@ -114,6 +140,37 @@ impl Supervisor {
             self.end
                 .tell(&format!("{reason}{}", self.last_words.told()));
         }
+    }
+
+    /// Gives it to whoever waits for it, once all is written that was to be; whether that was possible.
+    async fn give(&mut self) -> bool {
+        self.closing.cancel();
+        let pipes = async {
+            let stdin = (&mut self.writer.left).await.ok()??;
+            let (stdout, unread) = (&mut self.reader.left).await.ok()??;
+            let stderr = (&mut self.stderr.left).await.ok()?;
+            let pipes = Pipes {
+                stdin,
+                stdout,
+                stderr,
+            };
+            Some((pipes, unread))
+        };
+        let Some(give) = self.give.take() else {
+            return false;
+        };
+        let Ok(Some((pipes, unread))) = timeout(LAST_MOMENT, pipes).await else {
+            return false;
+        };
+        let process = self.process.give();
+        self.end.tell("Janus goes on as another program");
+        // If nobody waits any more, Janus is about to end, and the process sees its input close.
+        let given = Given {
+            process,
+            pipes,
+            unread,
+        };
+        give.send(given).is_ok()
     }
 
     /// Asks it to end, then tells it, then makes it.
@@ -145,8 +202,8 @@ impl Supervisor {
         self.closing.cancel();
         timeout(DRAIN, self.reader.done.cancelled()).await.ok();
         timeout(DRAIN, self.stderr.done.cancelled()).await.ok();
-        for task in [&self.reader, &self.writer, &self.stderr] {
-            task.abort.abort();
+        for abort in [&self.reader.abort, &self.writer.abort, &self.stderr.abort] {
+            abort.abort();
         }
         reason
     }

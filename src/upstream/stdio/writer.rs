@@ -11,12 +11,12 @@ use crate::protocol::Json;
 /// As much as a pipe holds on Linux.
 const BUFFER: usize = 64 * 1024;
 
-/// Writes until the pipe breaks, or until `closing` and what was sent before it is written.
-pub(super) async fn write(
-    stdin: impl AsyncWrite + Unpin,
+/// Writes until the pipe breaks, or until `closing` and what was sent before it is written; then gives the pipe back.
+pub(super) async fn write<W: AsyncWrite + Unpin>(
+    stdin: W,
     mut queue: mpsc::Receiver<Json>,
     closing: CancellationToken,
-) {
+) -> Option<W> {
     let mut stdin = BufWriter::with_capacity(BUFFER, stdin);
     loop {
         let line = tokio::select! {
@@ -28,13 +28,13 @@ pub(super) async fn write(
             line = queue.recv() => line,
         };
         let Some(line) = line else {
-            return;
+            return Some(stdin.into_inner());
         };
         if write_line(&mut stdin, &line, queue.is_empty())
             .await
             .is_err()
         {
-            return;
+            return None;
         }
     }
 }
@@ -70,7 +70,8 @@ mod tests {
             outbox.post(Json::of(&n));
         }
         assert!(outbox.reply(Json::string("answer")));
-        tasks.spawn(write(ours, queue, closing.clone()));
+        let writing = write(ours, queue, closing.clone());
+        tasks.spawn(async { drop(writing.await) });
         let mut text = String::new();
         let mut expected = (0..QUEUE + 3).fold(String::new(), |text, n| format!("{text}{n}\n"));
         expected.push_str("\"answer\"\n");

@@ -44,7 +44,7 @@ fn stream(call: &Call<'_>, head: Bytes, rest: Rest) -> BodyStream {
         splice: Splice::id(call.outgoing.client_id.clone())
             .identity(call.outgoing.identity.clone()),
         timeout: call.leg.timeout,
-        in_flight: InFlight::new(call.leg),
+        in_flight: InFlight::new(call.leg, !call.outgoing.is_listen()),
     };
     Box::pin(futures_util::stream::unfold(long, |mut long| async move {
         let chunk = long.next().await?;

@@ -22,24 +22,34 @@ pub(super) struct CallerOf {
     pub(super) over: CancellationToken,
 }
 
-/// Counts a request, or a response that is still streaming, as in flight.
+/// Counts a request, or a response that is still streaming, as in flight. A subscription, which has no end of its own,
+/// does not count.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Inner>);
+pub(super) struct InFlight {
+    leg: Arc<Inner>,
+    counts: bool,
+}
 
 impl InFlight {
-    pub(super) fn new(leg: &Arc<Inner>) -> Self {
-        leg.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(leg))
+    pub(super) fn new(leg: &Arc<Inner>, counts: bool) -> Self {
+        leg.in_flight
+            .fetch_add(usize::from(counts), Ordering::Relaxed);
+        Self {
+            leg: Arc::clone(leg),
+            counts,
+        }
     }
 
     pub(super) fn tasks(&self) -> &TaskTracker {
-        &self.0.tasks
+        &self.leg.tasks
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.leg
+            .in_flight
+            .fetch_sub(usize::from(self.counts), Ordering::Relaxed);
     }
 }
 
@@ -74,7 +84,7 @@ impl Underway {
             });
         }
         Self {
-            in_flight: InFlight::new(leg),
+            in_flight: InFlight::new(leg, !outgoing.is_listen()),
             id: outgoing.id,
             caller: caller.is_some(),
             over: over.drop_guard(),
@@ -92,7 +102,7 @@ impl Underway {
 
 impl Drop for Underway {
     fn drop(&mut self) {
-        let leg = &self.in_flight.0;
+        let leg = &self.in_flight.leg;
         if self.caller {
             leg.callers().retain(|caller| caller.id != self.id);
         }

@@ -80,6 +80,7 @@ impl Rig {
                 control: "/nowhere".into(),
                 session_idle: PATIENT,
                 question_timeout: PATIENT,
+                upgrade_on_reload: false,
             },
             state_directory: "/nowhere".into(),
             servers: vec![Arc::new(server.clone())],

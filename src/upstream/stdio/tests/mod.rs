@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::Leg;
+use super::{Leg, Owner};
 use crate::model::{AccountId, Command, SecretValue, ServerName};
 use crate::protocol::{
     Body, ClientFacts, Envelope, Era, Event, EventQueue, Events, Json, Relayed, Revision,
@@ -74,14 +74,13 @@ fn start(command: &Command, timeout: Duration) -> Result<Rig, Failure> {
         SecretValue::Reference(_) => None,
     });
     let own: Vec<_> = own.collect();
-    let leg = Leg::start(
-        account(),
-        command,
-        (&environment(), &own),
+    let owner = Owner {
+        account: account(),
         timeout,
-        news,
-        &tasks,
-    )?;
+        inbox: news,
+        tasks: tasks.clone(),
+    };
+    let leg = Leg::start(owner, command, (&environment(), &own))?;
     Ok(Rig { leg, inbox, tasks })
 }
 
