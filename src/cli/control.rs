@@ -42,6 +42,14 @@ impl Control {
         }
     }
 
+    /// The same for what takes its time.
+    pub(super) fn waiting(context: &Context, patience: Duration) -> Self {
+        Self {
+            patience,
+            ..Self::new(context)
+        }
+    }
+
     /// The same for what waits for a server.
     pub(super) fn patient(context: &Context) -> Self {
         let patience = context.global.timeout.unwrap_or(FOR_A_SERVER);
@@ -211,6 +219,8 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "unavailable" => (Exit::Failed, "unavailable"),
         "timed_out" => (Exit::Failed, "timed_out"),
         "outcome_unknown" => (Exit::Failed, "outcome_unknown"),
+        "not_replaced" => (Exit::Failed, "not_replaced"),
+        "deferred" => (Exit::Failed, "deferred"),
         "config_invalid" => (Exit::Configuration, "config_invalid"),
         "directory_unknown" => (Exit::Failed, "directory_unknown"),
         _ => (Exit::Failed, "failed"),

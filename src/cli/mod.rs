@@ -27,6 +27,7 @@ mod migrate;
 mod output;
 mod profile;
 mod prompt;
+mod reexec;
 mod secret;
 mod serve;
 mod service;
@@ -118,7 +119,9 @@ enum Command {
         owner: String,
     },
     /// Run the daemon in the foreground.
-    Serve,
+    Serve(serve::Arguments),
+    /// Let the daemon go on as the program that is installed: sockets, sessions and processes stay.
+    Reexec(reexec::Arguments),
     /// Speak MCP on standard input and output.
     Connect(connect::Arguments),
     /// Show the daemon, its accounts, and what this directory gets.
@@ -231,7 +234,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments, context),
         Command::DemoServer { owner } => demo::serve_notes(&owner),
-        Command::Serve => serve::run(context),
+        Command::Serve(arguments) => serve::run(&arguments, context),
+        Command::Reexec(arguments) => reexec::run(&arguments, context),
         Command::Connect(arguments) => connect::run(&arguments, context),
         Command::Status => status::run(context),
         Command::Login(arguments) => login::run(&arguments, context),

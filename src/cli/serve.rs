@@ -1,26 +1,102 @@
 //! `janus serve`: the daemon.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::config::warned_at;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
-use crate::daemon::{
-    Handed, Inherited, Manager, NotBound, Read, Stopped, Unready, run as run_daemon,
-};
-use crate::store::Unusable;
+use crate::daemon::{Handed, Inherited, NotBound, Read, Stopped, Unready, Way, run as run_daemon};
+use crate::handover::{Program, Rehearsed};
+use crate::store::{Store, Unusable};
+
+/// For threads that read a file or a name when Janus ends.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// What Janus says to itself when it becomes another program; nobody else has a reason to.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Go on with what the program before left on standard input.
+    #[arg(long, hide = true)]
+    go_on: bool,
+    /// Say whether this program could go on, and end.
+    #[arg(long, hide = true)]
+    rehearse: bool,
+}
 
 /// Runs until it is asked to stop.
-pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    if arguments.rehearse {
+        return rehearse(context);
+    }
+    let program = started(context);
+    let mut way = if arguments.go_on {
+        Some(Way::receive()?)
+    } else {
+        None
+    };
+    match served(context, program, &mut way) {
+        Ok(Stopped::Asked) => Ok(Exit::Done),
+        Ok(Stopped::VitalTask) => Ok(Exit::Failed),
+        Ok(Stopped::Leaving(leaving)) => Err(anyhow::Error::from(leaving.go()).into()),
+        Err(failure) => match way {
+            // It serves nobody yet, and the program before could.
+            Some(way) => {
+                let parts = failure.parts();
+                let why = parts
+                    .place
+                    .iter()
+                    .fold(parts.message.clone(), |why, place| {
+                        format!("{why} ({place})")
+                    });
+                Err(failure.because(way.go_back(&why).to_string()))
+            }
+            None => Err(failure),
+        },
+    }
+}
+
+/// The program that runs, by the name it was started with.
+fn started(context: &Context) -> Program {
+    let environment = context.environment.child_environment();
+    let path = environment.iter().find(|(name, _)| name == "PATH");
+    let path = path.map(|(_, path)| path.as_os_str());
+    Program::started(std::env::args_os(), path)
+}
+
+/// Says whether this program could take over: the configuration is right, and the state is of a format it knows.
+fn rehearse(context: &Context) -> Result<Exit, Failure> {
+    let settings = context.settings()?;
+    Store::may_open(&settings.state_directory).map_err(anyhow::Error::from)?;
+    let answer = serde_json::to_string(&Rehearsed::now()).map_err(anyhow::Error::from)?;
+    context.output.data(&answer)?;
+    Ok(Exit::Done)
+}
+
+/// Serves; `way` is gone as soon as there is no way back.
+fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<Stopped, Failure> {
     // Before there is any thread.
     let mut handed = Handed {
         inherited: Inherited::take(),
-        manager: Manager::default(),
+        program: Some(program),
+        ..Handed::default()
     };
     let logging = start_logging(context)?;
     handed.inherited.explain();
+    if let Some(way) = way {
+        if let Some(why) = way.failed() {
+            tracing::error!(
+                event = "not_replaced",
+                "the program that is installed did not take over, and version {} goes on: {why}",
+                env!("CARGO_PKG_VERSION")
+            );
+        }
+        handed.lives = way.lives();
+        handed.not_replaced = way.failed().map(str::to_owned);
+        handed.came = Some(way.came()?);
+    }
     let loaded = match context.loaded() {
         Ok(loaded) => loaded,
         Err(failure) => {
@@ -46,6 +122,7 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
             .note("nothing is configured yet: `janus config path` names the file to write");
     }
     let on_ready = |ready: &crate::daemon::Ready| {
+        drop(way.take());
         // Tests and scripts wait for this line.
         let places = ready.listening.join(" and ");
         if logging.is_journal() {
@@ -55,19 +132,17 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
         }
     };
     let read = reader(context)?;
-    let stopped = runtime()?
-        .block_on(run_daemon(
-            settings,
-            Some(read),
-            handed,
-            on_ready,
-            CancellationToken::new(),
-        ))
-        .map_err(not_started)?;
-    Ok(match stopped {
-        Stopped::Asked => Exit::Done,
-        Stopped::VitalTask => Exit::Failed,
-    })
+    let runtime = runtime()?;
+    let stopped = runtime.block_on(run_daemon(
+        settings,
+        Some(read),
+        handed,
+        on_ready,
+        CancellationToken::new(),
+    ));
+    // What still blocks a thread is nobody's any more.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    stopped.map_err(not_started)
 }
 
 /// Tells whoever waits at the sockets, and the service manager, why Janus does not start.

@@ -259,6 +259,9 @@ section! {
         /// A question of a server that nobody answered for this long ends.
         #[schemars(extend("default" = spelled(defaults::QUESTION_TIMEOUT)))]
         question_timeout: Wait,
+        /// Whether a reload goes on as the program that is installed, where that is another one (`janus reexec`).
+        #[schemars(extend("default" = false))]
+        upgrade_on_reload: Switch,
         /// Reserved for addresses that are not loopback: they are refused until there are client keys and TLS.
         #[schemars(extend("default" = false))]
         allow_remote: Switch,

@@ -212,6 +212,7 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
             .question_timeout
             .into_value()
             .map_or(defaults::QUESTION_TIMEOUT, |wait| wait.0),
+        upgrade_on_reload: listen.upgrade_on_reload.value.is_some_and(|at| at.value.0),
     }
 }
 

@@ -45,6 +45,7 @@ pub fn effective(loaded: &Loaded) -> Value {
         "socket": listen.socket.to_string_lossy(),
         "session_idle": spelled(listen.session_idle),
         "question_timeout": spelled(listen.question_timeout),
+        "upgrade_on_reload": listen.upgrade_on_reload,
         "allow_remote": false,
     });
     document.insert("listen".to_owned(), listen);

@@ -4,15 +4,18 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::downstream::Listener;
+use crate::handover::{Carried, Luggage};
 use crate::model::Listen;
 
 use super::systemd::{Inherited, Socket};
@@ -56,8 +59,18 @@ pub(super) struct Sockets {
     own: Vec<Own>,
 }
 
+/// The sockets as the next program of this process finds them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SocketsRecord {
+    tcp: Vec<Carried>,
+    unix: Vec<Carried>,
+    control: Vec<Carried>,
+    held: bool,
+    own: Vec<Own>,
+}
+
 /// A socket that Janus has made. Another one may be in its place by the time it ends.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Own {
     path: PathBuf,
     device: u64,
@@ -82,6 +95,60 @@ impl Own {
 }
 
 impl Sockets {
+    /// Those of the program that this process was.
+    pub(super) fn resume(record: &SocketsRecord, luggage: &mut Luggage) -> anyhow::Result<Self> {
+        let mut sockets = Self {
+            listeners: Vec::new(),
+            http: None,
+            socket: None,
+            listening: Vec::new(),
+            held: record.held,
+            own: record.own.clone(),
+        };
+        let mut take = |place| luggage.take(place).context("a socket is lost");
+        for place in &record.tcp {
+            sockets.adopt(Socket::Tcp(take(*place)?.into()))?;
+        }
+        for place in &record.unix {
+            sockets.adopt(Socket::Unix(take(*place)?.into()))?;
+        }
+        for place in &record.control {
+            sockets.serve_control(take(*place)?.into())?;
+        }
+        Ok(sockets)
+    }
+
+    /// Them for the program that this process becomes.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub(super) fn give(&self, luggage: &mut Luggage) -> io::Result<SocketsRecord> {
+        let (mut tcp, mut unix, mut control) = (Vec::new(), Vec::new(), Vec::new());
+        for listener in &self.listeners {
+            let copy = listener.as_fd().try_clone_to_owned()?;
+            let place = luggage.put(copy);
+            match listener {
+                Listener::Tcp(_) => tcp.push(place),
+                Listener::Unix(_) => unix.push(place),
+                Listener::Control(_) => control.push(place),
+            }
+        }
+        Ok(SocketsRecord {
+            tcp,
+            unix,
+            control,
+            held: self.held,
+            own: self.own.clone(),
+        })
+    }
+
+    fn serve_control(&mut self, control: StdUnixListener) -> anyhow::Result<()> {
+        control.set_nonblocking(true)?;
+        let control = UnixListener::from_std(control)?;
+        self.listeners.push(Listener::Control(control));
+        Ok(())
+    }
+
     /// What was handed over, and for the roles that nobody was handed for, what the configuration says.
     pub(super) async fn open(inherited: Inherited, listen: &Listen) -> anyhow::Result<Self> {
         let mut sockets = Self {
@@ -107,9 +174,7 @@ impl Sockets {
             sockets.own.extend(Own::at(&listen.control));
         }
         for control in inherited.control {
-            control.set_nonblocking(true)?;
-            let control = UnixListener::from_std(control)?;
-            sockets.listeners.push(Listener::Control(control));
+            sockets.serve_control(control)?;
         }
         Ok(sockets)
     }

@@ -8,13 +8,17 @@
 mod bind;
 mod compose;
 mod desktop;
+mod end;
+mod hand_over;
 mod hygiene;
 mod run;
 mod standalone;
+mod start;
 mod systemd;
 mod vault;
 
 pub use bind::NotBound;
+pub use hand_over::{Came, Leaving, Way};
 pub use run::{Handed, Read, Ready, Stopped, asked_to_stop, run};
 pub use systemd::{Inherited, Manager};
 

@@ -81,6 +81,8 @@ pub struct Listen {
     pub session_idle: Duration,
     /// A question nobody answered for this long ends.
     pub question_timeout: Duration,
+    /// A reload goes on as the program that is installed, where it is another one.
+    pub upgrade_on_reload: bool,
 }
 
 /// A person may be at lunch, but not for ever: a question ends after this long, where nothing else is configured.

@@ -56,6 +56,25 @@ pub(super) fn open(
     }
 }
 
+/// Whether [`open`] would find a format that it knows. Nothing is changed.
+pub(super) fn may_open(directory: &Path) -> Result<(), Unusable> {
+    let path = directory.join("janus.db");
+    if !look_at(&path)? {
+        return Ok(());
+    }
+    let whole = fs::canonicalize(&path).map_err(Unusable::io(&path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let looked = Connection::open_with_flags(&whole, flags)
+        .map_err(Stuck::Sqlite)
+        .and_then(|database| {
+            database.busy_timeout(PATIENCE)?;
+            version(&database, MIGRATIONS)
+        });
+    looked.map(drop).map_err(|stuck| unusable(path, stuck))
+}
+
 /// Opens the database of a state directory for reading only. Its version must be this one.
 pub(super) fn look(directory: &Path) -> Result<(Connection, PathBuf), Unusable> {
     let path = directory.join("janus.db");

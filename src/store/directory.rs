@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -23,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct StateDirectory {
     path: PathBuf,
     /// The lock goes with the descriptor, also when the process is killed.
-    _lock: File,
+    lock: File,
 }
 
 /// Why the state directory cannot be used.
@@ -114,8 +115,37 @@ impl StateDirectory {
         }
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Goes on with the lock that an earlier program of this process took.
+    ///
+    /// # Errors
+    /// It is not the lock of this directory.
+    pub fn adopt(path: &Path, lock: Option<OwnedFd>) -> Result<Self, Unusable> {
+        let not_ours = || Unusable::NotOurs {
+            path: path.to_owned(),
+            reason: "is not the directory that this process has locked",
+        };
+        let lock = File::from(lock.ok_or_else(not_ours)?);
+        let held = lock.metadata().map_err(Unusable::io(path))?;
+        let there = fs::metadata(path.join("lock")).map_err(Unusable::io(path))?;
+        if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
+            return Err(not_ours());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            lock,
+        })
+    }
+
+    /// The lock, for the program that this process becomes.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub fn lock(&self) -> std::io::Result<OwnedFd> {
+        self.lock.try_clone().map(OwnedFd::from)
     }
 
     /// Where it is.

@@ -72,6 +72,14 @@ impl Store {
         database::open(directory, before_a_step).and_then(Self::over)
     }
 
+    /// Whether what a state directory has is of a format that this program knows. Nothing is written.
+    ///
+    /// # Errors
+    /// It is newer, not ours, or cannot be read.
+    pub fn may_open(directory: &Path) -> Result<(), Unusable> {
+        database::may_open(directory)
+    }
+
     /// What a state directory has, read beside whoever holds it. Nothing is written, and nothing is made.
     ///
     /// # Errors

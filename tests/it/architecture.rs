@@ -14,6 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "config",
             "daemon",
+            "handover",
             "import",
             "model",
             "protocol",
@@ -35,6 +36,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "credential",
             "downstream",
             "gateway",
+            "handover",
             "model",
             "process",
             "store",
@@ -53,6 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "binding",
             "credential",
             "gateway",
+            "handover",
             "model",
             "protocol",
             "store",
@@ -99,6 +102,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "binding",
             "credential",
             "dial",
+            "handover",
             "model",
             "policy",
             "process",
@@ -125,6 +129,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("telemetry", &["model"]),
     ("process", &["model"]),
+    // What goes along to the next program of this process; each room says itself what that is.
+    ("handover", &[]),
     ("config", &["model"]),
     ("protocol", &["model"]),
     ("model", &[]),
@@ -249,6 +255,10 @@ const EXPOSED: &[(&str, &str)] = &[
     (
         "credential/oauth/identity.rs",
         "the question who that is, and the claims",
+    ),
+    (
+        "credential/outdated.rs",
+        "what a process was given, for the next program of this process",
     ),
     ("credential/proof.rs", "the header or the parameter"),
     // What goes to an authorization server, and the digest of it that says what may be lost.

@@ -32,6 +32,7 @@ mod oauth;
 mod quadrants;
 mod questions;
 mod readme;
+mod reexec;
 mod refusals;
 mod restart;
 mod rmcp_peers;

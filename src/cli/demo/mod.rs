@@ -104,7 +104,7 @@ async fn demonstrate(check: bool, context: &Context) -> Result<Exit, Failure> {
     removed?;
     Ok(match stopped {
         Stopped::Asked => shown,
-        Stopped::VitalTask => Exit::Failed,
+        Stopped::VitalTask | Stopped::Leaving(_) => Exit::Failed,
     })
 }
 
@@ -192,6 +192,7 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
             control: scratch.path().join("control.sock"),
             session_idle: Duration::from_hours(24),
             question_timeout: QUESTION_TIMEOUT,
+            upgrade_on_reload: false,
         },
         state_directory: scratch.path().join("state"),
         servers,

@@ -38,6 +38,12 @@ impl Manager {
         }
     }
 
+    /// It is about to go on as another program, which says that it is ready.
+    pub(in crate::daemon) fn going_on(&self) {
+        self.reloading();
+        self.status("going on as the program that is installed");
+    }
+
     /// It was asked to end, and begins to.
     pub(in crate::daemon) fn stopping(&self) {
         self.send(&[

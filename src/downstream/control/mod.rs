@@ -4,6 +4,7 @@
 //! requests of clients ask too, so that what it says is what happens.
 
 mod choose;
+mod go_on;
 mod keys;
 mod login;
 mod logs;
@@ -13,6 +14,7 @@ mod status;
 mod verify;
 mod who;
 
+pub use go_on::{GoOn, NotNow};
 pub use secrets::Secrets;
 
 use std::convert::Infallible;
@@ -52,6 +54,12 @@ pub struct About {
     pub pages: Option<String>,
     /// Asks it to read the configuration again; `None` where there is none to read.
     pub reload: Option<mpsc::Sender<Reload>>,
+    /// Asks it to go on as the program that is installed; `None` where it cannot.
+    pub go_on: Option<mpsc::Sender<GoOn>>,
+    /// How often this process became another program.
+    pub lives: u64,
+    /// Why the program that was installed did not take over, the last time.
+    pub not_replaced: Option<String>,
 }
 
 /// Somebody wants the configuration to be read again, and waits for what came of it.
@@ -186,6 +194,7 @@ impl Downstream {
                 Ok(json!({}))
             }
             (&Method::POST, "/reload") => self.reload().await,
+            (&Method::POST, "/go-on") => self.go_on(&read(text)?).await,
             (&Method::POST, "/account/verify") => self.verify(&read(text)?).await,
             (&Method::POST, "/login") => self.log_in(read(text)?).await,
             (&Method::POST, "/login/wait") => self.login_wait(&read(text)?).await,
@@ -298,6 +307,9 @@ impl Default for About {
             held: false,
             pages: None,
             reload: None,
+            go_on: None,
+            lives: 0,
+            not_replaced: None,
         }
     }
 }

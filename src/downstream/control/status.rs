@@ -30,6 +30,8 @@ impl Downstream {
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "started": seconds(self.about.started),
+            "lives": self.about.lives,
+            "not_replaced": self.about.not_replaced,
             "config": self.reach.file().map(|file| file.display().to_string()),
             "listening": self.about.listening,
             "held_by_systemd": self.about.held,

@@ -1,0 +1,87 @@
+//! `janus reexec`: the running daemon goes on as the program that is installed.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::control::Control;
+use super::serve::runtime;
+use super::{Context, Exit, Failure};
+
+/// Longer than the daemon waits for calls to end.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is looked whether the program serves.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Cut calls that do not end within half a minute, and logins under way.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Asks for it, and waits until the program serves.
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let patience = context.global.timeout.unwrap_or(PATIENCE);
+    let control = Control::waiting(context, patience);
+    let (asked, now) = runtime()?.block_on(async {
+        let wish = json!({"force": arguments.force});
+        let asked = control.ask(Method::POST, "/go-on", Some(&wish)).await?;
+        let now = serving(&control, &asked, Instant::now() + patience).await?;
+        Ok::<_, Failure>((asked, now))
+    })?;
+    if let Some(why) = now.get("not_replaced").and_then(Value::as_str) {
+        let failure = Failure::new(
+            Exit::Failed,
+            "not_replaced",
+            "the program that is installed did not take over, and the earlier one goes on",
+        );
+        return Err(failure.because(why).help("janus logs"));
+    }
+    let (from, version) = (asked.get("from"), now.get("version"));
+    let pid = now.get("pid");
+    let fields = json!({"from": from, "version": version, "pid": pid});
+    context.output.document("reexec", fields, || {
+        let (from, version) = (text(from), text(version));
+        let pid = pid.and_then(Value::as_u64).unwrap_or_default();
+        if from == version {
+            format!("ok: Janus {version} goes on as it was installed, in process {pid}")
+        } else {
+            format!("ok: Janus {from} goes on as {version}, in process {pid}")
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What the program says of itself once it serves.
+async fn serving(control: &Control, asked: &Value, by: Instant) -> Result<Value, Failure> {
+    loop {
+        match control.ask(Method::GET, "/status", None).await {
+            Ok(now) if lives(&now) > lives(asked) => return Ok(now),
+            // The connection may end with the program before.
+            Err(failure) if failure.exit() != Exit::NoDaemon || Instant::now() > by => {
+                return Err(failure);
+            }
+            Ok(_) if Instant::now() > by => {
+                let failure =
+                    Failure::new(Exit::Failed, "timed_out", "the program does not serve yet");
+                return Err(failure.help("janus status"));
+            }
+            Ok(_) | Err(_) => sleep(LOOK).await,
+        }
+    }
+}
+
+/// How often the process became another program.
+fn lives(answer: &Value) -> Option<u64> {
+    answer.get("lives").and_then(Value::as_u64)
+}
+
+fn text(value: Option<&Value>) -> &str {
+    value
+        .and_then(Value::as_str)
+        .unwrap_or("of an unknown version")
+}

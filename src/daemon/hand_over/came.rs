@@ -1,0 +1,147 @@
+//! What came along from the program before, and the way back to it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::stdio::dup2_stdin;
+
+use super::record::{Head, Record};
+use crate::daemon::bind::Sockets;
+use crate::downstream::{ClientRecord, Resumed};
+use crate::handover::{FORMAT, Luggage, receive, send};
+use crate::store::{StateDirectory, Unusable};
+use crate::upstream::{ChildRecord, Upstream};
+
+/// What came along.
+#[derive(Debug)]
+pub struct Came {
+    record: Record,
+    luggage: Luggage,
+}
+
+/// The way back, until Janus serves.
+#[derive(Debug)]
+pub struct Way {
+    text: Vec<u8>,
+    luggage: Luggage,
+    head: Head,
+}
+
+impl Way {
+    /// Takes what the program before put on standard input.
+    ///
+    /// # Errors
+    /// Nothing usable is there, not even the way back: this is no program that was handed anything.
+    pub fn receive() -> anyhow::Result<Self> {
+        let (text, luggage) = receive(rustix::stdio::stdin())
+            .context("standard input holds nothing that an earlier Janus left")?;
+        // Nobody else reads it, and a child would inherit it.
+        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        dup2_stdin(&null)?;
+        let head: Head =
+            serde_json::from_slice(&text).context("what an earlier Janus left cannot be read")?;
+        Ok(Self {
+            text,
+            luggage,
+            head,
+        })
+    }
+
+    /// What came along, to be used. The way back keeps its own.
+    ///
+    /// # Errors
+    /// It cannot be used, and the way back should be taken.
+    pub fn came(&self) -> anyhow::Result<Came> {
+        anyhow::ensure!(
+            self.head.format == FORMAT,
+            "it was handed things in format {}, and knows {FORMAT}",
+            self.head.format
+        );
+        let record = serde_json::from_slice(&self.text).context("what came along is not whole")?;
+        let luggage = self
+            .luggage
+            .try_clone()
+            .context("too many files are open")?;
+        Ok(Came { record, luggage })
+    }
+
+    /// Whether this is the way back already: the program that was installed did not take over, for this reason.
+    pub fn failed(&self) -> Option<&str> {
+        self.head.failed.as_deref()
+    }
+
+    /// The version of the program before.
+    pub fn from(&self) -> &str {
+        &self.head.version
+    }
+
+    /// How often this process became another program.
+    pub fn lives(&self) -> u64 {
+        self.head.lives
+    }
+
+    /// Becomes the program before again, which learns why. Returns only if that cannot be.
+    pub fn go_back(mut self, why: &str) -> io::Error {
+        if self.head.failed.is_some() {
+            return io::Error::other("the earlier program cannot go on either");
+        }
+        let gone_back = self.gone_back(why);
+        let (text, running): (Vec<u8>, OwnedFd) = match gone_back {
+            Ok(both) => both,
+            Err(error) => return error,
+        };
+        match send(&text, self.luggage) {
+            Ok(socket) => self.head.program.go_back(Stdio::from(socket), &running),
+            Err(error) => error,
+        }
+    }
+
+    fn gone_back(&mut self, why: &str) -> io::Result<(Vec<u8>, OwnedFd)> {
+        let mut text: serde_json::Map<_, _> = serde_json::from_slice(&self.text)?;
+        text.insert("failed".to_owned(), why.into());
+        text.insert("lives".to_owned(), (self.head.lives + 1).into());
+        let running = self.luggage.copy(self.head.running)?;
+        Ok((serde_json::to_vec(&text)?, running))
+    }
+}
+
+impl Came {
+    /// The state directory, with the lock that this process has.
+    pub(in crate::daemon) fn state(
+        &mut self,
+        path: &std::path::Path,
+    ) -> Result<StateDirectory, Unusable> {
+        StateDirectory::adopt(path, self.luggage.take(self.record.lock))
+    }
+
+    /// The limit of open files that children get.
+    pub(in crate::daemon) fn limit(&self) -> Option<u64> {
+        self.record.limit
+    }
+
+    /// The sockets.
+    ///
+    /// # Errors
+    /// One of them is lost.
+    pub(in crate::daemon) fn sockets(&mut self) -> anyhow::Result<Sockets> {
+        Sockets::resume(&self.record.sockets, &mut self.luggage)
+    }
+
+    /// Goes on with the processes. How many there are.
+    pub(in crate::daemon) async fn children(&mut self, upstream: &Upstream) -> usize {
+        let children: Vec<ChildRecord> = std::mem::take(&mut self.record.children);
+        upstream.adopt(children, &mut self.luggage).await
+    }
+
+    /// Clients' connections.
+    pub(in crate::daemon) fn clients(&mut self) -> Vec<Resumed> {
+        let clients: Vec<ClientRecord> = std::mem::take(&mut self.record.clients);
+        let clients = clients.into_iter();
+        clients
+            .filter_map(|client| client.resume(&mut self.luggage))
+            .collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! All that goes along is packed, and Janus becomes the other program.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use anyhow::Context as _;
+
+use super::record::{Head, Record};
+use crate::daemon::bind::{Sockets, SocketsRecord};
+use crate::downstream::Downstream;
+use crate::handover::{FORMAT, Luggage, Program, send};
+use crate::process::descriptor_limit_before;
+use crate::store::StateDirectory;
+use crate::upstream::ChildRecord;
+
+/// A process that is about to become another program.
+#[derive(Debug)]
+pub struct Leaving {
+    program: Program,
+    running: OwnedFd,
+    socket: OwnedFd,
+}
+
+/// What goes along, while it is collected.
+#[derive(Debug)]
+pub(in crate::daemon) struct Along {
+    pub(in crate::daemon) luggage: Luggage,
+    pub(in crate::daemon) children: Vec<ChildRecord>,
+    sockets: SocketsRecord,
+}
+
+impl Along {
+    /// The sockets, to begin with: later they are in the hands of those who listen.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub(in crate::daemon) fn of(sockets: &Sockets) -> io::Result<Self> {
+        let mut luggage = Luggage::default();
+        Ok(Self {
+            sockets: sockets.give(&mut luggage)?,
+            luggage,
+            children: Vec::new(),
+        })
+    }
+
+    /// Packs it, with the clients' connections that were at rest.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(in crate::daemon) fn pack(
+        mut self,
+        program: Program,
+        lives: u64,
+        state: &StateDirectory,
+        downstream: &Downstream,
+    ) -> anyhow::Result<Leaving> {
+        let running = Program::running().context("the program that runs cannot be opened")?;
+        let luggage = &mut self.luggage;
+        let record = Record {
+            head: Head {
+                format: FORMAT,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                lives: lives + 1,
+                running: luggage.put(running.try_clone()?),
+                program: program.clone(),
+                failed: None,
+            },
+            sockets: self.sockets,
+            limit: descriptor_limit_before(),
+            lock: luggage.put(state.lock()?),
+            children: self.children,
+            clients: downstream.give(luggage),
+        };
+        let text = serde_json::to_vec(&record)?;
+        Ok(Leaving {
+            socket: send(&text, self.luggage).context("it cannot be handed over")?,
+            program,
+            running,
+        })
+    }
+}
+
+impl Leaving {
+    /// Becomes the other program. Returns only if neither it nor the one that runs can be started. No other thread may
+    /// hold anything that must be finished.
+    pub fn go(self) -> io::Error {
+        self.program.become_it(self.socket, &self.running)
+    }
+}

@@ -1,0 +1,20 @@
+//! Going on as another program without a client noticing: sockets, processes and clients' connections stay.
+//!
+//! In this order: the new program says that it can ([`prepare`]); nothing new is read and what was asked is answered, or
+//! else all stays as it was; Janus stops as it always does, but for what goes along ([`Leaving`]); it becomes the new
+//! program, which finds everything on its standard input ([`Came`]) and serves. Until it does, it can go back to the
+//! program it was ([`Way`]).
+//!
+//! Invariants:
+//! - Whatever fails, one of the two programs goes on with everything.
+//! - No call is cut for it, unless somebody asked for that.
+
+mod came;
+mod leaving;
+mod prepare;
+mod record;
+
+pub use came::{Came, Way};
+pub(super) use leaving::Along;
+pub use leaving::Leaving;
+pub(super) use prepare::prepare;

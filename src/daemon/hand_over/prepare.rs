@@ -1,0 +1,98 @@
+//! Whether Janus may go on as another program now: the program can, and nothing is under way.
+
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::daemon::compose::Composed;
+use crate::downstream::control::NotNow;
+use crate::handover::{FORMAT, Program, Rehearsed};
+use crate::telemetry::redact;
+
+/// The program reads its configuration and looks at the state.
+const REHEARSAL: Duration = Duration::from_secs(20);
+/// Calls that are under way get this long to end.
+const QUIET: Duration = Duration::from_secs(30);
+/// How often it is looked whether servers still work on something.
+const LOOK: Duration = Duration::from_millis(5);
+/// Of what a program says of its failure.
+const MOST: usize = 600;
+
+/// Resolves when it may: nothing is read from clients any more. Otherwise everything goes on as before. The version that
+/// comes.
+///
+/// # Errors
+/// Why not, and what to do.
+pub(in crate::daemon) async fn prepare(
+    program: &Program,
+    force: bool,
+    composed: &Composed,
+) -> Result<String, NotNow> {
+    let (downstream, upstream) = (&composed.downstream, &composed.upstream);
+    let rehearsed = rehearse(program).await?;
+    if !rehearsed.formats.contains(&FORMAT) {
+        return Err(NotNow::Unable {
+            program: program.path().to_owned(),
+            why: format!(
+                "it is version {}, which cannot take over what this one has",
+                rehearsed.version
+            ),
+        });
+    }
+    let waiting: Vec<_> = composed
+        .logins
+        .list()
+        .into_iter()
+        .map(|login| login.account)
+        .collect();
+    if !waiting.is_empty() && !force {
+        return Err(NotNow::LoginWaits(waiting));
+    }
+    let by = Instant::now() + QUIET;
+    downstream.close_intake();
+    let quiet = async {
+        loop {
+            downstream.quiet().await;
+            if upstream.in_flight().is_empty() {
+                return;
+            }
+            sleep(LOOK).await;
+        }
+    };
+    if timeout_at(by, quiet).await.is_err() && !force {
+        let busy = upstream.in_flight();
+        let waiting = downstream.waiting();
+        downstream.open_intake();
+        return Err(NotNow::Busy { waiting, at: busy });
+    }
+    Ok(rehearsed.version)
+}
+
+/// Asks the program whether it could go on.
+async fn rehearse(program: &Program) -> Result<Rehearsed, NotNow> {
+    let unable = |why: String| NotNow::Unable {
+        program: program.path().to_owned(),
+        why,
+    };
+    let mut command = Command::from(program.rehearsal());
+    let output = timeout(REHEARSAL, command.kill_on_drop(true).output());
+    let output = match output.await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(unable(format!("it cannot be started: {error}"))),
+        Err(_) => {
+            let limit = REHEARSAL.as_secs();
+            return Err(unable(format!("it did not answer within {limit} s")));
+        }
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said: String = redact(said.trim()).chars().take(MOST).collect();
+        return Err(unable(format!(
+            "it would not start ({}): {said}",
+            output.status
+        )));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|_| unable("it does not know how to take over".to_owned()))
+}

@@ -1,0 +1,110 @@
+//! `janus reexec`: Janus goes on as the program that is installed.
+
+use std::path::PathBuf;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::{Answer, Problem};
+use crate::downstream::Downstream;
+use crate::model::AccountId;
+
+/// Somebody wants Janus to go on as the program that is installed, and waits for whether it does.
+#[derive(Debug)]
+pub struct GoOn {
+    /// Calls that do not end in time are cut.
+    pub force: bool,
+    /// The version that comes.
+    pub answer: oneshot::Sender<Result<String, NotNow>>,
+}
+
+/// Why it does not; all is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// The program does not take over.
+    #[error("`{}` cannot take over: {why}", program.display())]
+    Unable {
+        /// Where it is.
+        program: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A login lives in this process alone.
+    #[error("a login is under way: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    LoginWaits(Vec<AccountId>),
+    /// Somebody waits for an answer.
+    #[error("calls did not end in time: {}", busy(*waiting, at))]
+    Busy {
+        /// Requests of clients.
+        waiting: usize,
+        /// What servers still work on.
+        at: Vec<(AccountId, usize)>,
+    },
+}
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    force: bool,
+}
+
+impl Downstream {
+    pub(super) async fn go_on(&self, wish: &Wish) -> Answer {
+        let (answer, comes) = oneshot::channel();
+        let asked = GoOn {
+            force: wish.force,
+            answer,
+        };
+        let sent = match &self.about.go_on {
+            Some(go_on) => go_on.send(asked).await.is_ok(),
+            None => false,
+        };
+        match comes.await {
+            Ok(Ok(version)) if sent => Ok(json!({
+                "goes_on": true,
+                "from": env!("CARGO_PKG_VERSION"),
+                "version": version,
+                "pid": std::process::id(),
+                "lives": self.about.lives,
+            })),
+            Ok(Err(not_now)) if sent => Err(not_now.into()),
+            _ => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "this daemon is stopping, or cannot become another program",
+            )),
+        }
+    }
+}
+
+impl From<NotNow> for Problem {
+    fn from(not_now: NotNow) -> Self {
+        let (code, help) = match &not_now {
+            NotNow::Unable { .. } => ("not_replaced", "janus config validate"),
+            NotNow::LoginWaits(_) => (
+                "deferred",
+                "janus reexec    # when it is done, or with --force",
+            ),
+            NotNow::Busy { .. } => (
+                "deferred",
+                "janus reexec    # later, or with --force, which cuts them",
+            ),
+        };
+        let message = format!("nothing changed: {not_now}");
+        Self::new(StatusCode::CONFLICT, code, message).help(help)
+    }
+}
+
+fn busy(waiting: usize, at: &[(AccountId, usize)]) -> String {
+    let mut parts: Vec<String> = at
+        .iter()
+        .map(|(account, count)| format!("{count} at {account}"))
+        .collect();
+    if parts.is_empty() {
+        parts.push(format!("{waiting} that Janus answers itself"));
+    }
+    parts.join(", ")
+}
