@@ -10,25 +10,32 @@ use super::control::Control;
 use super::serve::runtime;
 use super::{Context, Exit, Failure};
 
-/// Longer than the daemon waits for calls to end.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// For everything but the calls that are waited for.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// How often it is looked whether the program serves.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Cut calls that do not end within half a minute, and logins under way.
+    /// Cut calls that do not end in time, and logins under way.
     #[arg(long)]
     force: bool,
+    /// How long calls under way get to end; no new ones begin meanwhile.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration)]
+    wait: Duration,
 }
 
 /// Asks for it, and waits until the program serves.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let patience = context.global.timeout.unwrap_or(PATIENCE);
+    let patience = context.global.timeout;
+    let patience = patience.unwrap_or_else(|| PATIENCE.saturating_add(arguments.wait));
     let control = Control::waiting(context, patience);
     let (asked, now) = runtime()?.block_on(async {
-        let wish = json!({"force": arguments.force});
+        let wish = json!({
+            "force": arguments.force,
+            "wait": u64::try_from(arguments.wait.as_millis()).unwrap_or(u64::MAX),
+        });
         let asked = control.ask(Method::POST, "/go-on", Some(&wish)).await?;
         let now = serving(&control, &asked, Instant::now() + patience).await?;
         Ok::<_, Failure>((asked, now))

@@ -1,6 +1,7 @@
 //! The life of the daemon.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +56,9 @@ pub enum Stopped {
 
 /// Reads the configuration again; what is wrong with it, a line for each mistake.
 pub type Read = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send>;
+
+/// Calls that are under way get this long to end before Janus goes on as another program.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// Wishes that wait: one is fulfilled, and whoever asks meanwhile is served by the next.
 const WISHES: usize = 4;
@@ -143,17 +147,17 @@ enum Wish {
 impl Daemon {
     /// Whether nothing is read any more, and Janus goes on as `program`.
     async fn goes_on(&self, wish: Wish, program: &Program) -> bool {
-        let (force, answer) = match wish {
-            Wish::GoOn(asked) => (asked.force, Some(asked.answer)),
+        let (how, answer) = match wish {
+            Wish::GoOn(asked) => ((asked.force, asked.wait), Some(asked.answer)),
             Wish::Reloaded => {
                 let wanted = self.composed.settings().listen.upgrade_on_reload;
                 if !wanted || !program.is_another() {
                     return false;
                 }
-                (false, None)
+                ((false, QUIET), None)
             }
         };
-        let prepared = prepare(program, force, &self.composed).await;
+        let prepared = prepare(program, how, &self.composed).await;
         let comes = prepared.is_ok();
         if let Err(not_now) = &prepared {
             tracing::warn!(event = "not_replaced", "Janus goes on as it is: {not_now}");

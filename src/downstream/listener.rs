@@ -62,6 +62,9 @@ impl AsFd for Listener {
     }
 }
 
+/// And this long when Janus goes on as another program: they were waited for before that.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The place that a connection takes. It is held until the connection is closed, also when it was upgraded meanwhile
 /// and is no HTTP any more: so it is counted, and waited for when Janus stops.
 #[derive(Debug)]
@@ -132,13 +135,18 @@ impl Downstream {
         }
         drop(listener);
         connections.close();
-        if tokio::time::timeout(DRAIN, connections.wait())
+        let limit = if self.intake.is_leaving() {
+            LEAVING
+        } else {
+            DRAIN
+        };
+        if tokio::time::timeout(limit, connections.wait())
             .await
             .is_err()
         {
             tracing::warn!(
                 "some calls did not end within {} s and are cut off",
-                DRAIN.as_secs()
+                limit.as_secs()
             );
         }
     }

@@ -2,12 +2,14 @@
 //! take over, everything is as it was.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Ended, Era, Home, Janus};
+use crate::support::{Client, Ended, Era, Home, Janus, within};
 
 const SERVER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -27,9 +29,15 @@ struct Installed {
 
 impl Installed {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more in the configuration's `listen`.
+    fn start_with(listen: &str) -> Self {
         let home = Home::new("");
         let log = home.path().join("log");
-        fs::write(home.config(), config(&log)).unwrap();
+        let text = config(&log).replace(":0\"", &format!(":0\"{listen}"));
+        fs::write(home.config(), text).unwrap();
         let program = home.path().join("janus");
         fs::copy(env!("CARGO_BIN_EXE_janus"), &program).unwrap();
         let janus = Janus::start_in(home, |command| {
@@ -132,6 +140,130 @@ async fn sessions_connections_and_processes_go_along() {
     assert_eq!(installed.starts(), starts);
     shim.close_stdin();
     assert_eq!(installed.status().await["lives"], 3);
+}
+
+/// One request of a client that keeps its connection, in two pieces of its text.
+fn pieces(address: &str) -> (String, String) {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "server__echo", "arguments": {"text": "kept"}, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }},
+    })
+    .to_string();
+    let head =
+        format!("POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let rest = format!(
+        "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: server__echo\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    (head, rest)
+}
+
+fn answered(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    while !text.contains("\"kept\"") {
+        let read = stream.read(&mut piece).unwrap();
+        assert!(read > 0, "the connection ended after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&piece[..read]));
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_with_half_a_request_in_it() {
+    let installed = Installed::start();
+    let address = installed
+        .janus
+        .url("")
+        .strip_prefix("http://")
+        .unwrap()
+        .to_owned();
+    let (head, rest) = pieces(&address);
+    let connect = || {
+        let stream = TcpStream::connect(&address).unwrap();
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+            .unwrap();
+        stream
+    };
+    let (mut idle, mut half, mut silent) = (connect(), connect(), connect());
+    for stream in [&mut idle, &mut half] {
+        write!(stream, "{head}{rest}").unwrap();
+        answered(stream);
+    }
+    write!(half, "{head}").unwrap();
+    for _ in 0..2 {
+        let ended = installed.reexec(&[]);
+        assert!(ended.status.success(), "{}", ended.stderr);
+    }
+    write!(half, "{rest}").unwrap();
+    for stream in [&mut idle, &mut silent] {
+        write!(stream, "{head}{rest}").unwrap();
+    }
+    for stream in [&mut idle, &mut half, &mut silent] {
+        assert!(answered(stream).starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn while_a_call_is_under_way_nothing_changes_unless_that_is_asked_for() {
+    let installed = Installed::start();
+    let mut holding = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
+    let mut other = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
+    let held = json!({"name": "server__hold", "arguments": {}, "_meta": {"progressToken": "t"}});
+    let (held, ()) = tokio::join!(holding.request("tools/call", held.clone()), async {
+        assert_eq!(
+            other.text("server__wait_held", json!({"count": 1})).await,
+            "held"
+        );
+        let ended = installed.reexec(&["--wait", "100ms"]);
+        let said = ended.stdout + &ended.stderr;
+        assert!(
+            said.contains("deferred") && said.contains("1 at server/default"),
+            "{said}"
+        );
+        assert_eq!(other.text("server__release", json!({})).await, "1");
+    });
+    assert_eq!(held.response["result"]["content"][0]["text"], "released");
+    let starts = installed.starts();
+    assert!(installed.reexec(&["--wait", "100ms"]).status.success());
+
+    let held = json!({"name": "server__hold", "arguments": {}});
+    let (held, ()) = tokio::join!(holding.request("tools/call", held.clone()), async {
+        assert_eq!(
+            other.text("server__wait_held", json!({"count": 1})).await,
+            "held"
+        );
+        let ended = installed.reexec(&["--wait", "100ms", "--force"]);
+        assert!(ended.status.success(), "{}", ended.stderr);
+    });
+    // It has an answer that says so, and nobody was asked twice.
+    assert!(held.response["error"].is_object() || held.response["result"]["isError"] == true);
+    assert_eq!(
+        other.text("server__echo", json!({"text": "on"})).await,
+        "on"
+    );
+    assert_eq!(installed.starts(), starts + 1);
+}
+
+#[tokio::test]
+async fn a_reload_goes_on_as_another_program_where_that_is_configured() {
+    let installed = Installed::start_with(", upgrade_on_reload: true");
+    let ended = installed.janus.home().run(&["config", "reload"]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    // The same program is no reason.
+    assert_eq!(installed.status().await["lives"], 0);
+    installed.install_again();
+    installed.janus.hang_up();
+    within("the other program", async {
+        while installed.status().await["lives"] == 0 {}
+    })
+    .await;
+    assert_eq!(installed.running(), installed.program());
 }
 
 #[tokio::test]

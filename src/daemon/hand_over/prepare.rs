@@ -12,8 +12,6 @@ use crate::telemetry::redact;
 
 /// The program reads its configuration and looks at the state.
 const REHEARSAL: Duration = Duration::from_secs(20);
-/// Calls that are under way get this long to end.
-const QUIET: Duration = Duration::from_secs(30);
 /// How often it is looked whether servers still work on something.
 const LOOK: Duration = Duration::from_millis(5);
 /// Of what a program says of its failure.
@@ -26,7 +24,7 @@ const MOST: usize = 600;
 /// Why not, and what to do.
 pub(in crate::daemon) async fn prepare(
     program: &Program,
-    force: bool,
+    (force, wait): (bool, Duration),
     composed: &Composed,
 ) -> Result<String, NotNow> {
     let (downstream, upstream) = (&composed.downstream, &composed.upstream);
@@ -49,7 +47,7 @@ pub(in crate::daemon) async fn prepare(
     if !waiting.is_empty() && !force {
         return Err(NotNow::LoginWaits(waiting));
     }
-    let by = Instant::now() + QUIET;
+    let by = Instant::now() + wait;
     downstream.close_intake();
     let quiet = async {
         loop {

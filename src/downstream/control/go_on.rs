@@ -1,6 +1,7 @@
 //! `janus reexec`: Janus goes on as the program that is installed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -11,11 +12,16 @@ use super::{Answer, Problem};
 use crate::downstream::Downstream;
 use crate::model::AccountId;
 
+/// Nobody is kept waiting for longer than clients wait for an answer.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
 /// Somebody wants Janus to go on as the program that is installed, and waits for whether it does.
 #[derive(Debug)]
 pub struct GoOn {
     /// Calls that do not end in time are cut.
     pub force: bool,
+    /// How long they get.
+    pub wait: Duration,
     /// The version that comes.
     pub answer: oneshot::Sender<Result<String, NotNow>>,
 }
@@ -49,6 +55,8 @@ pub enum NotNow {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     force: bool,
+    /// In milliseconds.
+    wait: u64,
 }
 
 impl Downstream {
@@ -56,6 +64,7 @@ impl Downstream {
         let (answer, comes) = oneshot::channel();
         let asked = GoOn {
             force: wish.force,
+            wait: Duration::from_millis(wish.wait).min(LONGEST_WAIT),
             answer,
         };
         let sent = match &self.about.go_on {
