@@ -29,6 +29,8 @@ struct Hands {
 struct Set {
     /// How much later it is since the start than the system says.
     boot: Duration,
+    /// How much of that the machine slept.
+    slept: Duration,
     /// How far the wall clock is from the system's, in milliseconds.
     wall: i64,
     /// Which start of the machine it is; `None`: the system's.
@@ -52,15 +54,17 @@ impl Clock {
 
     /// Time goes by on both clocks, and who sleeps until then wakes. The system's own clocks do not move.
     pub fn advance(&self, by: Duration) {
-        self.suspend(by);
+        if let Some(mut set) = self.set() {
+            set.go(by);
+        }
         self.tell();
     }
 
     /// Time goes by on both clocks, and nobody wakes: the machine slept.
     pub fn suspend(&self, by: Duration) {
         if let Some(mut set) = self.set() {
-            set.boot += by;
-            set.wall = set.wall.saturating_add(milliseconds(by));
+            set.go(by);
+            set.slept += by;
         }
     }
 
@@ -101,14 +105,20 @@ impl Clock {
 
     /// Now, since the machine was started.
     pub fn now(&self) -> Moment {
-        let now = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-        let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or_default();
         let ahead = self.set().map_or(Duration::ZERO, |set| set.boot);
-        Moment(Duration::new(seconds, nanoseconds) + ahead)
+        Moment(since(ClockId::Boottime) + ahead)
     }
 
-    pub(super) fn wall(&self) -> SystemTime {
+    /// How long the machine has slept since it was started: what one clock of the system counts and the other does not.
+    pub fn slept(&self) -> Duration {
+        let asleep = self.set().map_or(Duration::ZERO, |set| set.slept);
+        // In this order: what goes by between the two looks is no sleep.
+        let awake = since(ClockId::Monotonic);
+        since(ClockId::Boottime).saturating_sub(awake) + asleep
+    }
+
+    /// What time it is, as far as that is known.
+    pub fn wall(&self) -> SystemTime {
         let away = self.set().map_or(0, |set| set.wall);
         let now = SystemTime::now();
         let by = Duration::from_millis(away.unsigned_abs());
@@ -166,6 +176,21 @@ impl Clock {
     }
 }
 
+impl Set {
+    fn go(&mut self, by: Duration) {
+        self.boot += by;
+        self.wall = self.wall.saturating_add(milliseconds(by));
+    }
+}
+
+/// What a clock of the system says, which began with its start.
+fn since(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or_default();
+    Duration::new(seconds, nanoseconds)
+}
+
 fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
@@ -221,6 +246,18 @@ mod tests {
         assert_eq!(never.await, None);
         let late = async { clock.advance(limit) };
         assert_eq!(clock.within(limit, late).await, Some(()));
+    }
+
+    #[test]
+    fn the_machine_sleeps_when_time_goes_by_that_nobody_was_awake_for() {
+        let clock = Clock::movable();
+        let before = clock.slept();
+        clock.advance(Duration::from_hours(1));
+        clock.set_forward(Duration::from_hours(1));
+        assert!(clock.slept() < before + Duration::from_secs(1));
+        clock.suspend(Duration::from_hours(8));
+        // The two clocks are not looked at in one moment.
+        assert!(clock.slept() > before + Duration::from_mins(479));
     }
 
     #[test]

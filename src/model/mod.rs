@@ -16,6 +16,7 @@ mod secret;
 mod server;
 mod settings;
 mod subject;
+mod surroundings;
 
 pub use auth::{Auth, Authentication, Format, Helper};
 pub use hex::hex;
@@ -38,3 +39,4 @@ pub use server::{
 };
 pub use settings::{KeySource, Listen, ProxySettings, QUESTION_TIMEOUT, Settings, VaultSettings};
 pub use subject::Subject;
+pub use surroundings::Surroundings;

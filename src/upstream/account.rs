@@ -32,6 +32,8 @@ pub(super) struct Account {
     /// Whether it was listed or failed once in this life of Janus.
     pub(super) settled: watch::Sender<bool>,
     pub(super) changes: broadcast::Sender<Change>,
+    /// Counts how often it became worthwhile to try again.
+    pub(super) stirred: watch::Sender<u64>,
     pub(super) tasks: TaskTracker,
     /// Ends what goes on in the background; connections that stand go on serving.
     pub(super) shutdown: CancellationToken,
@@ -90,6 +92,7 @@ impl Account {
             state: watch::Sender::new(State::Idle),
             settled: watch::Sender::new(false),
             changes,
+            stirred: watch::Sender::new(0),
             tasks,
             shutdown,
         }

@@ -150,6 +150,11 @@ impl Account {
 
     /// Starts an attempt, unless one is under way or not needed.
     pub(super) fn begin(self: &Arc<Self>, slot: &Arc<Slot>) {
+        self.begin_after(slot, |down| down.failures);
+    }
+
+    /// The same, where so many of the failures before count.
+    fn begin_after(self: &Arc<Self>, slot: &Arc<Slot>, counted: impl Fn(&Down) -> u32) {
         if self.shutdown.is_cancelled() {
             return;
         }
@@ -157,7 +162,7 @@ impl Account {
         slot.status.send_if_modified(|status| {
             failures = match status {
                 Status::Idle => Some(0),
-                Status::Down(down) => Some(down.failures),
+                Status::Down(down) => Some(counted(down)),
                 Status::Ready(connection) if connection.gone.is_cancelled() => Some(0),
                 Status::Ready(_) | Status::Connecting | Status::Closed => None,
             };
@@ -359,6 +364,8 @@ impl Account {
             return;
         }
         let pause = down.next.is_some().then(|| down.pause());
+        let stirred = self.stirred.subscribe();
+        let of_the_way = down.is_of_the_way();
         let (account, slot) = (Arc::clone(self), Arc::clone(slot));
         let (began, failures) = (down.began, down.failures);
         let seen = self.dial.credential.seen();
@@ -379,9 +386,12 @@ impl Account {
                     None => std::future::pending().await,
                 }
             };
+            let mut afresh = false;
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = due => {}
+                // In another network, what failed before says nothing.
+                () = account.worth_trying(stirred), if of_the_way => afresh = true,
                 () = account.dial.credential.vault_changed(seen) => {}
                 () = account.granted_at_last(), if for_login => {}
                 // A caller tried meanwhile: that has a pause of its own.
@@ -389,7 +399,7 @@ impl Account {
             }
             let ours = is_this(&slot.status.borrow());
             if ours {
-                account.begin(&slot);
+                account.begin_after(&slot, |down| if afresh { 0 } else { down.failures });
             }
         });
     }
@@ -409,6 +419,18 @@ impl Account {
 }
 
 impl Down {
+    /// Whether another way into the network may bring more than waiting. Who wishes to be left alone was reached.
+    fn is_of_the_way(&self) -> bool {
+        let wish = matches!(
+            self.failure,
+            Failure::Unreachable {
+                retry_in: Some(_),
+                ..
+            }
+        );
+        self.next.is_some() && !wish
+    }
+
     fn pause(&self) -> Duration {
         self.next
             .map(|next| next.saturating_duration_since(Instant::now()))

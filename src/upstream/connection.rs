@@ -15,6 +15,7 @@ use super::dial::Dialled;
 use super::held::Held;
 use super::key::Key;
 use super::leg::Leg;
+use super::surroundings::Stir;
 use crate::credential::Given;
 use crate::protocol::ServerFacts;
 
@@ -34,6 +35,8 @@ pub(super) struct Connection {
     pub(super) failures: u32,
     /// Nobody shall use it any more.
     pub(super) gone: CancellationToken,
+    /// Wakes its streams.
+    pub(super) stir: Arc<Stir>,
     usage: Mutex<Usage>,
     /// Somebody stopped using it.
     left: Notify,
@@ -70,6 +73,7 @@ impl Connection {
             given,
             failures,
             gone: CancellationToken::new(),
+            stir: Arc::default(),
             usage: Mutex::new(Usage {
                 users: 0,
                 last: Instant::now(),

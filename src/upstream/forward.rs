@@ -16,7 +16,7 @@ use super::Failure;
 use super::account::Account;
 use super::change::State;
 use super::connect::Slot;
-use super::connection::Use;
+use super::connection::{Connection, Use};
 use super::handshake::unreachable;
 use super::key::Key;
 use super::leg::Leg;
@@ -135,7 +135,12 @@ impl Account {
     }
 
     /// What a failure says of the connection; gives whether another connection may help.
-    fn failed(self: &Arc<Self>, slot: &Arc<Slot>, used: &Use, failure: &Failure) -> bool {
+    pub(super) fn failed(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        used: &Use,
+        failure: &Failure,
+    ) -> bool {
         match failure {
             Failure::SessionUnknown { .. } => {
                 self.retire(slot, used.connection());
@@ -161,15 +166,15 @@ impl Account {
         }
     }
 
-    fn refused(&self, slot: &Slot, status: u16) {
+    pub(super) fn refused(&self, slot: &Slot, status: u16) {
         // 403 may concern this one call; 401 concerns the credential.
         if slot.key == Key::Shared && status == 401 {
             self.state.send_replace(State::Rejected { status });
         }
     }
 
-    fn well(&self, slot: &Slot, used: &Use) {
-        let revision = used.facts.revision;
+    pub(super) fn well(&self, slot: &Slot, connection: &Connection) {
+        let revision = connection.facts.revision;
         self.state.send_if_modified(|state| {
             let mended = slot.key == Key::Shared
                 && matches!(state, State::Rejected { .. } | State::NoCredential(_));

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::account::Account;
 use super::connect::Slot;
@@ -37,7 +37,7 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
     let listening = async {
         match (&connection.leg, connection.facts.revision.era()) {
             (Leg::Http(leg), Era::Legacy) => {
-                leg.listen_legacy().await;
+                leg.listen_legacy(Arc::clone(&connection.stir)).await;
                 check_session(&account, &slot, &connection).await;
             }
             (_, Era::Modern) => modern(&account, &slot, &connection).await,
@@ -49,6 +49,7 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
         biased;
         () = account.shutdown.cancelled() => {}
         () = connection.gone.cancelled() => {}
+        () = account.follow_refusals(&slot, &connection) => {}
         () = listening => {}
     }
 }
@@ -93,11 +94,19 @@ async fn modern(account: &Account, slot: &Slot, connection: &Arc<Connection>) {
             uris: next.granted.clone().unwrap_or(uris),
         });
         drop(current.take());
+        if matches!(early, Ok(None)) {
+            connection.stir.opened(false);
+        }
         let ended = if let Ok(Some(ended)) = early {
             Some(ended)
         } else {
             tokio::select! {
                 () = slot.held.changed(version) => None,
+                () = connection.stir.suspected() => {
+                    // What was said since it died is lost.
+                    missed(account, slot, connection);
+                    None
+                }
                 ended = next.told(account) => Some(ended),
             }
         };
@@ -106,6 +115,8 @@ async fn modern(account: &Account, slot: &Slot, connection: &Arc<Connection>) {
             continue;
         };
         drop(next);
+        let refused = matches!(ended, Err(Failure::Rejected { status: 401, .. }));
+        connection.stir.opened(refused);
         if is_no_stream(account, ended) {
             slot.held.announce(Announced {
                 version: u64::MAX,
@@ -118,7 +129,8 @@ async fn modern(account: &Account, slot: &Slot, connection: &Arc<Connection>) {
         } else {
             failures + 1
         };
-        sleep(backoff::pause(failures, backoff::chance())).await;
+        let pause = backoff::pause(failures, backoff::chance());
+        connection.stir.pause(pause).await;
         missed(account, slot, connection);
     }
 }

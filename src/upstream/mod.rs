@@ -7,7 +7,8 @@
 //! A call's way through the files: `forward` picks the place (`key`, `account`), waits there for a connection
 //! (`connect`, which lets `dial` find the transport and the era and shake hands), and sends on its `leg`: a process
 //! (`stdio`) or a stream (`http_sse`), which share `duplex`, or `streamable_http`. Beside each connection stand a
-//! `keeper` and a `listen`; beside each account one `refresh` of its lists, and `granted`, which follows its login.
+//! `keeper` and a `listen`; beside each account one `refresh` of its lists, and `granted`, which follows its login. When the
+//! machine has slept or its network has changed, `surroundings` has all of them look again.
 //!
 //! What was learnt of a server (its era in `known_era`, its lists in `snapshot`) goes to the store and is there after a
 //! restart, for as long as the account talks to the same server (`fingerprint`). Lists are then shown at once and read
@@ -47,6 +48,7 @@ mod snapshot;
 mod stdio;
 mod streamable_http;
 mod subscribe;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod verify;

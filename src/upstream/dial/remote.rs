@@ -1,7 +1,8 @@
 //! A remote server: its transport and its era, found by what it answers.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -111,9 +112,27 @@ impl Dial {
         Ok((leg, inbox))
     }
 
+    /// No later request takes a connection that was made before this.
+    pub(in crate::upstream) fn dial_anew(&self) {
+        if let Some(client) = &*self.made() {
+            client.dial_anew();
+        }
+    }
+
+    /// Ends the connections that go out from one of these addresses.
+    pub(in crate::upstream) fn cut(&self, addresses: &[IpAddr]) {
+        if let Some(client) = &*self.made() {
+            client.cut(addresses);
+        }
+    }
+
+    fn made(&self) -> MutexGuard<'_, Option<streamable_http::Client>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One for the account: its pool of connections is nobody else's.
     fn client(&self, endpoint: &HttpEndpoint) -> Result<streamable_http::Client, Failure> {
-        let mut made = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made();
         if let Some(client) = &*made {
             return Ok(client.clone());
         }

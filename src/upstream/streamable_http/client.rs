@@ -2,7 +2,8 @@
 //!
 //! Invariant: whether a request may have reached the server is known of every failure.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::http::{Request, Response};
@@ -13,6 +14,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::dial::{CannotConnect, Connector};
+use super::line::Lines;
 use crate::credential::Credential;
 use crate::dial::said;
 use crate::model::{AccountId, HttpEndpoint, ProxySettings};
@@ -26,10 +28,18 @@ const IDLE_CONNECTIONS: usize = 32;
 /// HTTP/2 carries every stream of an account on one connection: a dead one must show.
 const PING: Duration = Duration::from_secs(30);
 
+type Pool = legacy::Client<Connector, Full<Bytes>>;
+
 /// The connections of one account. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
-    pool: legacy::Client<Connector, Full<Bytes>>,
+pub(crate) struct Client(Arc<Connections>);
+
+#[derive(Debug)]
+struct Connections {
+    connector: Connector,
+    lines: Lines,
+    /// Those that new requests may take.
+    pool: RwLock<Pool>,
     credential: Arc<Credential>,
 }
 
@@ -56,23 +66,30 @@ impl Client {
             reason,
             retry_in: None,
         };
-        let connector = Connector::new(endpoint, proxy).map_err(unusable)?;
-        let pool = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_keep_alive_interval(PING)
-            .build(connector);
-        Ok(Self {
-            pool,
+        let lines = Lines::default();
+        let connector = Connector::new(endpoint, proxy, &lines).map_err(unusable)?;
+        Ok(Self(Arc::new(Connections {
+            pool: RwLock::new(pool(connector.clone())),
+            connector,
+            lines,
             credential: Arc::clone(credential),
-        })
+        })))
     }
 
     /// What goes with every request of the account.
     pub(super) fn credential(&self) -> &Credential {
-        &self.credential
+        &self.0.credential
+    }
+
+    /// No later request takes a connection that was made before this. What goes on on those goes on.
+    pub(crate) fn dial_anew(&self) {
+        let fresh = pool(self.0.connector.clone());
+        *self.0.pool.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+
+    /// Ends the connections that go out from one of these addresses, and what goes on on them.
+    pub(crate) fn cut(&self, addresses: &[IpAddr]) {
+        self.0.lines.cut(addresses);
     }
 
     /// Sends a request. hyper sends one again by itself only if an idle connection turned out to be closed before
@@ -81,11 +98,22 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Broke> {
-        self.pool
-            .request(request)
-            .await
-            .map_err(|error| broke(&error))
+        let requesting = {
+            let pool = self.0.pool.read().unwrap_or_else(PoisonError::into_inner);
+            pool.request(request)
+        };
+        requesting.await.map_err(|error| broke(&error))
     }
+}
+
+fn pool(connector: Connector) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_keep_alive_interval(PING)
+        .build(connector)
 }
 
 fn broke(error: &legacy::Error) -> Broke {

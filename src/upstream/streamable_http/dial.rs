@@ -15,18 +15,21 @@ use ::http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::line::{Line, Lines, Tcp};
 use crate::dial::{said, through, tls};
 use crate::model::{HttpEndpoint, ProxySettings};
 
 /// Name, connection, tunnel and TLS together. A server that takes longer is not there; the kernel alone would try for
 /// two minutes.
 const CONNECT: Duration = Duration::from_secs(10);
-/// A laptop that slept, or a router that forgot the connection, is noticed by this and not by the next call.
+/// A router that forgot the connection is noticed by this and not by the next call: what answers nothing for so long is
+/// asked, and then so often again.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const ASK_AGAIN: (Duration, u32) = (Duration::from_secs(5), 3);
+/// What was sent and not acknowledged for so long will not be: the kernel alone would try for a quarter of an hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
 
 /// Makes connections to one server.
 #[derive(Debug, Clone)]
@@ -34,13 +37,13 @@ pub(super) struct Connector(Way);
 
 #[derive(Debug, Clone)]
 enum Way {
-    Plain(HttpConnector),
-    Tls(HttpsConnector<HttpConnector>),
+    Plain(Tcp),
+    Tls(HttpsConnector<Tcp>),
     /// TLS to the server, through a tunnel, through a proxy that may itself be reached by TLS.
-    Tunnel(Box<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>>),
+    Tunnel(Box<HttpsConnector<Tunnel<HttpsConnector<Tcp>>>>),
 }
 
-type Stream = MaybeHttpsStream<MaybeHttpsStream<TokioIo<TcpStream>>>;
+type Stream = MaybeHttpsStream<MaybeHttpsStream<Line>>;
 
 /// No connection could be made, and why, for people.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,12 @@ pub(super) struct CannotConnect(pub(super) String);
 
 impl Connector {
     /// The way to the server of this endpoint.
-    pub(super) fn new(endpoint: &HttpEndpoint, proxy: &ProxySettings) -> Result<Self, String> {
+    pub(super) fn new(
+        endpoint: &HttpEndpoint,
+        proxy: &ProxySettings,
+        lines: &Lines,
+    ) -> Result<Self, String> {
+        let tcp = || tcp(lines.clone());
         if endpoint.url.scheme() != Some(&Scheme::HTTPS) {
             return Ok(Self(Way::Plain(tcp())));
         }
@@ -74,13 +82,17 @@ impl Connector {
     }
 }
 
-fn tcp() -> HttpConnector {
-    let mut tcp = HttpConnector::new();
+fn tcp(lines: Lines) -> Tcp {
+    let mut connector = HttpConnector::new();
     // Without it a relay was seen at 44 ms per call: Nagle against delayed acknowledgements.
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(KEEP_ALIVE));
-    tcp.enforce_http(false);
-    tcp
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(KEEP_ALIVE));
+    let (pause, times) = ASK_AGAIN;
+    connector.set_keepalive_interval(Some(pause));
+    connector.set_keepalive_retries(Some(times));
+    connector.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    connector.enforce_http(false);
+    Tcp { connector, lines }
 }
 
 fn with_alpn<C>(config: rustls::ClientConfig, connector: C) -> HttpsConnector<C> {

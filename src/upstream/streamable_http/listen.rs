@@ -19,6 +19,7 @@ use super::source::{Frame, Held, Source, is_event, is_message};
 use super::stream::with_token;
 use crate::protocol::sse::Piece;
 use crate::protocol::{Envelope, Events, Json, Kind, LONGEST_MESSAGE, Question, QuestionKind};
+use crate::upstream::surroundings::Stir;
 
 /// Between two attempts at a server that is down: soon at first, never more than once a minute.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -26,15 +27,15 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 const STOOD: Duration = Duration::from_secs(10);
 
 /// Reads the stream until the server has none or the conversation ends.
-pub(super) async fn run(leg: Arc<Inner>) {
+pub(super) async fn run(leg: Arc<Inner>, stir: Arc<Stir>) {
     tokio::select! {
         () = leg.ended.cancelled() => {}
         () = leg.inbox.closed() => {}
-        () = listen(&leg) => {}
+        () = listen(&leg, &stir) => {}
     }
 }
 
-async fn listen(leg: &Arc<Inner>) {
+async fn listen(leg: &Arc<Inner>, stir: &Stir) {
     let mut place: Option<String> = None;
     let mut retry: Option<Duration> = None;
     let mut failures = 0;
@@ -42,20 +43,32 @@ async fn listen(leg: &Arc<Inner>) {
         let began = Instant::now();
         match leg.get(place.as_deref()).await {
             Ok(response) if response.status() == StatusCode::OK && is_events(&response) => {
+                stir.opened(false);
                 let mut source = Source::new(response.into_body());
                 source.last_event = place.take();
-                let heard = read(leg, &mut source).await;
+                let mut suspected = false;
+                let heard = tokio::select! {
+                    heard = read(leg, &mut source) => heard,
+                    () = stir.suspected() => {
+                        suspected = true;
+                        true
+                    }
+                };
                 if heard || began.elapsed() >= STOOD {
                     failures = 0;
                 }
                 place = source.last_event;
                 retry = source.retry.or(retry);
+                if suspected {
+                    continue;
+                }
             }
             Ok(response) if is_final(response.status()) => {
                 tracing::debug!(account = %leg.account, status = %response.status(), "no stream for what belongs to no call");
                 return;
             }
             Ok(response) => {
+                stir.opened(response.status() == StatusCode::UNAUTHORIZED);
                 tracing::debug!(account = %leg.account, status = %response.status(), "the stream cannot be opened now");
             }
             Err(error) => tracing::debug!(%error, "the stream cannot be opened now"),
@@ -66,7 +79,7 @@ async fn listen(leg: &Arc<Inner>) {
             (_, retry) => backoff(failures).max(retry.unwrap_or_default()),
         };
         failures += 1;
-        tokio::time::sleep(pause).await;
+        stir.pause(pause).await;
     }
 }
 

@@ -15,6 +15,7 @@ mod call;
 mod client;
 mod dial;
 mod head;
+mod line;
 mod listen;
 mod long;
 mod patience;
@@ -45,6 +46,7 @@ pub(crate) use client::Client;
 pub(super) use source::{Frame, Held, Source, drain, is_message};
 
 use super::failure::Failure;
+use super::surroundings::Stir;
 use super::wire::Outgoing;
 use crate::model::{AccountId, HttpEndpoint};
 use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Relayed, Revision};
@@ -149,8 +151,11 @@ impl Leg {
 
     /// The GET stream of a legacy session, until the server has none or the conversation ends. Notifications go to the
     /// inbox; questions go to the caller they can be attributed to and are declined otherwise.
-    pub(crate) fn listen_legacy(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        listen::run(Arc::clone(&self.0))
+    pub(super) fn listen_legacy(
+        &self,
+        stir: Arc<Stir>,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        listen::run(Arc::clone(&self.0), stir)
     }
 
     /// Ends the conversation; a legacy session is given back. Best effort.

@@ -1,9 +1,11 @@
 //! The whole of it against real processes and real HTTP servers.
 
+mod logout;
 mod process;
 mod remote;
 mod restart;
 pub(super) mod scripted;
+mod surroundings;
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -39,7 +39,11 @@ pub(in crate::upstream) struct Writer(mpsc::Sender<Result<Frame<Bytes>, io::Erro
 
 impl Server {
     pub(in crate::upstream) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// One that is reached there.
+    pub(in crate::upstream) fn on(listener: TcpListener) -> Self {
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (sender, arrivals) = mpsc::channel(64);
         let tasks = TaskTracker::new();

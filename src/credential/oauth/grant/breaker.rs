@@ -70,6 +70,13 @@ impl Breaker {
         }
     }
 
+    /// The way there may be another one: the next that asks finds out, and still one at a time.
+    pub(super) fn begin_afresh(&mut self) {
+        if self.pause.is_some_and(|pause| pause.is_of_the_way()) {
+            self.pause = None;
+        }
+    }
+
     /// The attempt that was let through ended without anything said of the server.
     pub(super) fn withdrawn(&mut self) {
         self.trying = false;

@@ -57,18 +57,31 @@ impl Engine {
 
     /// A secret was set: what a client could not be proved with may be right now.
     fn reconsider(&self) {
-        let grants: Vec<Arc<Grant>> = {
-            let grants = self.grants();
-            grants
-                .values()
-                .filter_map(std::sync::Weak::upgrade)
-                .collect()
-        };
-        for grant in grants {
+        for grant in self.living() {
             if grant.settings().client.is_some() {
                 grant.inner().life.reconsider();
             }
         }
+    }
+
+    /// What failed on the way to an authorization server is tried now, and what is due is looked at.
+    pub(super) fn begin_afresh(&self) {
+        for breaker in self.breakers().values_mut() {
+            breaker.begin_afresh();
+        }
+        for grant in self.living() {
+            grant.inner().life.begin_afresh();
+        }
+        self.wake.notify_one();
+    }
+
+    fn living(&self) -> Vec<Arc<Grant>> {
+        let mut grants = self.grants();
+        grants.retain(|_, grant| grant.strong_count() > 0);
+        grants
+            .values()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect()
     }
 
     async fn until(&self, next: Option<Moment>) {
@@ -82,14 +95,7 @@ impl Engine {
     fn look(&self) -> Option<Moment> {
         let now = self.now();
         let drifted = self.compare_clocks();
-        let grants: Vec<Arc<Grant>> = {
-            let mut grants = self.grants();
-            grants.retain(|_, grant| grant.strong_count() > 0);
-            grants
-                .values()
-                .filter_map(std::sync::Weak::upgrade)
-                .collect()
-        };
+        let grants = self.living();
         let (mut due, mut next) = (Vec::new(), None);
         let mut sooner =
             |then: Moment| next = Some(next.map_or(then, |next: Moment| next.min(then)));

@@ -243,6 +243,12 @@ impl Grants {
         self.0.means.vault.end_grant(account).await
     }
 
+    /// The machine slept, or has another way into the network: what is due is renewed now, and what could not be is tried
+    /// again.
+    pub fn look_again(&self) {
+        self.0.begin_afresh();
+    }
+
     /// Tells whenever a grant comes to need a person.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.0.notices.subscribe()

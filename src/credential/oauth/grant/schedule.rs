@@ -32,6 +32,8 @@ pub(in crate::credential::oauth) const LONGEST_WISH: Duration = Duration::from_h
 pub(super) struct Pause {
     idle: Moment,
     called: Moment,
+    /// It says something of the way there: another way may be a better one.
+    of_the_way: bool,
 }
 
 /// What an attempt failed of, as far as the pause depends on it.
@@ -65,6 +67,8 @@ impl Pause {
         let varied = doubled
             .min(IDLE)
             .mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance.clamp(0.0, 1.0));
+        // Who wishes something was reached.
+        let of_the_way = failed != Failed::Settled && wish.is_none();
         let wish = wish.unwrap_or_default().min(LONGEST_WISH);
         let called = match failed {
             Failed::Settled => varied,
@@ -75,7 +79,13 @@ impl Pause {
         Self {
             idle: began.after(varied).max(soonest),
             called: began.after(called).max(soonest),
+            of_the_way,
         }
+    }
+
+    /// Whether another way into the network may bring more than waiting.
+    pub(super) fn is_of_the_way(&self) -> bool {
+        self.of_the_way
     }
 
     /// When it is over.

@@ -329,6 +329,15 @@ impl Life {
         self.pause = None;
     }
 
+    /// The way to the authorization server may be another one: what failed on the way before says nothing any more.
+    pub(super) fn begin_afresh(&mut self) {
+        if self.pause.is_some_and(|pause| pause.is_of_the_way()) {
+            self.pause = None;
+            self.failures = 0;
+        }
+        self.blocked = None;
+    }
+
     /// A person is needed. Whether that is new.
     pub(super) fn need(&mut self, reason: LoginReason) -> bool {
         let new = !matches!(self.phase, Phase::Needs(_));

@@ -90,7 +90,7 @@ async fn a_server_without_a_stream_of_its_own_is_left_alone() {
     for status in [404, 405] {
         let mut server = Server::start().await;
         let rig = rig(&server.url, LONG);
-        tokio::join!(rig.leg.listen_legacy(), async {
+        tokio::join!(rig.leg.listen_legacy(Arc::default()), async {
             let arrival = server.next().await;
             assert_eq!(arrival.head.method, "GET");
             arrival.reply(status, &[], "");
@@ -104,7 +104,7 @@ async fn the_sessions_stream_is_taken_up_again_until_the_conversation_ends() {
     let mut rig = rig(&server.url, LONG);
     open(&rig, &mut server).await;
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-    tokio::join!(rig.leg.listen_legacy(), async {
+    tokio::join!(rig.leg.listen_legacy(Arc::default()), async {
         let arrival = server.next().await;
         assert_eq!(arrival.header("mcp-session-id"), Some("s-1"));
         assert_eq!(arrival.header("last-event-id"), None);
@@ -191,7 +191,7 @@ async fn a_question_on_the_sessions_stream_reaches_the_only_caller_or_nobody() {
         }
     };
     tokio::select! {
-        () = rig.leg.listen_legacy() => panic!("the stream ended"),
+        () = rig.leg.listen_legacy(Arc::default()) => panic!("the stream ended"),
         () = script => {}
     }
 }

@@ -46,6 +46,43 @@ async fn a_token_has_ended_after_a_night_of_sleep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_sleep_what_is_due_is_renewed_though_nobody_calls_and_no_timer_rings() {
+    let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    // Used within the hour, and over its time.
+    rig.authority.advance(Duration::from_mins(58));
+    rig.clock.suspend(Duration::from_mins(58));
+    assert_eq!(rig.authority.refreshes(), 0);
+    life.grants.look_again();
+    rig.authority.came(Endpoint::Token, 2).await;
+    life.grants.quiet().await;
+    assert_eq!(rig.authority.refreshes(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_another_network_a_renewal_that_failed_is_tried_at_once_unless_a_wish_was_heard() {
+    for (outage, at_once) in [(Outage::Refused, true), (Outage::TooMany(600), false)] {
+        let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+        life.token().await.unwrap();
+        rig.authority.outage(outage);
+        rig.advance(Duration::from_mins(58));
+        life.grants.quiet().await;
+        // By its end the pauses are of minutes, or what was wished for.
+        for _ in 0..9 {
+            rig.advance(Duration::from_mins(1));
+            life.grants.quiet().await;
+        }
+        rig.authority.outage(Outage::None);
+        life.grants.quiet().await;
+        assert_eq!(rig.authority.refreshes(), 0);
+        life.grants.look_again();
+        life.grants.quiet().await;
+        assert_eq!(rig.authority.refreshes(), usize::from(at_once));
+        life.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_start_of_the_machine_a_wrong_clock_is_not_believed() {
     for (set_back, refreshes) in [(Duration::ZERO, 0), (MONTH, 1)] {
         let (rig, life) = Rig::logged_in(Behaviour::default()).await;
