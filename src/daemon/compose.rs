@@ -19,6 +19,8 @@ use crate::store::{InstallationKey, Kept, Store};
 use crate::upstream::Upstream;
 use crate::vault::{OAuthRows, Vault};
 
+use super::wake;
+
 /// The parts that live as long as the process.
 #[derive(Debug)]
 pub(super) struct Composed {
@@ -41,6 +43,7 @@ impl Composed {
         key: &InstallationKey,
         (store, mut kept): (Store, Kept),
         about: About,
+        clock: Clock,
         (tasks, stopping): (&TaskTracker, &CancellationToken),
     ) -> Self {
         let oauth = OAuthRows::of(&mut kept);
@@ -48,7 +51,7 @@ impl Composed {
         let ground = credential::Ground::new(
             &settings,
             vault.clone(),
-            Clock::default(),
+            clock.clone(),
             (tasks.clone(), stopping.clone()),
         );
         let grants = ground.grants.clone();
@@ -70,6 +73,12 @@ impl Composed {
             stopping: stopping.clone(),
         });
         tasks.spawn(vault.clone().watch(stopping.clone()));
+        tasks.spawn(wake::watch(
+            clock,
+            upstream.clone(),
+            logins.grants().clone(),
+            stopping.clone(),
+        ));
         let gateway = Arc::new(Gateway::new(
             &settings,
             upstream.clone(),

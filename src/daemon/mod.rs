@@ -16,6 +16,7 @@ mod standalone;
 mod start;
 mod systemd;
 mod vault;
+mod wake;
 
 pub use bind::NotBound;
 pub use hand_over::{Came, Leaving, Way};

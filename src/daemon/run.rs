@@ -13,6 +13,7 @@ use super::hand_over::{Came, Leaving, prepare};
 use super::hygiene::keep_memory_private;
 use super::start::{Asks, Daemon};
 use super::systemd::{Inherited, Manager};
+use crate::credential::Clock;
 use crate::downstream::control::{GoOn, Reload, Reloaded};
 use crate::handover::Program;
 use crate::model::Settings;
@@ -41,6 +42,8 @@ pub struct Handed {
     pub not_replaced: Option<String>,
     /// The program to go on as when it is asked to; `None`: it cannot.
     pub program: Option<Program>,
+    /// What time it is; a test's may be moved.
+    pub clock: Clock,
 }
 
 /// Why the daemon ended.

@@ -7,6 +7,7 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::credential::Clock;
 use crate::downstream::control::About;
 use crate::model::Settings;
 use crate::store::{InstallationKey, Store};
@@ -30,6 +31,7 @@ pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
         &key,
         opened,
         About::default(),
+        Clock::default(),
         (&tasks, &stopping),
     );
     tasks.spawn(composed.downstream.hub());

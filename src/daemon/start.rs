@@ -85,7 +85,14 @@ impl Daemon {
             not_replaced: handed.not_replaced,
         };
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let mut composed = Composed::new(settings, &key, opened, about, (&tasks, &stopping));
+        let mut composed = Composed::new(
+            settings,
+            &key,
+            opened,
+            about,
+            handed.clock,
+            (&tasks, &stopping),
+        );
         // Nothing fails any more: from here on there is no way back to an earlier program.
         let resumed = resume(came, &composed).await;
         let vital = serving(&mut composed, sockets.listeners, resumed);

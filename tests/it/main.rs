@@ -40,6 +40,7 @@ mod roots;
 mod secrets;
 mod sessions;
 mod support;
+mod surroundings;
 mod systemd;
 mod tool;
 mod versions;

@@ -50,7 +50,11 @@ impl std::fmt::Debug for Shared {
 impl Gate {
     /// Lets everybody in.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// One that is reached there.
+    pub(crate) fn on(listener: TcpListener) -> Self {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             accept: Mutex::new(Box::new(|_, _| 200)),
