@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -133,12 +134,43 @@ impl Ground {
             .with_context(|| way.to_string())
     }
 
+    /// Starts Janus with a socket that is open already, as a service manager does, before so many servers.
+    pub(crate) async fn activated(
+        &self,
+        way: Way,
+        socket: OwnedFd,
+        servers: usize,
+    ) -> anyhow::Result<Process> {
+        let janus = match way {
+            Way::Before => &self.before,
+            _ => &self.janus,
+        };
+        let janus = janus.as_deref().context("this build is not measured")?;
+        // What is handed over lies behind the three that every process has, and is for the process of this number.
+        let script = "export LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).arg(janus);
+        shell
+            .env("LISTEN_FDS", "1")
+            .env("LISTEN_FDNAMES", "mcp")
+            .env_remove("RUST_LOG");
+        self.in_a_home(&mut shell, servers)?;
+        Process::start_with(shell, socket.into(), End::Signal)
+            .await
+            .with_context(|| way.to_string())
+    }
+
     /// A Janus with a home of its own: none of them sees another's lock, or the user's files.
     fn janus(&self, janus: &Path, under: Under) -> anyhow::Result<Command> {
+        let mut command = program(janus, under);
+        self.in_a_home(&mut command, 1)?;
+        Ok(command)
+    }
+
+    fn in_a_home(&self, command: &mut Command, servers: usize) -> anyhow::Result<()> {
         let home = TempDir::new_in(&self.directory)?.keep();
         let file = home.join("config.yaml");
-        fs::write(&file, self.config(&home))?;
-        let mut command = program(janus, under);
+        fs::write(&file, self.config(&home, servers))?;
         command.arg("serve").arg("--config").arg(&file);
         command.env("HOME", &home);
         for (variable, name) in [("XDG_STATE_HOME", "state"), ("XDG_RUNTIME_DIR", "run")] {
@@ -146,16 +178,20 @@ impl Ground {
             fs::create_dir(&directory)?;
             command.env(variable, directory);
         }
-        Ok(command)
+        Ok(())
     }
 
-    fn config(&self, home: &Path) -> String {
+    fn config(&self, home: &Path, servers: usize) -> String {
         let url = format!("http://{}/mcp", self.upstream.address());
         let socket = home.join("run").join("janus").join("mcp.sock");
+        let others = (1..servers).map(|number| format!("s{number}"));
+        let servers: Vec<String> = std::iter::once("s".to_owned())
+            .chain(others)
+            .map(|name| format!("  {name}:\n    url: {url}\n    era: {}\n", self.era))
+            .collect();
+        let servers = servers.concat();
         format!(
-            "servers:\n  s:\n    url: {url}\n    era: {}\n\
-             listen:\n  http: 127.0.0.1:0\n  socket: {}\n",
-            self.era,
+            "servers:\n{servers}listen:\n  http: 127.0.0.1:0\n  socket: {}\n",
             socket.display()
         )
     }

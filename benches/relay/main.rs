@@ -5,7 +5,7 @@
 //! ratios of neighbours do not. Only instruction counts can be compared across runs.
 //!
 //! `upstream` and `relay` are what is measured against, `against` makes another Janus, `load` is who asks, `ground` starts the processes, `calls`,
-//! `standing` and `callgrind` measure, `table` prints. No test depends on a time: `cargo test` runs none of this.
+//! `standing`, `cold_start` and `callgrind` measure, `table` prints. No test depends on a time: `cargo test` runs none of this.
 #![allow(
     clippy::allow_attributes,
     clippy::cast_precision_loss,
@@ -22,6 +22,7 @@ mod against;
 mod answers;
 mod callgrind;
 mod calls;
+mod cold_start;
 mod ground;
 mod http;
 mod load;
@@ -88,6 +89,8 @@ struct Args {
 enum Only {
     /// Instructions per call.
     Instructions,
+    /// From a connection that starts the process to its first answer.
+    ColdStart,
 }
 
 /// What this program is when it starts itself.
@@ -192,7 +195,12 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
         calls::measure(&amount, &mut table).await?;
         standing::measure(&amount, &mut table).await?;
     }
-    callgrind::measure(&amount, &mut table).await?;
+    if args.only != Some(Only::Instructions) && amount.janus.is_some() {
+        cold_start::measure(&amount, &mut table).await?;
+    }
+    if args.only != Some(Only::ColdStart) {
+        callgrind::measure(&amount, &mut table).await?;
+    }
     println!("{table}");
     if args.json {
         table.print_json();

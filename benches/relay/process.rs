@@ -42,14 +42,23 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) async fn start(mut command: Command, end: End) -> anyhow::Result<Self> {
+    pub(crate) async fn start(command: Command, end: End) -> anyhow::Result<Self> {
+        Self::start_with(command, Stdio::piped(), end).await
+    }
+
+    /// The same with something else as its stdin.
+    pub(crate) async fn start_with(
+        mut command: Command,
+        stdin: Stdio,
+        end: End,
+    ) -> anyhow::Result<Self> {
         let program = command
             .as_std()
             .get_program()
             .to_string_lossy()
             .into_owned();
         let mut child = command
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -1,8 +1,10 @@
 //! Everything between the sockets and the servers: built once, and brought in line with another configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +22,9 @@ use crate::upstream::Upstream;
 use crate::vault::{OAuthRows, Vault};
 
 use super::wake;
+
+/// The first answer comes within a fiftieth of this.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
 
 /// The parts that live as long as the process.
 #[derive(Debug)]
@@ -117,6 +122,20 @@ impl Composed {
             authn,
             settings,
         }
+    }
+
+    /// Begins to connect. Where a connection started this process, whoever made it is answered first: a hundred servers
+    /// take their share of the processor.
+    pub(super) fn start(&self, by_a_connection: bool, tasks: &TaskTracker) {
+        if !by_a_connection {
+            return self.upstream.start();
+        }
+        let (upstream, downstream) = (self.upstream.clone(), self.downstream.clone());
+        tasks.spawn(async move {
+            // It may have been started without one, too.
+            timeout(FIRST_ANSWER, downstream.answered()).await.ok();
+            upstream.start();
+        });
     }
 
     /// What it was built by.

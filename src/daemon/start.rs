@@ -93,6 +93,7 @@ impl Daemon {
             handed.clock,
             (&tasks, &stopping),
         );
+        let by_a_connection = sockets.held && came.is_none();
         // Nothing fails any more: from here on there is no way back to an earlier program.
         let resumed = resume(came, &composed).await;
         let vital = serving(&mut composed, sockets.listeners, resumed);
@@ -108,7 +109,7 @@ impl Daemon {
         // Nothing upstream delays it.
         manager.ready(&standing.line());
         on_ready(&ready);
-        composed.upstream.start();
+        composed.start(by_a_connection, &tasks);
         let told = standing.clone();
         tasks.spawn(told.tell(manager.clone(), composed.logins.clone(), stopping.clone()));
         Ok(Self {

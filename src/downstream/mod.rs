@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,6 +68,8 @@ pub struct Downstream {
     intake: intake::Intake,
     /// Connections at rest when Janus stopped, for the next program.
     rested: Arc<hand_over::Rested>,
+    /// Somebody was answered.
+    answered: Arc<SetOnce<()>>,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -115,6 +118,7 @@ impl Downstream {
             pulse: pulse::Pulse::default(),
             intake: intake::Intake::default(),
             rested: Arc::default(),
+            answered: Arc::default(),
             tasks,
             stopping,
         }
@@ -123,6 +127,11 @@ impl Downstream {
     /// Waits until every listener has done a turn.
     pub async fn turn(&self) {
         self.pulse.felt().await;
+    }
+
+    /// Waits until somebody was answered for the first time.
+    pub async fn answered(&self) {
+        self.answered.wait().await;
     }
 
     /// Goes on with another configuration. Sessions stay; what they reach is looked at anew.

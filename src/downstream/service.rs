@@ -43,7 +43,7 @@ impl Downstream {
             Ok(entry) => entry,
             Err(refusal) => return Ok(refusal),
         };
-        Ok(match *request.method() {
+        let answer = match *request.method() {
             Method::POST => self.post(entry, request).await,
             Method::GET if upgrade::is_asked(request.headers()) => {
                 self.upgrade(peer, entry, request)
@@ -51,7 +51,12 @@ impl Downstream {
             Method::GET => self.get(&entry, request.headers()),
             Method::DELETE => self.delete(&entry, request.headers()).await,
             _ => not_allowed("GET, POST, DELETE"),
-        })
+        };
+        if !self.answered.initialized() {
+            // Somebody else may be as fast.
+            self.answered.set(()).ok();
+        }
+        Ok(answer)
     }
 
     /// Who sent a request, and where it wants to go.

@@ -14,6 +14,7 @@ mod cli;
 mod client_accounts;
 mod client_keys;
 mod clients;
+mod cold_start;
 mod config;
 mod conformance;
 mod connect;

@@ -43,8 +43,13 @@ pub(crate) struct Ended {
 impl Process {
     /// Starts it, with stdin open until [`Process::close_stdin`].
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        Self::start_with(name, command, Stdio::piped())
+    }
+
+    /// The same with something else as its stdin.
+    pub(crate) fn start_with(name: &str, command: &mut Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
