@@ -166,6 +166,46 @@ async fn locked_at_the_start_it_is_noticed_when_it_is_unlocked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_bus_that_ends_and_comes_back_is_heard_again() {
+    let Some(mut keyring) = Keyring::unlocked() else {
+        return;
+    };
+    let (_gate, home) = kept_in(&keyring).await;
+    keyring.kill();
+    let janus = start(home, &keyring);
+    until("sealed", || state(janus.home(), "s/default") == "sealed");
+    keyring.end_bus();
+    until("no bus", || {
+        vault(&janus)["because"]
+            .as_str()
+            .is_some_and(|why| why.contains("the session bus does not answer"))
+    });
+    keyring.begin_bus();
+    keyring.start(Some("wrong"));
+    until("locked", || {
+        vault(&janus)["because"]
+            .as_str()
+            .is_some_and(|why| why.contains("locked"))
+    });
+    // What is said on the new bus is heard.
+    keyring.unlock("pw-one").await;
+    let began = Instant::now();
+    until("the account", || {
+        state(janus.home(), "s/default") == "ready"
+    });
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    // What is open needs no bus.
+    keyring.end_bus();
+    assert_eq!(vault(&janus)["state"], "open");
+    let verified = ["account", "verify", "s"];
+    succeeded(&run(janus.home(), &keyring, &verified, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_keyring_nothing_is_made_and_with_a_locked_one_neither() {
     let Some(mut keyring) = Keyring::bus() else {
         return;

@@ -44,24 +44,29 @@ impl Keyring {
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         }
-        let socket = directory.path().join("run/bus");
-        let config = directory.path().join("bus.conf");
-        fs::write(&config, BUS.replace("PATH", socket.to_str().unwrap())).unwrap();
-        let bus = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nosyslog"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let keyring = Self {
+        let bus = start_bus(directory.path());
+        Some(Self {
             directory,
             bus,
             daemon: None,
-        };
-        until("the bus", || socket.exists());
-        Some(keyring)
+        })
+    }
+
+    /// Ends the bus, and with it what is on it.
+    pub(crate) fn end_bus(&mut self) {
+        for child in [self.daemon.take().as_mut(), Some(&mut self.bus)]
+            .into_iter()
+            .flatten()
+        {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts another one in the same place.
+    pub(crate) fn begin_bus(&mut self) {
+        fs::remove_file(self.path("run/bus")).ok();
+        self.bus = start_bus(self.directory.path());
     }
 
     /// A bus with an unlocked keyring on it.
@@ -209,6 +214,22 @@ impl Drop for Keyring {
             child.wait().ok();
         }
     }
+}
+
+fn start_bus(directory: &Path) -> Child {
+    let socket = directory.join("run/bus");
+    let config = directory.join("bus.conf");
+    fs::write(&config, BUS.replace("PATH", socket.to_str().unwrap())).unwrap();
+    let bus = Command::new("dbus-daemon")
+        .arg(format!("--config-file={}", config.display()))
+        .args(["--nofork", "--nosyslog"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the bus", || socket.exists());
+    bus
 }
 
 /// Waits for something that another program does and does not tell.
