@@ -61,6 +61,7 @@ impl Daemon {
         if drained.await.is_err() {
             tracing::warn!("what still ran after {} s was cut off", GRACE.as_secs());
         }
+        self.composed.downstream.keep_streams().await;
         self.composed.store.close().await;
         if stays {
             Sockets::remove(&self.own);

@@ -116,12 +116,12 @@ impl Call {
         }
     }
 
-    /// The answer becomes a stream: in a session it is kept, so that it can be resumed.
-    pub(super) fn start_stream(&mut self) -> Option<Arc<KeptStream>> {
+    /// The answer becomes a stream, alone or with others: in a session it is kept, so that it can be resumed.
+    pub(super) fn start_stream(&mut self, alone: bool) -> Option<Arc<KeptStream>> {
         let Kind::Legacy(Some(legacy)) = &mut self.kind else {
             return None;
         };
-        let kept = legacy.session.new_stream(legacy.id.clone());
+        let kept = legacy.session.new_stream(legacy.id.clone(), alone);
         legacy.kept = Some(Arc::clone(&kept));
         Some(kept)
     }

@@ -145,6 +145,11 @@ impl Downstream {
         self.gateway.end_listens();
     }
 
+    /// Writes down what streams hold, when nothing is said any more: clients take them up again in the next process.
+    pub async fn keep_streams(&self) {
+        self.sessions.keep_streams().await;
+    }
+
     /// Ends the streams and connections of a client's sessions, or of all: they go on once they prove who they are.
     pub fn prove_again(&self, client: Option<&ClientId>) {
         for session in self.sessions.all() {

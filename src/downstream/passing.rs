@@ -140,7 +140,7 @@ mod tests {
         let stream = stream::unfold(queue, |mut queue| async {
             Some((queue.recv().await?, queue))
         });
-        let kept = Arc::new(KeptStream::new(1, Some(Json::literal("7"))));
+        let kept = Arc::new(KeptStream::answering(1, Json::literal("7"), true));
         let (sequence, tasks) = (kept.reserve(), TaskTracker::new());
         kept.end();
         let passing = Passing::kept(Box::pin(stream), Arc::clone(&kept), sequence, tasks.clone());

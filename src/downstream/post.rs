@@ -37,7 +37,10 @@ impl Downstream {
         request: http::Request<Incoming>,
     ) -> Response<Reply> {
         let (parts, body) = request.into_parts();
-        let session = session_id(&parts.headers).and_then(|id| self.session(id, &entry));
+        let session = match session_id(&parts.headers) {
+            Some(id) => self.session(id, &entry).await,
+            None => None,
+        };
         // A session may act as its client's roots say; whatever belongs to none is decided before it is read, unless
         // it may open such a session.
         if session.is_none()

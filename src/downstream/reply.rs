@@ -11,13 +11,13 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::protocol::{BodyStream, Broken, sse};
+use crate::protocol::{BodyStream, Broken, Json, sse};
 
 use super::adapt::ResponseBody;
 use super::call::Call;
 use super::conversation::Next;
 use super::intake::{Line, Running};
-use super::legacy::{Follow, KeptStream, Reading};
+use super::legacy::{Follow, KeptStream, Reading, lost};
 use super::passing::Passing;
 
 /// Shorter than the shortest silence after which a client was seen to cut a stream (300 s), and than the usual 60 s
@@ -90,7 +90,9 @@ impl Reply {
 impl EventStream {
     /// The answers of these calls, of which the first has already said something.
     pub(super) fn of_calls(mut calls: Vec<Call>, first: Option<Next>, prime: bool) -> Self {
-        let kept = calls.first_mut().and_then(Call::start_stream);
+        let alone = calls.len() == 1;
+        let first_call = calls.first_mut();
+        let kept = first_call.and_then(|call| call.start_stream(alone));
         let mut stream = Self::new(Source::Calls {
             calls,
             kept: kept.clone(),
@@ -125,6 +127,13 @@ impl EventStream {
         if let Some(id) = id {
             events.prime(&id);
         }
+        events
+    }
+
+    /// A stream of which nothing is left but the news that it is lost.
+    pub(super) fn lost(request: &Json) -> Self {
+        let mut events = Self::over();
+        events.put_message(None, lost().text(Some(request)).into_bytes());
         events
     }
 

@@ -26,10 +26,14 @@ const AT_ONCE: usize = 16;
 
 impl Downstream {
     /// The session of that id, for whoever comes as it was opened. To anybody else it does not exist.
-    pub(super) fn session(&self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
+    pub(super) async fn session(&self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
         match self.sessions.find(id, entry)? {
             Found::InUse(session) => Some(session),
-            Found::Again(session) => {
+            Found::Again { session, streams } => {
+                if streams {
+                    // What they held is here now: a later life must not find it a second time.
+                    self.sessions.keep(&session).await;
+                }
                 let (downstream, again) = (self.clone(), Arc::clone(&session));
                 self.tasks.spawn(async move {
                     let asking = downstream.ask_again(&again);
@@ -45,6 +49,7 @@ impl Downstream {
         let Some(Ok(scope)) = session.settled(&self.gateway, &self.reach) else {
             return;
         };
+        session.tell_due(&self.gateway, &self.reach);
         let scope = &scope;
         let asking = session
             .asked()

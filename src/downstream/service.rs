@@ -11,7 +11,7 @@ use crate::authn::{Header, NotAuthenticated, Peer, Transport};
 use crate::binding::{Entry, Scope};
 use crate::protocol::{RpcError, code, header};
 
-use super::legacy::{KeptStream, Reading};
+use super::legacy::{EventId, Reading};
 use super::reply::{EventStream, Reply};
 use super::{Downstream, adapt, guard, login, refusal, upgrade};
 
@@ -46,9 +46,9 @@ impl Downstream {
         let answer = match *request.method() {
             Method::POST => self.post(entry, request).await,
             Method::GET if upgrade::is_asked(request.headers()) => {
-                self.upgrade(peer, entry, request)
+                self.upgrade(peer, entry, request).await
             }
-            Method::GET => self.get(&entry, request.headers()),
+            Method::GET => self.get(&entry, request.headers()).await,
             Method::DELETE => self.delete(&entry, request.headers()).await,
             _ => not_allowed("GET, POST, DELETE"),
         };
@@ -102,11 +102,11 @@ impl Downstream {
     }
 
     /// Opens the stream of a session's unsolicited messages, or takes a broken stream up again.
-    fn get(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
+    async fn get(&self, entry: &Entry, headers: &HeaderMap) -> Response<Reply> {
         let Some(id) = session_id(headers) else {
             return self.without_session(entry);
         };
-        let Some(session) = self.session(id, entry) else {
+        let Some(session) = self.session(id, entry).await else {
             return self.not_found(entry);
         };
         if !accepts(headers, "text/event-stream") {
@@ -118,12 +118,21 @@ impl Downstream {
         let last = headers
             .get(header::LAST_EVENT_ID)
             .and_then(|id| id.to_str().ok())
-            .and_then(KeptStream::parse_id);
-        let resumed = last.and_then(|(number, sequence)| {
-            Some((number, session.stream(number)?, sequence?.saturating_add(1)))
+            .and_then(EventId::parse);
+        let resumed = last.as_ref().and_then(|id| {
+            let stream = session.stream(id.number)?;
+            let position = stream.after(id)?;
+            Some((id.number, stream, position))
         });
-        if last.is_some_and(|(number, _)| number != 0) && resumed.is_none() {
-            return event_stream(EventStream::over());
+        match last {
+            // Whoever waits for a response shall not wait for ever.
+            Some(id) if id.number != 0 && resumed.is_none() => {
+                return event_stream(match &id.request {
+                    Some(request) => EventStream::lost(request),
+                    None => EventStream::over(),
+                });
+            }
+            _ => {}
         }
         let prime = session.is_primed();
         let events = match resumed {
@@ -146,7 +155,7 @@ impl Downstream {
         let Some(id) = session_id(headers) else {
             return self.without_session(entry);
         };
-        let Some(session) = self.session(id, entry) else {
+        let Some(session) = self.session(id, entry).await else {
             return self.not_found(entry);
         };
         self.sessions.end(&self.gateway, &session.id).await;

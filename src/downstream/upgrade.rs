@@ -36,7 +36,7 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 
 impl Downstream {
     /// Answers such a request, and serves the client once the answer is sent.
-    pub(super) fn upgrade(
+    pub(super) async fn upgrade(
         &self,
         peer: &Peer,
         entry: Entry,
@@ -50,7 +50,7 @@ impl Downstream {
         }
         let session = match session_id(request.headers()) {
             None => None,
-            Some(id) => match self.session(id, &entry) {
+            Some(id) => match self.session(id, &entry).await {
                 None => return self.not_found(&entry),
                 found => found,
             },

@@ -3,7 +3,7 @@
     counting_server.py --log FILE --as WHO              legacy, on stdin and stdout, ends when its stdin does
     counting_server.py --log FILE --as WHO --http PORT  of 2026-07-28, over HTTP; prints `listening` and ends with its stdin
 
-`count` runs, `hold` lets it take that many milliseconds; where progress is asked for, it is told before the result.
+`count` runs, `hold` lets it take that many milliseconds; where progress is asked for, it is told before that.
 `tell` does the same, and tells whoever is subscribed to `count://told` that `count://told/CALL` is another one now.
 Each start is a line of the file too.
 """
@@ -37,10 +37,10 @@ def write(what, of):
 def ran(params, send):
     name, given = params["name"], params["arguments"]
     write("ran", given["call"])
-    time.sleep(given.get("hold", 0) / 1000)
     token = params.get("_meta", {}).get("progressToken")
     if token is not None:
         send({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})
+    time.sleep(given.get("hold", 0) / 1000)
     if name == "tell" and TOLD in watched:
         send({"method": "notifications/resources/updated", "params": {"uri": f"{TOLD}/{given['call']}"}})
     return {"content": [{"type": "text", "text": f"{options.who} ran {given['call']}"}]}

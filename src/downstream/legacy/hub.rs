@@ -37,6 +37,7 @@ pub(in crate::downstream) async fn run(
             change = changes.recv() => {
                 let waits = match change {
                     Ok(change) => {
+                        sessions.note(&change);
                         let waiting = sessions.all().into_iter().filter(|session| session.changed(&gateway, &reach, &change));
                         // Counted to the end: every session is told.
                         waiting.count() > 0

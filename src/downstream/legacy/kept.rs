@@ -1,17 +1,23 @@
-//! A stream's events, kept so that a client that lost the connection can take it up again by event id.
+//! A stream's events, kept so that a client that lost the connection can take it up again by event id, also after a
+//! restart of Janus (see [`Frozen`]).
 //!
-//! Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream, [`ALL_BYTES`] for all; the oldest of a
-//! stream go first. A client that asks
-//! for what is gone gets what is left.
+//! Invariants:
+//! - An id names one event for ever: it says in which life of Janus it was given out.
+//! - Whoever takes up a stream that is gone, and did not have its response, is told that it is lost: the id says which
+//!   request waits.
+//! - Bounded: [`LONGEST`] for one event, [`EVENTS`] and [`BYTES`] for a stream, [`ALL_BYTES`] for all; the oldest of a
+//!   stream go first. A client that asks for what is gone gets what is left.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::event_id::{EventId, LIFE};
+use super::frozen::{Frozen, lost};
 use crate::protocol::{Json, RpcError, code};
 
 /// A longer response is sent but not kept.
@@ -23,14 +29,10 @@ const ALL_BYTES: usize = 64 * LONGEST;
 
 /// What is this short is kept whatever all others keep.
 const SHORT: usize = 1024;
+/// Lives of Janus that the ids of a stream are known from.
+const LIVES: usize = 8;
 /// Clients take a broken stream up within seconds.
 const TAKEN_UP: Duration = Duration::from_mins(5);
-
-/// Streams end with this process, and event ids with them: those of an earlier one mean nothing here.
-static LIFE: LazyLock<String> = LazyLock::new(|| {
-    let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    format!("{:x}", began.unwrap_or_default().as_micros())
-});
 
 /// How much all streams keep.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
@@ -41,11 +43,17 @@ pub(in crate::downstream) struct KeptStream {
     number: u64,
     /// The request that the stream answers; none for the one of unsolicited messages.
     request: Option<Json>,
+    /// It answers no other.
+    alone: bool,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// The lives of Janus in which it went on, each with the sequence number of its first event there.
+    lives: Vec<(String, u64)>,
+    /// Which event has the response.
+    response: Option<u64>,
     /// `None`: on its way to the client still.
     events: VecDeque<Option<Bytes>>,
     /// The sequence number of the first event kept.
@@ -64,13 +72,89 @@ pub(in crate::downstream) enum Follow {
 }
 
 impl KeptStream {
-    /// A stream without events. Its number is part of every event id.
-    pub(in crate::downstream) fn new(number: u64, request: Option<Json>) -> Self {
+    /// The stream of unsolicited messages, without any yet.
+    pub(in crate::downstream) fn standalone() -> Self {
+        Self::new(0, None, false)
+    }
+
+    /// The stream that answers this request, alone or with others. Its number is part of every event id.
+    pub(in crate::downstream) fn answering(number: u64, request: Json, alone: bool) -> Self {
+        Self::new(number, Some(request), alone)
+    }
+
+    fn new(number: u64, request: Option<Json>, alone: bool) -> Self {
+        let state = State {
+            lives: vec![(LIFE.clone(), 0)],
+            response: None,
+            events: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            ended: None,
+            wakers: Vec::new(),
+        };
         Self {
             number,
             request,
-            state: Mutex::default(),
+            alone,
+            state: Mutex::new(state),
         }
+    }
+
+    /// What a later life of Janus needs to go on with it; `None` where nothing was said that anybody could miss.
+    pub(super) fn frozen(&self) -> Option<Frozen> {
+        let state = self.state();
+        let says = |event: &Option<Bytes>| event.as_ref().is_none_or(|event| !event.is_empty());
+        // A call that was cut off says so when it is taken up.
+        let is_cut_off = self.request.is_some() && state.ended.is_none();
+        if !is_cut_off && !state.events.iter().any(says) {
+            return None;
+        }
+        let text = |event: &Bytes| String::from_utf8_lossy(event).into_owned();
+        Some(Frozen {
+            number: self.number,
+            request: self.request.as_ref().map(|id| id.as_str().to_owned()),
+            alone: self.alone,
+            lives: state.lives.clone(),
+            response: state.response,
+            first: state.first,
+            events: state
+                .events
+                .iter()
+                .map(|event| event.as_ref().map(text))
+                .collect(),
+            ended: state.ended.is_some(),
+            read_to: 0,
+        })
+    }
+
+    /// Goes on with a stream of an earlier life. A call that was not answered then never will be.
+    pub(super) fn thawed(frozen: Frozen) -> Self {
+        let request = frozen
+            .request
+            .and_then(|id| Json::parse(Bytes::from(id)).ok());
+        let stream = Self::new(frozen.number, request, frozen.alone);
+        let mut state = stream.state();
+        state.first = frozen.first;
+        state.response = frozen.response;
+        for event in frozen.events {
+            let event = event.map_or_else(|| stream.loss(), Bytes::from);
+            KEPT.fetch_add(event.len(), Ordering::Relaxed);
+            state.bytes += event.len();
+            state.events.push_back(Some(event));
+        }
+        let next = state.next();
+        // Of earlier ones nothing is left.
+        let known = frozen.lives.len().saturating_sub(LIVES);
+        state.lives = frozen.lives.into_iter().skip(known).collect();
+        state.lives.push((LIFE.clone(), next));
+        drop(state);
+        if stream.request.is_some() {
+            if !frozen.ended {
+                stream.keep_response(&lost().text(stream.request.as_ref()).into_bytes());
+            }
+            stream.end();
+        }
+        stream
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -79,7 +163,30 @@ impl KeptStream {
 
     /// The id of the event with this sequence number.
     pub(in crate::downstream) fn id(&self, sequence: u64) -> String {
-        format!("{}-{}-{sequence}", *LIFE, self.number)
+        let state = self.state();
+        let mut lives = state.lives.iter().rev();
+        let life = lives.find(|(_, from)| *from <= sequence);
+        let waits = self.alone && state.response != Some(sequence);
+        EventId {
+            life: life.map_or_else(|| LIFE.clone(), |(life, _)| life.clone()),
+            number: self.number,
+            sequence,
+            request: self.request.clone().filter(|_| waits),
+        }
+        .text()
+    }
+
+    /// Where a client goes on that has this event; `None` where the stream never had it.
+    pub(in crate::downstream) fn after(&self, id: &EventId) -> Option<u64> {
+        let state = self.state();
+        let life = state.lives.iter().position(|(life, _)| *life == id.life)?;
+        // What that life said after the last time it was written down is gone with it.
+        let end = state.lives.get(life + 1).map(|(_, from)| *from);
+        Some(
+            id.sequence
+                .saturating_add(1)
+                .min(end.unwrap_or_else(|| state.next())),
+        )
     }
 
     /// Keeps a message and gives its sequence number. Short ones always have room, and so has what belongs to no call:
@@ -95,15 +202,19 @@ impl KeptStream {
 
     /// Keeps the response and gives its sequence number; in place of one that is too long, an error that says so.
     pub(in crate::downstream) fn keep_response(&self, text: &Bytes) -> u64 {
-        if text.len() <= SHORT || has_room(text) {
-            return self.put(text.clone());
-        }
-        self.put(self.loss())
+        let has_room = text.len() <= SHORT || has_room(text);
+        self.response(Some(if has_room { text.clone() } else { self.loss() }))
     }
 
     /// Keeps a place for a response that is on its way, and gives its sequence number. Whoever resumes waits for it.
     pub(in crate::downstream) fn reserve(&self) -> u64 {
-        self.push(None)
+        self.response(None)
+    }
+
+    fn response(&self, event: Option<Bytes>) -> u64 {
+        let sequence = self.push(event);
+        self.state().response = Some(sequence);
+        sequence
     }
 
     /// What stands in a place that was kept: the response, or the news that it is lost.
@@ -137,7 +248,7 @@ impl KeptStream {
 
     fn push(&self, event: Option<Bytes>) -> u64 {
         let mut state = self.state();
-        let sequence = state.first + state.events.len() as u64;
+        let sequence = state.next();
         let length = event.as_ref().map_or(0, Bytes::len);
         KEPT.fetch_add(length, Ordering::Relaxed);
         state.bytes += length;
@@ -194,19 +305,18 @@ impl KeptStream {
         state.wakers.push(cx.waker().clone());
         Poll::Pending
     }
-
-    /// The stream's number and the sequence number in an event id of ours; the latter only if this process gave it out.
-    pub(in crate::downstream) fn parse_id(id: &str) -> Option<(u64, Option<u64>)> {
-        let (life, id) = id.split_once('-')?;
-        let (number, sequence) = id.split_once('-')?;
-        let sequence: u64 = sequence.parse().ok()?;
-        Some((number.parse().ok()?, (life == *LIFE).then_some(sequence)))
-    }
 }
 
 impl Drop for KeptStream {
     fn drop(&mut self) {
         KEPT.fetch_sub(self.state().bytes, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    /// The sequence number of the next event.
+    fn next(&self) -> u64 {
+        self.first + self.events.len() as u64
     }
 }
 

@@ -5,6 +5,8 @@
 //!   it does not exist.
 //! - Each message goes to exactly one stream (2025-11-25, basic/transports, "Multiple Connections").
 
+mod event_id;
+mod frozen;
 mod hub;
 mod kept;
 mod questions;
@@ -13,6 +15,8 @@ mod session;
 mod sessions;
 mod standing;
 
+pub(super) use event_id::EventId;
+pub(super) use frozen::lost;
 pub(super) use hub::run as run_hub;
 pub(super) use kept::{Follow, KeptStream, LONGEST as LONGEST_KEPT};
 pub(super) use questions::Questions;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Opened;
+use super::frozen::Frozen;
 use crate::authn::Transport;
 use crate::binding::Entry;
 use crate::model::hex;
@@ -23,6 +24,8 @@ pub(in crate::downstream) struct Kept {
     pub(in crate::downstream) level: LogLevel,
     /// The resources whose changes it wants to be told.
     pub(in crate::downstream) subscriptions: BTreeSet<String>,
+    /// Its streams, while no process has them.
+    pub(super) streams: Vec<Frozen>,
 }
 
 impl Default for Kept {
@@ -32,6 +35,7 @@ impl Default for Kept {
             // What counts until a client says otherwise.
             level: LogLevel::Info,
             subscriptions: BTreeSet::new(),
+            streams: Vec::new(),
         }
     }
 }
@@ -50,6 +54,8 @@ pub(super) struct Record {
     level: Option<String>,
     #[serde(default)]
     subscriptions: BTreeSet<String>,
+    #[serde(default)]
+    streams: Vec<Frozen>,
 }
 
 impl Record {
@@ -63,6 +69,7 @@ impl Record {
             roots: kept.roots.clone(),
             level: Some(kept.level.as_str().to_owned()),
             subscriptions: kept.subscriptions.clone(),
+            streams: kept.streams.clone(),
         }
     }
 
@@ -94,6 +101,7 @@ impl Record {
             roots: self.roots,
             level: level.unwrap_or_else(|| Kept::default().level),
             subscriptions: self.subscriptions,
+            streams: self.streams,
         };
         Some((opened, kept))
     }

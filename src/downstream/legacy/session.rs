@@ -17,6 +17,7 @@ use crate::protocol::{ClientFacts, Envelope, Era, Events, Json, Object, Revision
 use crate::store::Change as Stored;
 use crate::upstream::Change;
 
+use super::frozen::Frozen;
 use super::record::{Kept, Record};
 use super::standing::Standing;
 use super::{KeptStream, Questions};
@@ -144,18 +145,27 @@ impl Session {
             info: opened.info,
             session: Some(Arc::clone(&id)),
         };
+        let (mut streams, mut standalone, mut read_to) = (BTreeMap::new(), None, None);
+        for frozen in kept.streams {
+            if frozen.number == 0 {
+                read_to = Some(frozen.read_to);
+                standalone = Some(KeptStream::thawed(frozen));
+            } else {
+                streams.insert(frozen.number, Arc::new(KeptStream::thawed(frozen)));
+            }
+        }
+        let standalone = standalone.unwrap_or_else(KeptStream::standalone);
+        // Something to resume after, before there is anything to read.
+        let start = standalone.keep(&bytes::Bytes::new()) + 1;
         let state = State {
             used: Instant::now(),
             last: SystemTime::now(),
             in_flight: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            next_stream: 1,
+            next_stream: streams.last_key_value().map_or(0, |(last, _)| *last) + 1,
+            streams,
             subscriptions: kept.subscriptions,
             pending: None,
         };
-        let standalone = KeptStream::new(0, None);
-        // Something to resume after, before there is anything to read.
-        let start = standalone.keep(&bytes::Bytes::new()) + 1;
         let questions = Questions::new(opened.revision);
         questions.set_level(kept.level);
         Self {
@@ -165,7 +175,7 @@ impl Session {
             questions: Arc::new(questions),
             standalone: Arc::new(standalone),
             reader: Mutex::default(),
-            read_to: AtomicU64::new(start),
+            read_to: AtomicU64::new(read_to.unwrap_or(start)),
             readers: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -234,6 +244,24 @@ impl Session {
             roots: self.standing.roots(),
             level: self.questions.level(),
             subscriptions: self.state().subscriptions.clone(),
+            streams: Vec::new(),
+        }
+    }
+
+    /// The same with its streams, for the next process.
+    pub(super) fn frozen(&self) -> Kept {
+        let standalone = self.standalone.frozen().map(|frozen| Frozen {
+            read_to: self.read_to(),
+            ..frozen
+        });
+        let state = self.state();
+        let calls = state.streams.values().filter(|stream| !stream.is_stale());
+        let streams = calls.filter_map(|stream| stream.frozen()).chain(standalone);
+        let streams = streams.collect();
+        drop(state);
+        Kept {
+            streams,
+            ..self.kept()
         }
     }
 
@@ -364,12 +392,12 @@ impl Session {
         }
     }
 
-    /// A stream for the answer to a POST.
-    pub(in crate::downstream) fn new_stream(&self, request: Json) -> Arc<KeptStream> {
+    /// A stream for the answer to a POST: to this request, alone or with others.
+    pub(in crate::downstream) fn new_stream(&self, request: Json, alone: bool) -> Arc<KeptStream> {
         let mut state = self.state();
         let number = state.next_stream;
         state.next_stream += 1;
-        let stream = Arc::new(KeptStream::new(number, Some(request)));
+        let stream = Arc::new(KeptStream::answering(number, request, alone));
         state.streams.insert(number, Arc::clone(&stream));
         let ended: Vec<u64> = state
             .streams
@@ -456,6 +484,13 @@ impl Session {
             self.tell(&message);
         }
         due
+    }
+
+    /// It may know other lists than those that are: they are told once.
+    pub(super) fn missed_lists(&self) {
+        let mut pending = Pending::default();
+        pending.look_again();
+        self.state().pending = Some(pending);
     }
 
     /// Some changes were missed, or the configuration is another one: the lists are compared again.

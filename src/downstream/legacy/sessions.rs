@@ -13,6 +13,7 @@ use crate::binding::Entry;
 use crate::gateway::Gateway;
 use crate::model::hex;
 use crate::store::{Change, SessionRecord, Store};
+use crate::upstream;
 
 /// Sessions at once: beyond that the one that was idle longest ends. Some clients open one for every request.
 const SESSIONS: usize = 10_000;
@@ -32,7 +33,11 @@ pub(in crate::downstream) enum Found {
     /// It is in use.
     InUse(Arc<Session>),
     /// It is of an earlier life, and goes on from now.
-    Again(Arc<Session>),
+    Again {
+        session: Arc<Session>,
+        /// The store has streams of it, which are here from now on.
+        streams: bool,
+    },
 }
 
 /// Sessions and when they were last used.
@@ -43,6 +48,8 @@ struct Known {
     by_id: BTreeMap<Arc<str>, Arc<Session>>,
     /// Not used since this process began.
     dormant: BTreeMap<Arc<str>, SessionRecord>,
+    /// Some list is another one than when this process began: those sessions were not told.
+    lists_changed: bool,
     idle: Duration,
     /// When last uses were written.
     swept: SystemTime,
@@ -62,6 +69,7 @@ impl Sessions {
             known: Mutex::new(Known {
                 by_id: BTreeMap::new(),
                 dormant: dormant.collect(),
+                lists_changed: false,
                 idle,
                 swept: SystemTime::now(),
             }),
@@ -71,6 +79,16 @@ impl Sessions {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a change for the sessions that cannot be told of it yet.
+    pub(super) fn note(&self, change: &upstream::Change) {
+        if let upstream::Change::Listed {
+            identical: false, ..
+        } = change
+        {
+            self.known().lists_changed = true;
+        }
     }
 
     /// Another limit from now on.
@@ -159,7 +177,7 @@ impl Sessions {
     pub(in crate::downstream) fn find(&self, id: &str, entry: &Entry) -> Option<Found> {
         let mut known = self.known();
         let Some(session) = known.by_id.get(id).map(Arc::clone) else {
-            return known.revive(id, entry).map(Found::Again);
+            return known.revive(id, entry);
         };
         drop(known);
         (session.entry() == entry).then(|| {
@@ -216,6 +234,18 @@ impl Sessions {
         }
     }
 
+    /// Writes down what the streams of all sessions hold, so that they can be taken up again after this process.
+    pub(in crate::downstream) async fn keep_streams(&self) {
+        let sessions = self.all();
+        let frozen = sessions.iter().map(|session| (session, session.frozen()));
+        let facts = frozen.filter(|(_, kept)| !kept.streams.is_empty());
+        let writing = facts.map(|(session, kept)| self.store.write(session.facts(&kept)));
+        let lost = futures_util::future::join_all(writing).await;
+        if let Some(not_saved) = lost.into_iter().find_map(Result::err) {
+            tracing::warn!(%not_saved, "streams could not be saved and cannot be taken up again");
+        }
+    }
+
     /// Those in use.
     pub(in crate::downstream) fn all(&self) -> Vec<Arc<Session>> {
         self.known().by_id.values().cloned().collect()
@@ -229,7 +259,7 @@ impl Sessions {
 
 impl Known {
     /// Takes up a session of an earlier life, for whoever opened it.
-    fn revive(&mut self, id: &str, entry: &Entry) -> Option<Arc<Session>> {
+    fn revive(&mut self, id: &str, entry: &Entry) -> Option<Found> {
         let dormant = self.dormant.get(id)?;
         let record = Record::read(&dormant.facts)?;
         // One whose end could not be written any more stays ended.
@@ -237,10 +267,14 @@ impl Known {
             return None;
         }
         let (opened, kept) = record.into_parts()?;
+        let streams = !kept.streams.is_empty();
         let (id, _) = self.dormant.remove_entry(id)?;
         let session = Arc::new(Session::new(Arc::clone(&id), entry.clone(), opened, kept));
+        if self.lists_changed {
+            session.missed_lists();
+        }
         self.by_id.insert(id, Arc::clone(&session));
-        Some(session)
+        Some(Found::Again { session, streams })
     }
 
     /// Whether a session of an earlier life that was last used then is over.

@@ -6,16 +6,16 @@ use super::{VIEW, borrowed, good, modern, others_are_served, refusal, session};
 use crate::support::{Client, Era, Fixture, Http, Janus, Reply};
 
 /// A call that reports its first step and waits.
-async fn held_call(door: &Http, session: &str) -> Reply {
+pub(super) async fn held_call(door: &Http, session: &str) -> Reply {
     let body = json!({ "jsonrpc": "2.0", "id": "call", "method": "tools/call", "params": { "name": "hold", "_meta": { "progressToken": "t" } } });
     door.post(VIEW, &[("mcp-session-id", session)], &body).await
 }
 
-fn step(number: u32) -> Value {
+pub(super) fn step(number: u32) -> Value {
     json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": "t", "progress": number } })
 }
 
-fn released() -> Value {
+pub(super) fn released() -> Value {
     let identity = json!({
         "profile": "default", "server": "good", "account": "default",
         "label": null, "verified_as": null, "resolved_from": "path",
@@ -26,7 +26,7 @@ fn released() -> Value {
     } })
 }
 
-async fn rest(door: &Http, session: &str, last: &str) -> Vec<Value> {
+pub(super) async fn rest(door: &Http, session: &str, last: &str) -> Vec<Value> {
     let mut stream = door
         .get(
             VIEW,

@@ -12,6 +12,7 @@ mod openings;
 mod process;
 mod remote;
 mod remotes;
+mod resuming;
 mod sessions;
 mod stopping;
 
