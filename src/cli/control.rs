@@ -214,6 +214,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "not_kept" => (Exit::Failed, "not_kept"),
         "no_login" => (Exit::Usage, "no_login"),
         "login_unknown" => (Exit::Usage, "login_unknown"),
+        "stopping" => (Exit::Failed, "stopping"),
         "foreign_state" => (Exit::Usage, "foreign_state"),
         "unknown_secret" => (Exit::Usage, "unknown_secret"),
         "unavailable" => (Exit::Failed, "unavailable"),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// It did what it was asked.
     Done,
-    /// It failed; also a tool result that says `isError`.
+    /// It failed; also a tool result that says `isError`, and what did not happen in time.
     Failed,
     /// The command line is wrong.
     Usage,
@@ -54,7 +54,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Failed => "failed, or a tool answered with an error",
+            Self::Failed => "failed, or not within --timeout, or a tool answered with an error",
             Self::Usage => "the command line is wrong",
             Self::NoDaemon => "no daemon to talk to",
             Self::NeedsLogin => "a login or a secret is needed",

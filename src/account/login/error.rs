@@ -134,8 +134,8 @@ impl NotLoggedIn {
             | Self::NoPort { .. }
             | Self::NoListener(_)
             | Self::NotKept(_)
-            | Self::NotForgotten(_)
-            | Self::Stopping => "unavailable",
+            | Self::NotForgotten(_) => "unavailable",
+            Self::Stopping => "stopping",
             Self::Unknown(_) => "login_unknown",
             Self::ForeignState | Self::Answered => "foreign_state",
             Self::Sealed(_) => "sealed",
@@ -194,7 +194,8 @@ impl NotLoggedIn {
                 "when the disk takes it again:  janus logout {account}"
             )),
             Self::Sealed(_) | Self::NotKept(_) => one("janus vault status".to_owned()),
-            Self::NoListener(_) | Self::Answered | Self::Stopping => Vec::new(),
+            Self::Stopping => one(format!("when it runs again:  janus login {account}")),
+            Self::NoListener(_) | Self::Answered => Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use zeroize::Zeroizing;
 
 use super::paste::Lines;
@@ -20,6 +20,10 @@ use crate::cli::{Exit, Failure, Output};
 
 /// After this long without a word a hint is given: some providers refuse on their own page only.
 const SILENCE: Duration = Duration::from_mins(5);
+/// A daemon that stops lets its calls end first; one that systemd starts again is there a moment later.
+const BACK: Duration = Duration::from_secs(15);
+/// Between two looks whether it is.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A login that a person is helped through.
 pub(super) struct Attended<'a> {
@@ -30,6 +34,8 @@ pub(super) struct Attended<'a> {
     pub(super) paste: bool,
     /// Whether this command began it.
     pub(super) ours: bool,
+    /// When this command ends at latest (`--timeout`); the login does not.
+    pub(super) ends: Option<Instant>,
 }
 
 impl Attended<'_> {
@@ -49,9 +55,10 @@ impl Attended<'_> {
         let mut finishing = false;
         let mut hint = std::pin::pin!(sleep(SILENCE));
         let mut hinted = false;
+        let mut over = std::pin::pin!(self.over());
         let interrupt = signal(SignalKind::interrupt());
         let mut interrupt = interrupt.map_err(|error| Failure::from(anyhow::Error::from(error)))?;
-        let mut stood = std::pin::pin!(self.stands(self.control.held()));
+        let mut stood = std::pin::pin!(self.stands_or_lost());
         loop {
             tokio::select! {
                 answer = &mut stood => {
@@ -64,7 +71,7 @@ impl Attended<'_> {
                         }
                         _ => {}
                     }
-                    stood.set(self.stands(self.control.held()));
+                    stood.set(self.stands_or_lost());
                 }
                 line = next(lines.as_mut()) => match line {
                     Some(line) if line.trim().is_empty() => {}
@@ -82,9 +89,38 @@ impl Attended<'_> {
                     hinted = true;
                     self.output.note("still waiting; if it does not go on in the browser, the provider's page shows the reason");
                 }
+                () = &mut over => return Err(self.timed_out()),
                 _ = interrupt.recv() => return Err(self.interrupted().await),
             }
         }
+    }
+
+    /// How the login stands, when something happened or after a while; where the daemon went away, what became of it.
+    async fn stands_or_lost(&self) -> Result<Value, Failure> {
+        let mut last = match self.stands(self.control.held()).await {
+            Err(failure) if is_away(&failure) => failure,
+            answered => return answered,
+        };
+        self.output
+            .note("the daemon stops; looking whether it comes back");
+        let (end, account) = (Instant::now() + BACK, say::text(self.pending, "account"));
+        let paste = if self.paste { " --paste" } else { "" };
+        let again = format!("log in again:  janus login {account}{paste}");
+        while Instant::now() < end {
+            sleep(PAUSE).await;
+            last = match self.stands(0).await {
+                Err(failure) if is_away(&failure) => failure,
+                Err(failure) if failure.parts().code == "login_unknown" => {
+                    let said = format!(
+                        "the daemon was restarted, and the login of {account} ended with it"
+                    );
+                    return Err(Failure::new(Exit::NeedsLogin, "login_lost", said).help(again));
+                }
+                answered => return answered,
+            };
+        }
+        let failure = last.because(format!("the login of {account} ended with the daemon"));
+        Err(failure.help(again))
     }
 
     /// How the login stands, when something happened or after so many seconds.
@@ -140,6 +176,25 @@ impl Attended<'_> {
             )))
     }
 
+    /// Resolves when this command shall end, if it ever shall.
+    async fn over(&self) {
+        match self.ends {
+            Some(ends) => sleep_until(ends).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn timed_out(&self) -> Failure {
+        let id = say::text(self.pending, "login");
+        let account = say::text(self.pending, "account");
+        let said = format!("nobody logged in to {account} in this time");
+        Failure::new(Exit::Failed, "timed_out", said)
+            .help(format!(
+                "the login itself goes on; attend it:  janus login --wait {id}"
+            ))
+            .help(format!("or end it:  janus login --cancel {id}"))
+    }
+
     async fn interrupted(&self) -> Failure {
         let id = say::text(self.pending, "login");
         let failure = Failure::new(Exit::Interrupted, "interrupted", "interrupted");
@@ -161,6 +216,11 @@ impl Attended<'_> {
                 .await,
         );
     }
+}
+
+/// Whether a request failed because the daemon stops, or is gone.
+fn is_away(failure: &Failure) -> bool {
+    failure.exit() == Exit::NoDaemon || failure.parts().code == "stopping"
 }
 
 /// The next line, where lines are read.

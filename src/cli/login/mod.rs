@@ -10,6 +10,7 @@ mod say;
 use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use self::attend::Attended;
 use super::control::Control;
@@ -67,74 +68,85 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let runtime = runtime()?;
-    let outcome = runtime.block_on(arguments.run(context));
+    let outcome = runtime.block_on(Run::new(arguments, context).run());
     // What reads standard input may wait for a line that never comes.
     runtime.shutdown_background();
     outcome
 }
 
-impl Arguments {
-    async fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        if self.all {
-            return self.every(context).await;
+/// The command while it runs.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    context: &'a Context,
+    control: Control,
+    /// When it ends at latest.
+    ends: Option<Instant>,
+}
+
+impl<'a> Run<'a> {
+    fn new(arguments: &'a Arguments, context: &'a Context) -> Self {
+        Self {
+            arguments,
+            context,
+            control: Control::patient(context),
+            ends: context.global.timeout.map(|within| Instant::now() + within),
         }
-        let control = Control::patient(context);
-        let pending = if let Some(id) = &self.wait {
-            let known = json!({"login": id});
-            control
-                .ask(Method::POST, "/login/wait", Some(&known))
-                .await?
-        } else {
-            let account = match &self.account {
-                Some(account) => account.clone(),
-                None => the_one_that_needs_it(&control).await?,
-            };
-            self.begin(&account, &control).await?
+    }
+
+    async fn run(&self) -> Result<Exit, Failure> {
+        if self.arguments.all {
+            return self.every().await;
+        }
+        let pending = match (&self.arguments.wait, &self.arguments.account) {
+            (Some(id), _) => {
+                let known = json!({"login": id});
+                let stands = self.control.ask(Method::POST, "/login/wait", Some(&known));
+                stands.await?
+            }
+            (None, Some(account)) => self.begin(account).await?,
+            (None, None) => self.begin(&self.the_one_that_needs_it().await?).await?,
         };
-        if self.no_wait {
-            self.consent(&pending, &control, context).await?;
+        let output = self.context.output;
+        if self.arguments.no_wait {
+            self.consent(&pending).await?;
             let shown = pending.clone();
-            context
-                .output
-                .document("login", pending, || say::link(&shown))?;
+            output.document("login", pending, || say::link(&shown))?;
             return Ok(Exit::Done);
         }
-        let done = self.through(pending, &control, context).await?;
+        let done = self.through(pending).await?;
         let shown = done.clone();
-        context
-            .output
-            .document("login", done, || say::logged_in(&shown))?;
+        output.document("login", done, || say::logged_in(&shown))?;
         Ok(Exit::Done)
     }
 
     /// Every account that needs it. One that fails does not keep the others from it.
-    async fn every(&self, context: &Context) -> Result<Exit, Failure> {
-        let control = Control::patient(context);
-        let known = control.ask(Method::GET, "/logins", None).await?;
-        let needed = texts(known.get("needed").unwrap_or(&Value::Null));
+    async fn every(&self) -> Result<Exit, Failure> {
+        let output = self.context.output;
+        let needed = self.needed().await?;
         let (mut done, mut failed, mut worst) = (Vec::new(), Vec::new(), Exit::Done);
         for account in &needed {
             let outcome = async {
-                let pending = self.begin(account, &control).await?;
-                self.through(pending, &control, context).await
+                let pending = self.begin(account).await?;
+                self.through(pending).await
             };
             match Box::pin(outcome).await {
                 Ok(logged_in) => {
-                    context.output.notes(&say::logged_in(&logged_in));
+                    output.notes(&say::logged_in(&logged_in));
                     done.push(logged_in);
                 }
                 Err(failure) => {
                     let exit = failure.exit();
-                    if context.output.is_json() {
+                    let is_last = exit == Exit::Interrupted || self.is_over();
+                    if output.is_json() {
                         let error = failure.to_json().get("error").cloned();
                         failed.push(json!({"account": account, "error": error}));
                     } else {
-                        context.output.failure(&failure);
+                        output.failure(&failure);
                     }
                     if worst == Exit::Done || exit == Exit::Interrupted {
                         worst = exit;
                     }
-                    if exit == Exit::Interrupted {
+                    if is_last {
                         break;
                     }
                 }
@@ -142,7 +154,7 @@ impl Arguments {
         }
         let (succeeded, all) = (done.len(), needed.len());
         let fields = json!({"needed": needed, "logins": done, "failed": failed});
-        context.output.document("login-all", fields, || {
+        output.document("login-all", fields, || {
             if all == 0 {
                 "no account needs a login\n".to_owned()
             } else {
@@ -152,124 +164,129 @@ impl Arguments {
         Ok(worst)
     }
 
-    async fn begin(&self, account: &str, control: &Control) -> Result<Value, Failure> {
+    /// Whether the time of this command is over.
+    fn is_over(&self) -> bool {
+        self.ends.is_some_and(|ends| ends <= Instant::now())
+    }
+
+    async fn begin(&self, account: &str) -> Result<Value, Failure> {
         let wanted = json!({
             "account": account,
-            "device": self.device,
-            "fresh_client": self.fresh_client,
-            "expect": self.expect,
-            "replace": self.replace,
-            "same_identity": self.same_identity,
-            "yes": self.yes,
+            "device": self.arguments.device,
+            "fresh_client": self.arguments.fresh_client,
+            "expect": self.arguments.expect,
+            "replace": self.arguments.replace,
+            "same_identity": self.arguments.same_identity,
+            "yes": self.arguments.yes,
         });
-        control.ask(Method::POST, "/login", Some(&wanted)).await
+        let begun = self.control.ask(Method::POST, "/login", Some(&wanted));
+        begun.await.map_err(|failure| match failure.parts().code {
+            "timed_out" => failure.help(format!(
+                "the login itself goes on; join it:  janus login {account}"
+            )),
+            _ => failure,
+        })
     }
 
     /// From the link to what comes of it.
-    async fn through(
-        &self,
-        pending: Value,
-        control: &Control,
-        context: &Context,
-    ) -> Result<Value, Failure> {
+    async fn through(&self, pending: Value) -> Result<Value, Failure> {
         if pending
             .get("state")
             .is_some_and(|state| state == "logged_in")
         {
             return Ok(pending);
         }
-        self.consent(&pending, control, context).await?;
+        self.consent(&pending).await?;
+        let joined = pending.get("joined").is_some_and(|joined| joined == true);
         let attended = Attended {
             pending: &pending,
-            control,
-            output: context.output,
-            paste: self.paste,
-            ours: self.wait.is_none() && pending.get("joined").is_none_or(|joined| joined != true),
+            control: &self.control,
+            output: self.context.output,
+            paste: self.arguments.paste,
+            ours: self.arguments.wait.is_none() && !joined,
+            ends: self.ends,
         };
-        context.output.notes(&say::head(&pending));
-        let opened = self.open(&pending, context).await?;
-        for line in say::what_to_do(&pending, opened, attended.takes_lines(), context) {
-            context.output.notes(&line);
+        self.context.output.notes(&say::head(&pending));
+        let opened = self.open(&pending).await?;
+        for line in say::what_to_do(&pending, opened, attended.takes_lines(), self.context) {
+            self.context.output.notes(&line);
         }
         attended.wait().await
     }
 
     /// Opens a browser where there is one and it is wanted. Whether it did.
-    async fn open(&self, pending: &Value, context: &Context) -> Result<bool, Failure> {
+    async fn open(&self, pending: &Value) -> Result<bool, Failure> {
         let text = |member: &str| pending.get(member).and_then(Value::as_str);
-        let never = text("open_browser") == Some("never") && self.browser.is_none();
-        if self.no_browser || self.paste || never {
+        let program = self.arguments.browser.as_deref();
+        let never = text("open_browser") == Some("never") && program.is_none();
+        if self.arguments.no_browser || self.arguments.paste || never {
             return Ok(false);
         }
         let configured = pending.get("browser_command").map(texts);
-        let Some(argv) = browser::command(context, self.browser.as_deref(), configured)? else {
+        let Some(argv) = browser::command(self.context, program, configured)? else {
             return Ok(false);
         };
         let address = text("code_at").or_else(|| text("url"));
         match browser::open(&argv, address.unwrap_or_default()).await {
             Ok(()) => Ok(true),
             Err(why) => {
-                context
-                    .output
-                    .note(&format!("no browser was opened: {why}"));
+                let output = self.context.output;
+                output.note(&format!("no browser was opened: {why}"));
                 Ok(false)
             }
         }
     }
 
     /// Has a person say yes to what is new: scopes, a host that is not the provider's own, another authorization server.
-    async fn consent(
-        &self,
-        pending: &Value,
-        control: &Control,
-        context: &Context,
-    ) -> Result<(), Failure> {
+    async fn consent(&self, pending: &Value) -> Result<(), Failure> {
         let Some(question) = say::question(pending) else {
             return Ok(());
         };
         let agreed = pending.get("agreed").is_some_and(|agreed| agreed == true);
-        if self.yes || agreed {
-            context.output.note(&question);
+        if self.arguments.yes || agreed {
+            self.context.output.note(&question);
             return Ok(());
         }
         let account = say::text(pending, "account");
-        if !prompt::can_ask(context) {
+        if !prompt::can_ask(self.context) {
             return Err(Failure::new(Exit::Refused, "needs_approval", question)
                 .sent("nothing")
                 .help(format!("say yes with:  janus login {account} --yes")));
         }
-        if prompt::yes(context, &format!("{question} Go on? [y/N] "))? {
+        if prompt::yes(self.context, &format!("{question} Go on? [y/N] "))? {
             return Ok(());
         }
         let known = json!({"login": say::text(pending, "login")});
+        let ended = self
+            .control
+            .ask(Method::POST, "/login/cancel", Some(&known));
         // It ends by itself if this is not heard.
-        drop(
-            control
-                .ask(Method::POST, "/login/cancel", Some(&known))
-                .await,
-        );
+        drop(ended.await);
         Err(Failure::new(Exit::Refused, "declined", "nobody is logged in").sent("nothing"))
     }
-}
 
-/// The account that is meant where none is named: the only one that needs a login.
-async fn the_one_that_needs_it(control: &Control) -> Result<String, Failure> {
-    let known = control.ask(Method::GET, "/logins", None).await?;
-    let needed = texts(known.get("needed").unwrap_or(&Value::Null));
-    match needed.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(Failure::new(
-            Exit::Usage,
-            "usage",
-            "no account needs a login; name one to log in again",
-        )
-        .help("janus account list")),
-        several => Err(Failure::new(
-            Exit::Usage,
-            "usage",
-            format!("several accounts need a login: {}", several.join(", ")),
-        )
-        .help("janus login ACCOUNT")
-        .help("janus login --all")),
+    /// The accounts that need a login.
+    async fn needed(&self) -> Result<Vec<String>, Failure> {
+        let known = self.control.ask(Method::GET, "/logins", None).await?;
+        Ok(texts(known.get("needed").unwrap_or(&Value::Null)))
+    }
+
+    /// The account that is meant where none is named: the only one that needs a login.
+    async fn the_one_that_needs_it(&self) -> Result<String, Failure> {
+        let needed = self.needed().await?;
+        let failure = |said: String| Failure::new(Exit::Usage, "usage", said);
+        match needed.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => {
+                let said = "no account needs a login; name one to log in again";
+                Err(failure(said.to_owned()).help("janus account list"))
+            }
+            several => {
+                let said = format!("several accounts need a login: {}", several.join(", "));
+                Err(failure(said)
+                    .help("janus login ACCOUNT")
+                    .help("janus login --all"))
+            }
+        }
     }
 }

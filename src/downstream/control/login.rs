@@ -337,7 +337,9 @@ fn port(uri: &str) -> Option<u16> {
 }
 
 fn no_login(why: &NotLoggedIn) -> Problem {
-    Problem::unknown(why.code(), why.to_string()).help("janus status        # which wait")
+    Problem::unknown(why.code(), why.to_string())
+        .help("janus status        # which wait")
+        .help("no login outlives a restart of Janus; begin another:  janus login ACCOUNT")
 }
 
 fn problem(why: &NotLoggedIn, account: &AccountId) -> Problem {

@@ -11,6 +11,7 @@ mod book;
 mod callback;
 mod calls;
 mod canary;
+mod cli_attend;
 mod cli_login;
 mod crossing;
 mod disks;
