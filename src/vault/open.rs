@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::error::{Refused, Sealed};
 use super::key::VaultKey;
@@ -21,6 +21,8 @@ use crate::telemetry::learn;
 const PROBE: &[u8] = b"this is the vault of Janus";
 /// A keyring that was asked this short a time ago is not asked again.
 const FRESH: Duration = Duration::from_secs(2);
+/// A call waits this long for a keyring to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The secrets of this installation. Clones are the same vault.
 #[derive(Debug, Clone)]
@@ -67,6 +69,14 @@ pub(super) struct Opened {
         reason = "its text is kept out of others as long as it is here"
     )]
     text: Arc<Secret>,
+}
+
+impl State {
+    /// What rows are sealed with and opened by.
+    pub(super) fn sealing_key(&self) -> Result<&VaultKey, Sealed> {
+        let opened = self.key.as_ref().ok_or(Sealed::NotAsked)?;
+        Ok(&opened.key)
+    }
 }
 
 /// How the vault stands.
@@ -279,6 +289,25 @@ impl Vault {
                 Ok(())
             }
         }
+    }
+
+    /// Has the keyring asked once more where the vault is sealed, unless it just was.
+    ///
+    /// # Errors
+    /// It stays sealed.
+    pub async fn asked(&self) -> Result<(), Sealed> {
+        if self.sealed().is_some() && !self.was_just_asked() {
+            let mut attempts = self.0.attempts.subscribe();
+            self.0.wanted.notify_one();
+            // However that ends, what is there now counts.
+            timeout(PATIENCE, attempts.changed()).await.ok();
+        }
+        self.sealed().map_or(Ok(()), Err)
+    }
+
+    /// Whether it is closed, without asking anybody.
+    pub fn is_sealed(&self) -> Option<Sealed> {
+        self.sealed()
     }
 
     /// Whether somebody asked so short a time ago that the answer is still good.

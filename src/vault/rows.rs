@@ -1,9 +1,8 @@
 //! Secrets by their names: read, set, listed, removed.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::error::{NotThere, Refused};
@@ -15,8 +14,6 @@ use crate::telemetry::learn;
 
 /// A certificate chain with its key is shorter.
 const LONGEST: usize = 64 * 1024;
-/// A call waits this long for a keyring to answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A value that was opened.
 #[derive(Debug)]
@@ -43,16 +40,8 @@ impl Vault {
         if !self.state().rows.contains_key(name) {
             return Err(NotThere::Missing(name.clone()));
         }
-        if self.sealed().is_some() && !self.was_just_asked() {
-            let mut attempts = self.0.attempts.subscribe();
-            self.0.wanted.notify_one();
-            // However that ends, what is there now counts.
-            timeout(PATIENCE, attempts.changed()).await.ok();
-        }
-        match self.sealed() {
-            Some(why) => Err(why.into()),
-            None => self.state().value(name),
-        }
+        self.asked().await?;
+        self.state().value(name)
     }
 
     /// Whether there is a secret of this name.
@@ -151,9 +140,9 @@ impl State {
             return Ok(Arc::clone(&value.secret));
         }
         let damaged = || NotThere::Damaged(name.clone());
-        let opened = self.key.as_ref().ok_or_else(damaged)?;
+        let key = self.sealing_key().map_err(|_| damaged())?;
         let place = Row::secret(name.as_str(), row.generation);
-        let text = open(&opened.key, place, &row.value).ok_or_else(damaged)?;
+        let text = open(key, place, &row.value).ok_or_else(damaged)?;
         let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
         let secret = Arc::new(Secret::new(text));
         learn(&secret);
@@ -167,12 +156,9 @@ impl State {
 
     fn sealed_row(&self, name: &SecretName, secret: &Secret) -> Result<SecretRecord, Refused> {
         let generation = self.rows.get(name).map_or(1, |row| next(row.generation));
-        let opened = self
-            .key
-            .as_ref()
-            .ok_or_else(|| NotThere::Missing(name.clone()))?;
+        let key = self.sealing_key()?;
         let text = Zeroizing::new(secret.expose().as_bytes().to_vec());
-        let value = seal(&opened.key, Row::secret(name.as_str(), generation), &text)?;
+        let value = seal(key, Row::secret(name.as_str(), generation), &text)?;
         Ok(SecretRecord {
             name: name.clone(),
             generation,

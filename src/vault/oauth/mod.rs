@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - Between sealing a row and having it on the disk, the key does not change ([`Inner::sealing`]).
-//! - The key is in memory once it was found: nothing here asks a keyring but [`Vault::ensure`] and [`Vault::asked`].
+//! - The key is in memory once it was found: nothing here asks a keyring but [`Vault::ensure`].
 //!
 //! [`Inner::sealing`]: super::open::Inner
 
@@ -14,12 +14,9 @@ mod columns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::time::timeout;
-
-use super::error::{Refused, Sealed};
+use super::error::Refused;
 use super::key::VaultKey;
 use super::open::{State, Vault};
-use super::rows::PATIENCE;
 use crate::model::AccountId;
 use crate::store::{Change, GrantRecord, IntentRecord, Kept, RegistrationRecord, Store};
 use columns::{grant_again, registration_again};
@@ -100,25 +97,6 @@ impl Vault {
         self.ready().await
     }
 
-    /// Has the keyring asked once more where the vault is sealed, unless it just was.
-    ///
-    /// # Errors
-    /// It stays sealed.
-    pub async fn asked(&self) -> Result<(), Sealed> {
-        if self.sealed().is_some() && !self.was_just_asked() {
-            let mut attempts = self.0.attempts.subscribe();
-            self.0.wanted.notify_one();
-            // However that ends, what is there now counts.
-            timeout(PATIENCE, attempts.changed()).await.ok();
-        }
-        self.sealed().map_or(Ok(()), Err)
-    }
-
-    /// Whether it is closed, without asking anybody.
-    pub fn is_sealed(&self) -> Option<Sealed> {
-        self.sealed()
-    }
-
     /// What is kept of an account's grant, sealed.
     pub fn grant(&self, account: &AccountId) -> Option<GrantRecord> {
         self.state().oauth.grants.get(account).cloned()
@@ -189,9 +167,7 @@ impl Vault {
         grant: GrantRecord,
         secrets: &GrantSecrets,
     ) -> Result<GrantRecord, Refused> {
-        let state = self.state();
-        let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
-        Ok(secrets.seal(key, grant)?)
+        Ok(secrets.seal(self.state().sealing_key()?, grant)?)
     }
 
     /// A login: this is the grant from now on. Its tokens are sealed into the record.
@@ -276,11 +252,7 @@ impl Vault {
     ) -> Result<(), Refused> {
         self.ensure().await?;
         let _sealing = self.0.sealing.lock().await;
-        let record = {
-            let state = self.state();
-            let key = &state.key.as_ref().ok_or(Sealed::NotAsked)?.key;
-            secrets.seal(key, record)?
-        };
+        let record = secrets.seal(self.state().sealing_key()?, record)?;
         let change = Change::RegistrationKept(record.clone());
         self.0.store.write(change).await?;
         self.state()
@@ -317,8 +289,7 @@ impl Vault {
         }
         let state = self.state();
         // Rows without a vault are none of its own.
-        let opened = state.key.as_ref().ok_or(NotOpened::Damaged)?;
-        read(&opened.key)
+        read(state.sealing_key().map_err(|_| NotOpened::Damaged)?)
     }
 }
 
