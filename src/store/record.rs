@@ -153,8 +153,6 @@ pub struct RegistrationRecord {
     pub client_id: Vec<u8>,
     /// The sealed `client_secret`.
     pub client_secret: Option<Vec<u8>>,
-    /// The sealed token to manage it with.
-    pub management_token: Option<Vec<u8>>,
 }
 
 /// What an authorization server gave one account. The tokens are sealed.

@@ -92,8 +92,7 @@ CREATE TABLE oauth_registration (
     generation INTEGER NOT NULL,
     facts TEXT NOT NULL,
     client_id BLOB NOT NULL,
-    client_secret BLOB,
-    management_token BLOB
+    client_secret BLOB
 ) STRICT;
 
 CREATE TABLE oauth_grant (

@@ -604,8 +604,7 @@ async fn a_grant_is_changed_only_by_who_names_the_generation_that_is_there() {
         generation: 1,
         facts: "{}".to_owned(),
         client_id: vec![7],
-        client_secret: None,
-        management_token: Some(vec![8]),
+        client_secret: Some(vec![8]),
     };
     let changes = [
         Change::RegistrationKept(registration.clone()),

@@ -18,7 +18,7 @@ use serde_json::json;
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
-use super::granted::Registration;
+use super::granted::{Registration, Source};
 use crate::model::{ClientAuthentication, PreRegistered, Secret, SigningAlgorithm};
 
 /// An assertion is used at once.
@@ -89,8 +89,28 @@ impl Form {
         self.body = Zeroizing::new(body);
     }
 
+    /// With the `resource` of this grant, if it has one (RFC 8707, section 2.2).
+    pub(super) fn with_resource(self, source: &Source) -> Self {
+        match &source.resource {
+            Some(resource) => self.with("resource", resource),
+            None => self,
+        }
+    }
+
+    /// The request to an endpoint where the client proves itself like this; `wall`: what time it is.
+    pub(super) fn proven(
+        mut self,
+        endpoint: &str,
+        (client, method): (&Registration, ClientAuthentication),
+        key: Option<&Secret>,
+        wall: SystemTime,
+    ) -> Result<Request<Vec<u8>>, NoProof> {
+        self.prove(client, method, key, wall)?;
+        self.request(endpoint)
+    }
+
     /// Adds what proves the client by this method. `key` is the text of its private key, where it signs.
-    pub(super) fn prove(
+    fn prove(
         &mut self,
         client: &Registration,
         method: ClientAuthentication,
@@ -128,7 +148,7 @@ impl Form {
     }
 
     /// The request.
-    pub(super) fn request(self, endpoint: &str) -> Result<Request<Vec<u8>>, NoProof> {
+    fn request(self, endpoint: &str) -> Result<Request<Vec<u8>>, NoProof> {
         let mut request = Request::new(self.body.as_bytes().to_vec());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.parse().map_err(|_| NoProof::NoUrl)?;

@@ -10,10 +10,7 @@ pub(super) fn form(settings: &OAuth, source: &Source, wanted: &[String], scoped:
     if scoped && let Some(scope) = scope(settings, wanted) {
         form = form.with("scope", &scope);
     }
-    match &source.resource {
-        Some(resource) => form.with("resource", resource),
-        None => form,
-    }
+    form.with_resource(source)
 }
 
 /// What is asked for: as configured, else what the server says that it wants.

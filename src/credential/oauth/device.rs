@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::client_authentication::Form;
-use super::exchange::{Client, ask, object, proven, tokens, with_resource};
+use super::exchange::{Client, ask, object, proven, tokens};
 use super::failed::{LoginFailed, foreign, host_of, said};
 use super::granted::{Source, Tokens};
 use super::page::Page;
@@ -57,7 +57,7 @@ impl Device {
         if !scopes.is_empty() {
             form = form.with("scope", &scopes.join(" "));
         }
-        let form = with_resource(form, source);
+        let form = form.with_resource(source);
         let request = proven(endpoint, (client, client.registration.method), form)?;
         let answer = way.send(request).await.map_err(LoginFailed::of_network)?;
         let host = host_of(endpoint);
@@ -122,9 +122,9 @@ impl Device {
                 () = sleep(self.interval) => {}
             }
             let form = || {
-                let form = Form::new("urn:ietf:params:oauth:grant-type:device_code")
-                    .with_secret("device_code", &self.code);
-                with_resource(form, source)
+                Form::new("urn:ietf:params:oauth:grant-type:device_code")
+                    .with_secret("device_code", &self.code)
+                    .with_resource(source)
             };
             match ask(way, &source.token_endpoint, client, form).await {
                 Ok(Answer::Pending(_)) => {}

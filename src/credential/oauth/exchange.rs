@@ -47,11 +47,11 @@ impl Exchanging {
         let (code, source) = (&self.code, &self.source);
         let redirect_uri = self.client.registration.redirect_uri.clone();
         let form = || {
-            let form = Form::new("authorization_code")
+            Form::new("authorization_code")
                 .with_secret("code", code)
                 .with("redirect_uri", &redirect_uri)
-                .with_secret("code_verifier", &verifier);
-            with_resource(form, source)
+                .with_secret("code_verifier", &verifier)
+                .with_resource(source)
         };
         let answer = ask(way, &source.token_endpoint, &mut self.client, form).await;
         let outcome = answer
@@ -66,14 +66,6 @@ impl Exchanging {
         };
         self.outcome = Some(outcome);
         Some(seen)
-    }
-}
-
-/// With the `resource` of this grant, if it has one (RFC 8707, section 2.2).
-pub(super) fn with_resource(form: Form, source: &Source) -> Form {
-    match &source.resource {
-        Some(resource) => form.with("resource", resource),
-        None => form,
     }
 }
 
@@ -120,11 +112,10 @@ async fn send(
 pub(super) fn proven(
     endpoint: &str,
     (client, method): (&Client, ClientAuthentication),
-    mut form: Form,
+    form: Form,
 ) -> Result<Request<Vec<u8>>, LoginFailed> {
-    let key = client.key.as_deref();
-    form.prove(&client.registration, method, key, SystemTime::now())
-        .and_then(|()| form.request(endpoint))
+    let (registration, key) = (&client.registration, client.key.as_deref());
+    form.proven(endpoint, (registration, method), key, SystemTime::now())
         .map_err(|why| unproven(&why))
 }
 

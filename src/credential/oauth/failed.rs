@@ -1,6 +1,7 @@
 //! Why a login failed, by who must act.
 
 use http::Uri;
+use zeroize::Zeroizing;
 
 use super::grant::NoClient;
 use super::network::NetworkError;
@@ -244,11 +245,12 @@ fn registering(
 
 /// A text of somebody else on one line, cleaned and cut.
 pub(super) fn foreign(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control())
-        .collect();
+    let clean = Zeroizing::new(
+        text.chars()
+            .map(|c| if c.is_whitespace() { ' ' } else { c })
+            .filter(|c| !c.is_control())
+            .collect::<String>(),
+    );
     // First what is secret, then the rest: half a secret is one too.
     redact(clean.trim()).chars().take(LONGEST).collect()
 }
@@ -266,18 +268,31 @@ pub(super) fn host_of(url: &str) -> String {
 pub(super) fn said(status: u16, body: &[u8]) -> (Option<String>, String) {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let text = |member: &str| {
-        let value = json.as_ref()?.get(member)?;
-        value.as_str().map(foreign).filter(|text| !text.is_empty())
+        let text = json.as_ref()?.get(member)?.as_str()?;
+        (!text.is_empty()).then_some(text)
     };
-    let code = text("error");
     let described = text("error_description").or_else(|| text("message"));
-    let why = match (&code, described) {
-        (Some(code), Some(described)) => format!("{code}: {described}"),
-        (Some(code), None) => code.clone(),
-        (None, Some(described)) => format!("HTTP {status}: {described}"),
-        (None, None) => format!("HTTP {status}"),
+    let (code, why) = worded(
+        text("error").unwrap_or_default(),
+        described.unwrap_or_default(),
+    );
+    let why = match (&code, why) {
+        (Some(_), why) => why,
+        (None, why) if why.is_empty() => format!("HTTP {status}"),
+        (None, why) => format!("HTTP {status}: {why}"),
     };
     (code, why)
+}
+
+/// A code and the words beside it as people read them, and the code if it is one.
+pub(super) fn worded(code: &str, words: &str) -> (Option<String>, String) {
+    let (code, words) = (foreign(code), foreign(words));
+    let text = match (code.is_empty(), words.is_empty()) {
+        (false, false) => format!("{code}: {words}"),
+        (false, true) => code.clone(),
+        (true, _) => words,
+    };
+    ((!code.is_empty()).then_some(code), text)
 }
 
 #[cfg(test)]

@@ -37,8 +37,6 @@ pub struct Registration {
     pub secret_expires: Option<SystemTime>,
     /// The one redirect URI that it has.
     pub redirect_uri: String,
-    /// Where it can be changed or removed, and the token for that (RFC 7592).
-    pub management: Option<(String, Arc<Secret>)>,
     /// When it was made.
     pub created: SystemTime,
 }

@@ -340,7 +340,6 @@ fn client(
         .filter(|at| *at > 0.0)
         .and_then(|at| Duration::try_from_secs_f64(at).ok())
         .and_then(|at| SystemTime::UNIX_EPOCH.checked_add(at));
-    client.management = text("registration_client_uri").zip(secret("registration_access_token"));
     Ok(client)
 }
 
@@ -366,7 +365,6 @@ fn blank(
         method: ClientAuthentication::None,
         secret_expires: None,
         redirect_uri: redirect_uri.to_owned(),
-        management: None,
         created: SystemTime::now(),
     })
 }

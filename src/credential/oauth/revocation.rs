@@ -44,9 +44,9 @@ async fn one(
     ((registration, key), endpoint): ((&Registration, Option<&Secret>), &str),
     (hint, token): (&str, &Secret),
 ) -> bool {
-    let mut form = Form::revocation(token, hint);
-    let proven = form.prove(registration, registration.method, key, SystemTime::now());
-    let Ok(request) = proven.and_then(|()| form.request(endpoint)) else {
+    let form = Form::revocation(token, hint);
+    let client = (registration, registration.method);
+    let Ok(request) = form.proven(endpoint, client, key, SystemTime::now()) else {
         return false;
     };
     let answer = network.send(request, policy).await;

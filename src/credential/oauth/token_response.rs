@@ -12,19 +12,17 @@ use http::{HeaderMap, StatusCode};
 use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
+use super::failed::{foreign, worded};
 use super::granted::Tokens;
 use super::scopes::{LONGEST, MOST};
 use crate::model::Secret;
-use crate::telemetry::{learn, redact};
+use crate::telemetry::learn;
 
 /// A header cannot be longer at most servers.
 const LONGEST_TOKEN: usize = 16 * 1024;
 /// What people call a long time. A provider that says more made a mistake, or means "for ever".
 pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(90 * 24);
-/// Of what the provider says in words, this much is shown.
-const LONGEST_TEXT: usize = 200;
 /// Of the shape of a strange answer, so many names of at most so many letters.
 const SHAPE: (usize, usize) = (12, 40);
 
@@ -315,18 +313,13 @@ impl Said {
     }
 
     fn of(code: &str, words: &str) -> Self {
-        let code = cleaned(code);
-        let words = cleaned(words);
-        let text = match (code.is_empty(), words.is_empty()) {
-            (false, false) => format!("{code}: {words}"),
-            (false, true) => code.clone(),
-            (true, false) => words,
-            (true, true) => "it refused without a reason".to_owned(),
+        let (code, text) = worded(code, words);
+        let text = if text.is_empty() {
+            "it refused without a reason".to_owned()
+        } else {
+            text
         };
-        Self {
-            code: (!code.is_empty()).then_some(code),
-            text,
-        }
+        Self { code, text }
     }
 
     /// What an answer looks like, without a value of it.
@@ -362,7 +355,7 @@ impl Said {
             let kind = headers
                 .get(CONTENT_TYPE)
                 .and_then(|kind| kind.to_str().ok());
-            let kind = cleaned(kind.unwrap_or("no content type"));
+            let kind = foreign(kind.unwrap_or("no content type"));
             format!("{} bytes of {kind}", body.len())
         };
         Self {
@@ -372,15 +365,4 @@ impl Said {
             ),
         }
     }
-}
-
-/// What the provider wrote, on one line, without secrets, and short.
-fn cleaned(text: &str) -> String {
-    let text = Zeroizing::new(
-        text.chars()
-            .map(|c| if c.is_whitespace() { ' ' } else { c })
-            .filter(|c| !c.is_control())
-            .collect::<String>(),
-    );
-    redact(text.trim()).chars().take(LONGEST_TEXT).collect()
 }

@@ -17,7 +17,6 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 const CLIENT: &str = "client_id";
 const SECRET: &str = "client_secret";
-const MANAGEMENT: &str = "management_token";
 
 /// What is sealed of a grant.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +34,6 @@ pub struct RegistrationSecrets {
     pub id: Arc<Secret>,
     /// `client_secret`
     pub secret: Option<Arc<Secret>>,
-    /// The token to manage it with.
-    pub management: Option<Arc<Secret>>,
 }
 
 /// Why a row is not opened.
@@ -82,7 +79,6 @@ impl RegistrationSecrets {
         Ok(Self {
             id: opened(key, row(CLIENT), Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
             secret: opened(key, row(SECRET), one.client_secret.as_deref())?,
-            management: opened(key, row(MANAGEMENT), one.management_token.as_deref())?,
         })
     }
 
@@ -97,7 +93,6 @@ impl RegistrationSecrets {
         Ok(RegistrationRecord {
             client_id: sealed(key, row(CLIENT), Some(&self.id))?.unwrap_or_default(),
             client_secret: sealed(key, row(SECRET), self.secret.as_ref())?,
-            management_token: sealed(key, row(MANAGEMENT), self.management.as_ref())?,
             ..one
         })
     }
@@ -128,7 +123,6 @@ pub(super) fn registration_again(
     Ok(RegistrationRecord {
         client_id: again(CLIENT, Some(&one.client_id))?.unwrap_or_default(),
         client_secret: again(SECRET, one.client_secret.as_deref())?,
-        management_token: again(MANAGEMENT, one.management_token.as_deref())?,
         ..one.clone()
     })
 }

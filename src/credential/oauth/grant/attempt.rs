@@ -149,11 +149,9 @@ impl Grant {
             // What was waited for may have been long: nothing leaves for a grant that has ended.
             drop(self.still(subject).ok_or(Outcome::Replaced)?);
             let form = || {
-                let form = Form::new("refresh_token").with_secret("refresh_token", refresh);
-                match &source.resource {
-                    Some(resource) => form.with("resource", resource),
-                    None => form,
-                }
+                Form::new("refresh_token")
+                    .with_secret("refresh_token", refresh)
+                    .with_resource(&source)
             };
             let answer = self.ask(&client, method, &source, form()).await?;
             match answer {
@@ -293,7 +291,7 @@ impl Grant {
         client: &Registration,
         method: ClientAuthentication,
         source: &Source,
-        mut form: Form,
+        form: Form,
     ) -> Result<Answer, Outcome> {
         let clock = &self.engine.means.clock;
         let key = match method {
@@ -301,8 +299,8 @@ impl Grant {
             _ => Ok(None),
         };
         let key = key.map_err(|why| Outcome::Failed(nobody(why)))?;
-        let proved = form.prove(client, method, key.as_deref(), clock.wall());
-        let request = proved.and_then(|()| form.request(&source.token_endpoint));
+        let (endpoint, key) = (&source.token_endpoint, key.as_deref());
+        let request = form.proven(endpoint, (client, method), key, clock.wall());
         let request = request.map_err(|why| {
             Outcome::Failed(Failure {
                 failed: Failed::Settled,

@@ -216,7 +216,6 @@ impl Grant {
             method: ClientAuthentication::None,
             secret_expires: None,
             redirect_uri: String::new(),
-            management: None,
             created: SystemTime::UNIX_EPOCH,
         }
     }

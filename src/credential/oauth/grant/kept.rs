@@ -274,7 +274,6 @@ pub(super) struct RegistrationFacts {
     method: String,
     redirect_uri: String,
     secret_expires: Option<u64>,
-    management_uri: Option<String>,
     pub(super) created: u64,
 }
 
@@ -284,7 +283,6 @@ impl RegistrationFacts {
             method: registration.method.word().to_owned(),
             redirect_uri: registration.redirect_uri.clone(),
             secret_expires: registration.secret_expires.map(milliseconds),
-            management_uri: registration.management.as_ref().map(|(uri, _)| uri.clone()),
             created: milliseconds(registration.created),
         }
     }
@@ -322,7 +320,6 @@ impl RegistrationFacts {
                 .unwrap_or(ClientAuthentication::None),
             secret_expires: self.secret_expires(),
             redirect_uri: self.redirect_uri,
-            management: self.management_uri.zip(secrets.management.clone()),
             created: UNIX_EPOCH + Duration::from_millis(self.created),
         }
     }

@@ -82,14 +82,11 @@ impl Grant {
     /// It could not be kept.
     pub async fn keep_registration(&self, registration: &Registration) -> Result<(), Refused> {
         let client_id = Arc::new(Secret::new(registration.client_id.as_str()));
-        let management = registration.management.as_ref();
         let secrets = RegistrationSecrets {
             id: client_id,
             secret: registration.client_secret.clone(),
-            management: management.map(|(_, token)| Arc::clone(token)),
         };
-        let kept = [secrets.secret.as_ref(), secrets.management.as_ref()];
-        kept.into_iter().flatten().for_each(learn);
+        secrets.secret.iter().for_each(|secret| learn(secret));
         let record = RegistrationRecord {
             id: Arc::clone(&registration.id),
             issuer: registration.issuer.clone(),
@@ -99,7 +96,6 @@ impl Grant {
             facts: RegistrationFacts::of(registration).write(),
             client_id: Vec::new(),
             client_secret: None,
-            management_token: None,
         };
         let vault = &self.engine.means.vault;
         let of = record.account.clone();

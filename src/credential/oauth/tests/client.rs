@@ -36,7 +36,6 @@ fn client(id: &str, secret: Option<&str>, algorithm: Option<SigningAlgorithm>) -
         method: ClientAuthentication::None,
         secret_expires: None,
         redirect_uri: String::new(),
-        management: None,
         created: SystemTime::UNIX_EPOCH,
     }
 }
@@ -47,10 +46,9 @@ fn sent(
     key: Option<&Secret>,
 ) -> Result<Request<Vec<u8>>, NoProof> {
     let token = Secret::new("r&=+ä");
-    let mut form = Form::new("refresh_token").with_secret("refresh_token", &token);
+    let form = Form::new("refresh_token").with_secret("refresh_token", &token);
     let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
-    form.prove(client, method, key, wall)?;
-    form.request("https://as.example/token")
+    form.proven("https://as.example/token", (client, method), key, wall)
 }
 
 fn fields(request: &Request<Vec<u8>>) -> BTreeMap<String, String> {

@@ -129,11 +129,6 @@ async fn all_of_a_registration_is_kept() {
     );
     let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
     assert_eq!(client.secret_expires, Some(ends));
-    let (uri, token) = client.management.unwrap();
-    assert_eq!(
-        (uri.as_str(), token.expose()),
-        ("https://as.example/c", "token-of-the-registration")
-    );
 }
 
 #[tokio::test]

@@ -323,7 +323,6 @@ fn registration(issuer: &str) -> Registration {
         method: ClientAuthentication::None,
         secret_expires: None,
         redirect_uri: REDIRECT.to_owned(),
-        management: None,
         created: SystemTime::now(),
     }
 }
