@@ -43,8 +43,14 @@ fn verify(account: &str, context: &Context) -> Result<(), Failure> {
     let shown = verified.clone();
     context.output.document("account-verify", verified, || {
         let who = match (shown["who"].as_str(), shown["who_from"].as_str()) {
+            (Some(who), Some(url)) if url.contains("://") => format!("{who}   (by {url})"),
             (Some(who), Some(tool)) => format!("{who}   (by its tool `{tool}`)"),
+            _ if shown["who_because"].is_string() => "not known".to_owned(),
             _ => "not known: the server lists no tool that says".to_owned(),
+        };
+        let who = match shown["who_because"].as_str() {
+            Some(why) => format!("{who}\nwhoami      what `auth.oauth.whoami` names does not say: {why}"),
+            None => who,
         };
         let server = shown["server"].as_str().unwrap_or("a server without a name");
         let version = text(&shown, "version");

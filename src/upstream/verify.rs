@@ -1,6 +1,7 @@
 //! Who an account is, asked of its server: for a person who wants to know before anything is done in a name.
 //!
-//! Invariant: what is called for this is a tool that says of itself that it only reads, and needs no argument.
+//! Invariant: what is called for this is what `auth.oauth.whoami` names, or a tool that says of itself that it only reads,
+//! and needs no argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use super::connection::Use;
 use super::key::Key;
 use super::wire::Outgoing;
 use crate::credential;
-use crate::model::Secret;
+use crate::credential::oauth::Identity;
+use crate::model::{Ask, Secret};
 use crate::protocol::{Body, Envelope, Era, Events, Json, ListKind, Listing};
 use crate::telemetry::redact;
 
@@ -47,6 +49,8 @@ pub struct Verified {
     pub tools: usize,
     /// Whom it takes the account for; `None` where it has no way to say.
     pub who: Option<Who>,
+    /// Why what `auth.oauth.whoami` names does not say that, where it is configured.
+    pub not_told: Option<String>,
 }
 
 /// What a server says of who is asking.
@@ -54,7 +58,7 @@ pub struct Verified {
 pub struct Who {
     /// Its words, shortened.
     pub said: String,
-    /// The tool that said them.
+    /// The tool that said them, or the URL.
     pub from: String,
 }
 
@@ -70,12 +74,21 @@ impl Account {
         // What is listed by then counts.
         timeout(LISTS, read).await.ok();
         let listing = Arc::clone(&self.listing.borrow());
-        let who = if let Some(tool) = reader(&listing) {
-            self.asked(&used, &tool).await?
-        } else {
-            self.greeted(&used).await?;
-            None
+        let (mut who, not_told) = match self.told(&used).await? {
+            Some(Ok(who)) => (Some(who), None),
+            Some(Err(why)) => {
+                tracing::warn!(account = %self.id(), "`auth.oauth.whoami` does not say who that is: {why}");
+                (None, Some(why))
+            }
+            None => (None, None),
         };
+        if who.is_none() {
+            if let Some(tool) = reader(&listing) {
+                who = self.asked(&used, &tool).await?;
+            } else {
+                self.greeted(&used).await?;
+            }
+        }
         let info = used.facts.info.as_ref().and_then(Json::object);
         let text = |member: &str| {
             let said = info.as_ref().and_then(|info| info.text(member))?;
@@ -87,6 +100,7 @@ impl Account {
             revision: used.facts.revision.as_str(),
             tools: listing.of(ListKind::Tools).len(),
             who,
+            not_told,
         })
     }
 
@@ -122,8 +136,46 @@ impl Account {
         serde_json::from_str(result.as_str()).map_err(|_| bad("it is no JSON"))
     }
 
+    /// What `auth.oauth.whoami` of the account says, or why it does not; `None`: it is not configured.
+    async fn told(&self, used: &Use) -> Result<Option<Result<Who, String>>, Failure> {
+        let Some(grant) = self.dial.credential.grant() else {
+            return Ok(None);
+        };
+        let settings = grant.settings();
+        let Some(whoami) = &settings.whoami else {
+            return Ok(None);
+        };
+        let (from, told) = match &whoami.ask {
+            Ask::Tool(tool) => {
+                let answer = self.called(used, tool).await?;
+                let result = answer.as_ref().and_then(Envelope::result);
+                let result = result.and_then(|result| serde_json::from_str(result.as_str()).ok());
+                let told = result.map_or_else(
+                    || Err("it answers with an error".to_owned()),
+                    |result| Identity::of_result(&result, whoami),
+                );
+                (tool, told.map_err(|why| format!("tool `{tool}`: {why}")))
+            }
+            Ask::Url(url) => (url, grant.asked_at(url, whoami).await),
+        };
+        let told = told.map(|identity| Who {
+            said: identity.to_string(),
+            from: from.clone(),
+        });
+        Ok(Some(told.map_err(|why| redact(&why).into_owned())))
+    }
+
     /// Calls the tool that tells.
     async fn asked(&self, used: &Use, tool: &str) -> Result<Option<Who>, Failure> {
+        let said = self.called(used, tool).await?.as_ref().and_then(said);
+        Ok(said.map(|said| Who {
+            said,
+            from: tool.to_owned(),
+        }))
+    }
+
+    /// Calls a tool that needs no argument; `None`: its answer is no message, or too long.
+    async fn called(&self, used: &Use, tool: &str) -> Result<Option<Envelope>, Failure> {
         let params = Json::of(&json!({"name": tool, "arguments": {}}));
         let revision = used.facts.revision;
         let mut outgoing = Outgoing::own("tools/call", Some(&params), used.leg.next_id(), revision);
@@ -136,11 +188,7 @@ impl Account {
         let Body::Whole(json) = relayed.body else {
             return Ok(None);
         };
-        let said = Envelope::of(&json).ok().and_then(|answer| said(&answer));
-        Ok(said.map(|said| Who {
-            said,
-            from: tool.to_owned(),
-        }))
+        Ok(Envelope::of(&json).ok())
     }
 
     /// A request that every server answers, so that the credential was used.

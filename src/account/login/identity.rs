@@ -3,12 +3,10 @@
 //! An identity is a pair (who, in which workspace), as far as it can be learnt. What is not known of one of two counts
 //! as equal: it says nothing.
 
-use serde_json::Value;
-
 use super::error::Meant;
 use super::{NotLoggedIn, Wanted};
 use crate::credential::oauth::Identity;
-use crate::model::{AccountId, Whoami};
+use crate::model::AccountId;
 
 /// What somebody is held against.
 #[derive(Debug, Clone, Copy)]
@@ -98,24 +96,10 @@ fn is_named(who: &Identity, expected: &str) -> bool {
     is_same_subject(&who.subject, expected) || who.to_string() == expected
 }
 
-/// Who that is, by what a tool answered: its structured content, or its text as JSON.
-pub(super) fn of_answer(result: &Value, whoami: &Whoami) -> Option<Identity> {
-    let structured = result.get("structuredContent").cloned();
-    let texts = result.get("content").and_then(Value::as_array);
-    let texts = texts.into_iter().flatten();
-    let texts = texts.filter_map(|one| serde_json::from_str(one.get("text")?.as_str()?).ok());
-    let mut documents = structured.into_iter().chain(texts);
-    documents.find_map(|document: Value| {
-        Identity::read(&document, &whoami.subject, whoami.workspace.as_deref())
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::model::{AccountName, Ask, ServerName};
+    use crate::model::{AccountName, ServerName};
 
     fn id(account: &str) -> AccountId {
         AccountId::new(
@@ -235,28 +219,5 @@ mod tests {
             ..Wanted::default()
         };
         assert_eq!(judged(&ana, None, None, &siblings, &meant), Ok(()));
-    }
-
-    #[test]
-    fn a_tool_says_who_in_its_structure_or_in_its_text() {
-        let whoami = Whoami {
-            ask: Ask::Tool("get_me".to_owned()),
-            subject: "/user/login".to_owned(),
-            workspace: Some("/team".to_owned()),
-        };
-        let document = json!({"user": {"login": "ana\u{7}"}, "team": 7});
-        let expected = Some(who("ana", Some("7")));
-        let structured = json!({"structuredContent": document, "content": []});
-        assert_eq!(of_answer(&structured, &whoami), expected);
-        let text = json!({"content": [{"type": "text", "text": document.to_string()}]});
-        assert_eq!(of_answer(&text, &whoami), expected);
-        for nothing in [
-            json!({"content": [{"type": "text", "text": "I am ana"}]}),
-            json!({"structuredContent": {"user": {"login": ""}}}),
-            json!({"structuredContent": {"user": {"login": ["ana"]}}}),
-            json!({}),
-        ] {
-            assert_eq!(of_answer(&nothing, &whoami), None, "{nothing}");
-        }
     }
 }

@@ -4,21 +4,14 @@
 //! given back to the provider.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
 
 use super::entry::Entry;
 use super::identity::{self, Known};
-use super::{LIFE, LoggedIn, Logins, NotLoggedIn};
-use crate::credential::oauth::{Grant, Granted, Identity};
+use super::{LoggedIn, Logins, NotLoggedIn};
+use crate::credential::oauth::{Grant, Granted, Identity, NotTold, told};
 use crate::model::{AccountId, Ask, Whoami};
 use crate::telemetry::{learn, redact};
 use crate::upstream::Failure;
-
-/// Between two questions to a server that does not answer: doubled each time, up to the second.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Whether the same question may have an answer in a moment.
 fn may_pass(failure: &Failure) -> bool {
@@ -97,30 +90,29 @@ impl Logins {
         granted: &Granted,
     ) -> Option<Identity> {
         let account = grant.account();
-        let (end, mut pause) = (Instant::now() + LIFE, PAUSE);
         let token = (&granted.tokens.access, granted.server.as_str());
-        loop {
+        let ask = || async move {
             if grant.policy().origin() != granted.server {
-                tracing::warn!(%account, "who logged in is not asked: another server is configured since the login began");
-                return None;
+                let why = "another server is configured since the login began";
+                return Err(NotTold::Never(why.to_owned()));
             }
             let asked = self.0.upstream.asked_with(account, token, tool);
-            let why = match Box::pin(asked).await {
-                Ok(result) => return identity::of_answer(&result, whoami),
-                Err(failure) if !may_pass(&failure) => {
-                    tracing::info!(%account, "the server does not say who that is: {}", redact(&failure.to_string()));
-                    return None;
+            let result = Box::pin(asked).await.map_err(|failure| {
+                let why = failure.to_string();
+                if may_pass(&failure) {
+                    NotTold::Passing(why)
+                } else {
+                    NotTold::Never(why)
                 }
-                Err(failure) => failure.to_string(),
-            };
-            if Instant::now() + pause >= end {
-                tracing::warn!(%account, "who logged in is not known: {}", redact(&why));
-                return None;
-            }
-            tracing::debug!(%account, "who that is cannot be asked now: {}", redact(&why));
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+            })?;
+            let identity = Identity::of_result(&result, whoami);
+            identity.map_err(|why| NotTold::Never(format!("tool `{tool}`: {why}")))
+        };
+        let told = told(self.0.grants.clock(), ask).await;
+        told.inspect_err(|why| {
+            tracing::warn!(%account, "`auth.oauth.whoami` does not say who logged in: {}", redact(why));
+        })
+        .ok()
     }
 
     /// Who the other accounts of the same server are.

@@ -101,6 +101,11 @@ impl Network {
         self
     }
 
+    /// Whose time its patience is of.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Sends one request to an absolute URL. A redirect is an answer and never followed here.
     ///
     /// # Errors

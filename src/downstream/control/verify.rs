@@ -81,6 +81,7 @@ impl Downstream {
             "tools": verified.tools,
             "who": verified.who.as_ref().map(|who| &who.said),
             "who_from": verified.who.as_ref().map(|who| &who.from),
+            "who_because": verified.not_told,
             "credential": self.credential_of(&id),
             "grant": self.grant_of(&id),
             "hint": self.verifiable(&id, known.is_some()),

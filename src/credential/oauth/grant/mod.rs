@@ -15,6 +15,7 @@
 //! - A token goes to the server that somebody logged in for. Where another one is configured, there is none.
 //! - Only the process that holds the state directory has an engine.
 
+mod asked;
 mod attempt;
 mod begin;
 mod breaker;
