@@ -215,6 +215,9 @@ impl Credential {
                 checked.push((name, part.origin.tried().await));
             }
         }
+        if let Some(grant) = self.grant() {
+            checked.extend(grant.client_tried().await);
+        }
         checked
     }
 

@@ -114,7 +114,10 @@ impl Grant {
     ) -> Result<Registration, NoClient> {
         let settings = self.settings();
         let client_secret = match &client.secret {
-            Some(reference) => Some(self.secret(reference).await?),
+            Some(reference) => {
+                let secret = self.secret(reference).await;
+                Some(secret.map_err(NoClient::NoProof)?)
+            }
             None => None,
         };
         Ok(Registration {
@@ -151,18 +154,39 @@ impl Grant {
         let Some(key) = &client.signing_key else {
             return Ok(None);
         };
-        let vault = &self.engine.means.vault;
-        let found = match &key.key {
-            // What a command prints has one line.
-            Reference::Command(_) => return self.secret(&key.key).await.map(Some),
-            reference => Resolver::new(reference, vault).text().await,
-        };
-        found.map(Some).map_err(NoClient::NoProof)
+        let text = self.key_text(&key.key).await;
+        text.map(Some).map_err(NoClient::NoProof)
     }
 
-    async fn secret(&self, reference: &Reference) -> Result<Arc<Secret>, NoClient> {
+    /// Tries what the client of the configuration proves itself with: where it is, and what came of it.
+    pub(in crate::credential) async fn client_tried(
+        &self,
+    ) -> Option<(String, Result<(), NoCredential>)> {
+        let settings = self.settings();
+        let client = settings.client.as_ref()?;
+        let reference = client.reference()?;
+        let tried = match &client.key {
+            Some(_) => self.key_text(reference).await,
+            None => self.secret(reference).await,
+        };
         let origin = Origin::referred(reference, &self.engine.means);
-        origin.value().await.map_err(NoClient::NoProof)
+        Some((origin.name()?, tried.map(drop)))
+    }
+
+    async fn key_text(&self, reference: &Reference) -> Result<Arc<Secret>, NoCredential> {
+        match reference {
+            // What a command prints has one line.
+            Reference::Command(_) => self.secret(reference).await,
+            reference => {
+                let resolver = Resolver::new(reference, &self.engine.means.vault);
+                resolver.text().await
+            }
+        }
+    }
+
+    async fn secret(&self, reference: &Reference) -> Result<Arc<Secret>, NoCredential> {
+        let origin = Origin::referred(reference, &self.engine.means);
+        origin.value().await
     }
 
     fn registered(&self, id: &Arc<str>, issuer: &str) -> Result<Registration, NoClient> {
