@@ -77,25 +77,32 @@ pub(super) async fn find(
     let url = Url::parse(&way.policy.server.to_string())
         .map_err(|_| LoginFailed::Server("the server's URL cannot be read".to_owned()))?;
     let seam = Seam::new(way.clone());
-    let mut found = if let Some(server) = by_hand(settings) {
-        Found {
-            server,
-            resource: None,
-            challenged: scopes_of(challenge.as_ref()),
-            listed: Vec::new(),
-            published: true,
+    let described = by_hand(settings).map(|server| Found {
+        server,
+        resource: None,
+        challenged: scopes_of(challenge.as_ref()),
+        listed: Vec::new(),
+        published: true,
+    });
+    let mut found = match described {
+        Some(described) if !wants_challenges(settings) => described,
+        described => {
+            let wanted = Wanted {
+                pinned: settings.issuer.clone(),
+                earlier,
+                resource: match &settings.resource {
+                    Resource::Is(resource) => Some(resource.clone()),
+                    Resource::Auto | Resource::Omit => None,
+                },
+            };
+            let walk = Walk::new(url.clone(), challenge, wanted);
+            let walked = Box::pin(walked(&seam, &url, walk, settings)).await;
+            match (walked, described) {
+                // Who cannot be reached cannot say whether it checks PKCE, and cannot log in anybody either.
+                (Err(failed), Some(described)) if !failed.may_pass() => described,
+                (walked, _) => walked?,
+            }
         }
-    } else {
-        let wanted = Wanted {
-            pinned: settings.issuer.clone(),
-            earlier,
-            resource: match &settings.resource {
-                Resource::Is(resource) => Some(resource.clone()),
-                Resource::Auto | Resource::Omit => None,
-            },
-        };
-        let walk = Walk::new(url.clone(), challenge, wanted);
-        Box::pin(walked(&seam, &url, walk, settings)).await?
     };
     overlay(&mut found.server, settings);
     look_at(&found.server, settings, &way.policy)?;
@@ -257,6 +264,14 @@ fn by_hand(settings: &OAuth) -> Option<ServerMetadata> {
         token,
         ..ServerMetadata::default()
     })
+}
+
+/// Whether what the authorization server publishes is looked at although its endpoints are given: that it checks PKCE is
+/// written there, and nobody took the risk that it does not.
+fn wants_challenges(settings: &OAuth) -> bool {
+    settings.grant == GrantKind::AuthorizationCode
+        && settings.issuer.is_some()
+        && !settings.risks.unadvertised_pkce
 }
 
 /// Whether a person said which authorization server is meant, so that the server cannot choose it.

@@ -358,3 +358,42 @@ async fn an_answer_that_is_no_metadata_is_not_taken_for_it() {
     let failed = found(&server, &OAuth::default()).await.unwrap_err();
     assert_eq!(failed.code(), "no_authorization_server", "{failed}");
 }
+
+#[tokio::test]
+async fn where_endpoints_are_given_what_is_published_says_whether_pkce_is_checked() {
+    let described = |server: &Scripted| OAuth {
+        issuer: Some(server.origin.clone()),
+        endpoints: Endpoints {
+            authorization: Some(format!("{}/authorize", server.origin)),
+            token: Some(format!("{}/by-hand", server.origin)),
+            ..Endpoints::default()
+        },
+        ..OAuth::default()
+    };
+    // It says so: what is given by hand counts all the same.
+    let server = Scripted::start().await;
+    server.json(AS, &server_metadata(&json!({})));
+    let settings = described(&server);
+    let published = found(&server, &settings).await.unwrap();
+    published.check_challenges(&settings).unwrap();
+    assert_eq!(published.server.token, format!("{}/by-hand", server.origin));
+    // It says nothing: that is a risk, as where nothing is published.
+    let silent = Scripted::start().await;
+    let settings = described(&silent);
+    let described_only = found(&silent, &settings).await.unwrap();
+    let risk = described_only.check_challenges(&settings).unwrap_err();
+    assert!(matches!(risk, LoginFailed::Risk { .. }), "{risk}");
+    // It cannot be reached: no risk that somebody takes would help.
+    let away = Scripted::start().await;
+    away.says(AS, Said::new(503, ""));
+    let settings = described(&away);
+    let failed = found(&away, &settings).await.unwrap_err();
+    assert!(matches!(failed, LoginFailed::Unreachable(_)), "{failed}");
+    // Who took the risk asks nobody.
+    let unasked = Scripted::start().await;
+    let mut settings = described(&unasked);
+    settings.risks.unadvertised_pkce = true;
+    let found = found(&unasked, &settings).await.unwrap();
+    found.check_challenges(&settings).unwrap();
+    assert_eq!(unasked.lines(), [""; 0]);
+}
