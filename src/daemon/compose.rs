@@ -153,6 +153,7 @@ impl Composed {
         }
         self.vault.configure(&settings.vault);
         notes.extend(self.upstream.configure(&settings));
+        self.logins.configured();
         self.gateway.configure(&settings);
         let idle = settings.listen.session_idle;
         self.authn.configure(&settings.identity, idle);

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::NotLoggedIn;
+use crate::credential::{Clock, Moment};
 use crate::model::{AccountId, OAuth};
 
 /// Every try costs the provider some requests and perhaps a registration, and clients try again at once.
@@ -17,24 +16,34 @@ const PAUSE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_mins(10);
 
 /// The last failure of each account.
-#[derive(Debug, Default)]
-pub(super) struct Held(Mutex<BTreeMap<AccountId, Failed>>);
+#[derive(Debug)]
+pub(super) struct Held {
+    clock: Clock,
+    failed: Mutex<BTreeMap<AccountId, Failed>>,
+}
 
 #[derive(Debug)]
 struct Failed {
     why: NotLoggedIn,
     /// With which settings: others may do.
     settings: Weak<OAuth>,
-    until: Instant,
+    until: Moment,
     pause: Duration,
 }
 
 impl Held {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            failed: Mutex::default(),
+        }
+    }
+
     /// Why a client begins none now, if it does not.
     pub(super) fn why(&self, account: &AccountId, settings: &Arc<OAuth>) -> Option<NotLoggedIn> {
         let all = self.all();
         let failed = all.get(account)?;
-        let holds = failed.is_of(settings) && Instant::now() < failed.until;
+        let holds = failed.is_of(settings) && self.clock.now() < failed.until;
         holds.then(|| failed.why.clone())
     }
 
@@ -43,15 +52,15 @@ impl Held {
         if !counts(why) {
             return;
         }
-        let (now, mut all) = (Instant::now(), self.all());
+        let (now, mut all) = (self.clock.now(), self.all());
         let before = all.get(account);
         // After a long rest it is another failure.
-        let before = before.filter(|it| it.is_of(settings) && now < it.until + LONGEST);
+        let before = before.filter(|it| it.is_of(settings) && now < it.until.after(LONGEST));
         let pause = before.map_or(PAUSE, |it| (it.pause * 2).min(LONGEST));
         let failed = Failed {
             why: why.clone(),
             settings: Arc::downgrade(settings),
-            until: now + pause,
+            until: now.after(pause),
             pause,
         };
         all.insert(account.clone(), failed);
@@ -63,7 +72,7 @@ impl Held {
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<AccountId, Failed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,20 +101,21 @@ mod tests {
     use super::*;
     use crate::model::{AccountName, ServerName};
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_holds_twice_as_long_each_time_and_other_settings_are_not_held() {
+    #[test]
+    fn a_failure_holds_twice_as_long_each_time_and_other_settings_are_not_held() {
         let account = AccountId::new(
             ServerName::new("linear").unwrap(),
             AccountName::new("default").unwrap(),
         );
-        let (held, settings) = (Held::default(), Arc::new(OAuth::default()));
+        let clock = Clock::movable();
+        let (held, settings) = (Held::new(clock.clone()), Arc::new(OAuth::default()));
         let why = NotLoggedIn::Answered;
         for seconds in [30, 60, 120, 240, 480, 600, 600] {
             assert!(held.why(&account, &settings).is_none());
             held.failed(&account, &settings, &why);
-            tokio::time::advance(Duration::from_secs(seconds - 1)).await;
+            clock.advance(Duration::from_secs(seconds - 1));
             assert!(held.why(&account, &settings).is_some(), "{seconds}");
-            tokio::time::advance(Duration::from_secs(1)).await;
+            clock.advance(Duration::from_secs(1));
         }
         held.failed(&account, &settings, &why);
         let other = Arc::new(OAuth::default());

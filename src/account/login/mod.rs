@@ -233,6 +233,7 @@ impl Logins {
     pub fn new(parts: Parts) -> (Self, mpsc::Receiver<Door>) {
         let (doors, opened) = Doors::new(parts.store, parts.port);
         let (events, _) = broadcast::channel(EVENTS);
+        let held = Held::new(parts.grants.clock().clone());
         let inner = Inner {
             grants: parts.grants,
             upstream: parts.upstream,
@@ -240,7 +241,7 @@ impl Logins {
             pages: parts.pages,
             known: Mutex::default(),
             settling: tokio::sync::Mutex::default(),
-            held: Held::default(),
+            held,
             events,
             tasks: parts.tasks,
             stopping: parts.stopping,
@@ -269,6 +270,13 @@ impl Logins {
         let known = self.known();
         let entry = known.iter().find(|entry| entry.waits_for(account))?;
         entry.shown()
+    }
+
+    /// The id of the login of an account that is under way, if one is.
+    pub fn waiting(&self, account: &AccountId) -> Option<String> {
+        let known = self.known();
+        let entry = known.iter().find(|entry| entry.waits_for(account))?;
+        Some(entry.id.clone())
     }
 
     /// All that wait, in the order in which they began.
@@ -356,6 +364,19 @@ impl Logins {
     pub fn cancel(&self, id: &str) -> bool {
         self.find(id)
             .is_some_and(|entry| entry.give_up(NotLoggedIn::Cancelled))
+    }
+
+    /// The configuration is another one: logins of accounts that are not in it any more end.
+    pub fn configured(&self) {
+        let open: Vec<Arc<Entry>> = {
+            let known = self.known();
+            known.iter().filter(|it| it.is_open()).cloned().collect()
+        };
+        for entry in open {
+            if self.0.upstream.credential(&entry.account).is_none() {
+                entry.give_up(NotLoggedIn::Gone(entry.account.clone()));
+            }
+        }
     }
 
     /// What happens from now on.
