@@ -213,6 +213,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "provider_unreachable" => (Exit::Failed, "provider_unreachable"),
         "not_kept" => (Exit::Failed, "not_kept"),
         "no_login" => (Exit::Usage, "no_login"),
+        "logged_in" => (Exit::Refused, "logged_in"),
         "login_unknown" => (Exit::Usage, "login_unknown"),
         "stopping" => (Exit::Failed, "stopping"),
         "foreign_state" => (Exit::Usage, "foreign_state"),

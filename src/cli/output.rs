@@ -83,12 +83,7 @@ impl Output {
         if !self.json {
             return self.data(&text());
         }
-        let mut document = serde_json::Map::new();
-        document.insert("schema".to_owned(), format!("janus/{name}/1").into());
-        if let Value::Object(fields) = fields {
-            document.extend(fields);
-        }
-        self.data(&Value::Object(document).to_string())
+        self.data(&named(name, fields).to_string())
     }
 
     /// Prints the document `janus/NAME/1` of members that stay as they were written.
@@ -123,6 +118,21 @@ impl Output {
     pub(super) fn notes(self, text: &str) {
         for line in text.lines() {
             self.note(line);
+        }
+    }
+
+    /// The same for people alone: a program has the documents.
+    pub(super) fn tell(self, text: &str) {
+        if !self.json {
+            self.notes(text);
+        }
+    }
+
+    /// With `--json`, the document `janus/NAME/1` on a line of standard error: what a program needs before the command ends
+    /// with its own.
+    pub(super) fn beside(self, name: &str, fields: &Value) {
+        if self.json && !self.quiet {
+            complain(&format!("{}\n", named(name, fields.clone())));
         }
     }
 
@@ -164,6 +174,16 @@ impl Output {
         let lines = lines.map(|(label, line)| format!("  {label:<6} {}\n", printable(line)));
         std::iter::once(head).chain(lines).collect()
     }
+}
+
+/// A document with the name of its form.
+fn named(name: &str, fields: Value) -> Value {
+    let mut document = serde_json::Map::new();
+    document.insert("schema".to_owned(), format!("janus/{name}/1").into());
+    if let Value::Object(fields) = fields {
+        document.extend(fields);
+    }
+    Value::Object(document)
 }
 
 fn coloured(colour: Colour, environment: &Environment) -> bool {

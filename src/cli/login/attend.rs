@@ -67,7 +67,7 @@ impl Attended<'_> {
                         Some("logged_in") => return Ok(answer),
                         Some("finishing") if !finishing => {
                             finishing = true;
-                            self.output.note("the answer has arrived; looking who that is");
+                            self.output.tell("the answer has arrived; looking who that is");
                         }
                         _ => {}
                     }
@@ -87,7 +87,7 @@ impl Attended<'_> {
                 },
                 () = &mut hint, if !hinted => {
                     hinted = true;
-                    self.output.note("still waiting; if it does not go on in the browser, the provider's page shows the reason");
+                    self.output.tell("still waiting; if it does not go on in the browser, the provider's page shows the reason");
                 }
                 () = &mut over => return Err(self.timed_out()),
                 _ = interrupt.recv() => return Err(self.interrupted().await),
@@ -102,7 +102,7 @@ impl Attended<'_> {
             answered => return answered,
         };
         self.output
-            .note("the daemon stops; looking whether it comes back");
+            .tell("the daemon stops; looking whether it comes back");
         let (end, account) = (Instant::now() + BACK, say::text(self.pending, "account"));
         let paste = if self.paste { " --paste" } else { "" };
         let again = format!("log in again:  janus login {account}{paste}");
@@ -144,7 +144,7 @@ impl Attended<'_> {
         self.output.failure(&failure);
         if io::stdin().is_terminal() {
             self.output
-                .note("the login goes on: paste the address again, or let the browser load it");
+                .tell("the login goes on: paste the address again, or let the browser load it");
         }
         false
     }
@@ -155,7 +155,7 @@ impl Attended<'_> {
         let id = say::text(self.pending, "login");
         if io::stdin().is_terminal() {
             let until = in_seconds(say::number(self.pending, "expires_in").unwrap_or_default());
-            self.output.note(&format!(
+            self.output.tell(&format!(
                 "nothing more to read; waiting for the browser until {until}"
             ));
             return Ok(());

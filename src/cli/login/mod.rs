@@ -4,6 +4,7 @@
 //! ended and taken up again.
 
 mod attend;
+mod every;
 mod paste;
 mod say;
 
@@ -22,14 +23,17 @@ use super::{Context, Exit, Failure, browser, prompt};
 #[command(after_help = "Examples:
   janus login linear                       # opens a browser, or prints what to do without one
   janus login github/client_a --paste      # on a machine without a browser
-  janus login --all                        # every account that needs it
-  janus login --wait 7f3k9q                # takes up a login that waits (janus status)")]
+  janus login --all                        # every account that needs it, one after the other
+  janus login --all --no-wait              # the links of all of them
+  janus login linear --again               # an account that is logged in
+  janus login --wait 7f3k9q                # takes up a login that waits (janus status)
+  janus login --cancel linear              # ends it")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Arguments {
-    /// The account: SERVER/ACCOUNT, or what of it is enough.
+    /// The account: SERVER/ACCOUNT, or what of it is enough; with --cancel also the id of a login.
     account: Option<String>,
     /// Log in to every account that needs it, one after the other.
-    #[arg(long, conflicts_with_all = ["account", "wait", "expect", "replace", "paste", "no_wait"])]
+    #[arg(long, conflicts_with_all = ["account", "wait", "expect", "replace"])]
     all: bool,
     /// Open no browser: print the link.
     #[arg(long)]
@@ -49,9 +53,15 @@ pub(super) struct Arguments {
     /// Take up the login of this id, whoever began it.
     #[arg(long, value_name = "ID", conflicts_with_all = ["account", "device", "fresh_client", "expect", "replace", "same_identity"])]
     wait: Option<String>,
+    /// End a login that waits: that of the account, that of the id, or the only one.
+    #[arg(long, conflicts_with_all = ["all", "wait", "paste", "no_wait", "device", "browser", "expect", "replace", "again"])]
+    cancel: bool,
     /// Refuse a login as anybody else.
     #[arg(long, value_name = "WHO")]
     expect: Option<String>,
+    /// Log in to an account that is logged in, without a question.
+    #[arg(long)]
+    again: bool,
     /// Somebody else than before is meant.
     #[arg(long)]
     replace: bool,
@@ -61,7 +71,8 @@ pub(super) struct Arguments {
     /// Register Janus anew at the provider.
     #[arg(long)]
     fresh_client: bool,
-    /// Ask nothing: yes to new scopes, to a page at another host than the provider's, and to another authorization server.
+    /// Ask nothing: yes to new scopes, to a page at another host than the provider's, to another authorization server, and
+    /// to a new login of an account that is logged in.
     #[arg(short, long)]
     yes: bool,
 }
@@ -97,6 +108,9 @@ impl<'a> Run<'a> {
         if self.arguments.all {
             return self.every().await;
         }
+        if self.arguments.cancel {
+            return self.cancel().await;
+        }
         let pending = match (&self.arguments.wait, &self.arguments.account) {
             (Some(id), _) => {
                 let known = json!({"login": id});
@@ -119,59 +133,33 @@ impl<'a> Run<'a> {
         Ok(Exit::Done)
     }
 
-    /// Every account that needs it. One that fails does not keep the others from it.
-    async fn every(&self) -> Result<Exit, Failure> {
-        let output = self.context.output;
-        let needed = self.needed().await?;
-        let (mut done, mut failed, mut worst) = (Vec::new(), Vec::new(), Exit::Done);
-        for account in &needed {
-            let outcome = async {
-                let pending = self.begin(account).await?;
-                self.through(pending).await
-            };
-            match Box::pin(outcome).await {
-                Ok(logged_in) => {
-                    output.notes(&say::logged_in(&logged_in));
-                    done.push(logged_in);
-                }
-                Err(failure) => {
-                    let exit = failure.exit();
-                    let is_last = exit == Exit::Interrupted || self.is_over();
-                    if output.is_json() {
-                        let error = failure.to_json().get("error").cloned();
-                        failed.push(json!({"account": account, "error": error}));
-                    } else {
-                        output.failure(&failure);
-                    }
-                    if worst == Exit::Done || exit == Exit::Interrupted {
-                        worst = exit;
-                    }
-                    if is_last {
-                        break;
-                    }
-                }
-            }
-        }
-        let (succeeded, all) = (done.len(), needed.len());
-        let fields = json!({"needed": needed, "logins": done, "failed": failed});
-        output.document("login-all", fields, || {
-            if all == 0 {
-                "no account needs a login\n".to_owned()
-            } else {
-                format!("{succeeded} of {all} accounts are logged in\n")
-            }
-        })?;
-        Ok(worst)
-    }
-
     /// Whether the time of this command is over.
     fn is_over(&self) -> bool {
         self.ends.is_some_and(|ends| ends <= Instant::now())
     }
 
+    /// Begins a login, also of an account that is logged in if a person says so.
     async fn begin(&self, account: &str) -> Result<Value, Failure> {
+        let arguments = self.arguments;
+        let again = arguments.again || arguments.yes || arguments.replace || arguments.fresh_client;
+        let failure = match self.ask(account, again).await {
+            Err(failure) if failure.parts().code == "logged_in" => failure,
+            begun => return begun,
+        };
+        if !prompt::can_ask(self.context) {
+            return Err(failure);
+        }
+        let question = format!("{}. Log in again? [y/N] ", failure.parts().message);
+        if prompt::yes(self.context, &question)? {
+            return self.ask(account, true).await;
+        }
+        Err(Failure::new(Exit::Refused, "declined", "nothing changed").sent("nothing"))
+    }
+
+    async fn ask(&self, account: &str, again: bool) -> Result<Value, Failure> {
         let wanted = json!({
             "account": account,
+            "again": again,
             "device": self.arguments.device,
             "fresh_client": self.arguments.fresh_client,
             "expect": self.arguments.expect,
@@ -186,6 +174,19 @@ impl<'a> Run<'a> {
             )),
             _ => failure,
         })
+    }
+
+    /// Ends a login that waits.
+    async fn cancel(&self) -> Result<Exit, Failure> {
+        let named = json!({"login": self.arguments.account.as_deref().unwrap_or_default()});
+        let ended = self
+            .control
+            .ask(Method::POST, "/login/cancel", Some(&named));
+        let ended = ended.await?;
+        let shown = ended.clone();
+        let output = self.context.output;
+        output.document("login-cancel", ended, || say::cancelled(&shown))?;
+        Ok(Exit::Done)
     }
 
     /// From the link to what comes of it.
@@ -206,10 +207,12 @@ impl<'a> Run<'a> {
             ours: self.arguments.wait.is_none() && !joined,
             ends: self.ends,
         };
-        self.context.output.notes(&say::head(&pending));
+        let output = self.context.output;
+        output.beside("login", &pending);
+        output.tell(&say::head(&pending));
         let opened = self.open(&pending).await?;
         for line in say::what_to_do(&pending, opened, attended.takes_lines(), self.context) {
-            self.context.output.notes(&line);
+            output.tell(&line);
         }
         attended.wait().await
     }
@@ -231,7 +234,7 @@ impl<'a> Run<'a> {
             Ok(()) => Ok(true),
             Err(why) => {
                 let output = self.context.output;
-                output.note(&format!("no browser was opened: {why}"));
+                output.tell(&format!("no browser was opened: {why}"));
                 Ok(false)
             }
         }
@@ -244,7 +247,7 @@ impl<'a> Run<'a> {
         };
         let agreed = pending.get("agreed").is_some_and(|agreed| agreed == true);
         if self.arguments.yes || agreed {
-            self.context.output.note(&question);
+            self.context.output.tell(&question);
             return Ok(());
         }
         let account = say::text(pending, "account");

@@ -153,6 +153,26 @@ pub(super) fn link(pending: &Value) -> String {
     format!("{}\n{open}\nthen  janus login --wait {id}\n", head(pending))
 }
 
+/// The same on a line, for the links of several.
+pub(super) fn link_of_one(pending: &Value) -> String {
+    let (account, id) = (text(pending, "account"), text(pending, "login"));
+    let open = match pending.get("code").and_then(Value::as_str) {
+        Some(code) => format!("{}   type {code}", text(pending, "code_at")),
+        None => text(pending, "url"),
+    };
+    format!("{account}   {open}   # janus login --wait {id}\n")
+}
+
+/// What became of a login that a person ended.
+pub(super) fn cancelled(ended: &Value) -> String {
+    let (account, id) = (text(ended, "account"), text(ended, "login"));
+    if ended.get("cancelled").is_some_and(|it| it == true) {
+        format!("✔ the login {id} of {account} is cancelled\n")
+    } else {
+        format!("the login {id} of {account} had ended already; nothing changed\n")
+    }
+}
+
 /// Who is logged in, and what that means.
 pub(super) fn logged_in(done: &Value) -> String {
     let account = text(done, "account");

@@ -36,6 +36,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 )]
 pub(super) struct Start {
     account: String,
+    /// Also where somebody is logged in and nothing is amiss.
+    #[serde(default)]
+    again: bool,
     #[serde(default)]
     device: bool,
     #[serde(default)]
@@ -81,7 +84,18 @@ impl Downstream {
     /// Begins a login, or joins the one that waits.
     pub(super) async fn log_in(&self, wanted: Start) -> Answer {
         let id = self.account_named(&wanted.account)?;
-        let joined = self.logins.pending(&id).map(|pending| pending.id);
+        let joined = self.logins.waiting(&id);
+        if joined.is_none()
+            && !wanted.again
+            && let Some(said) = self.logged_in_already(&id)
+        {
+            return Err(Problem::new(StatusCode::CONFLICT, "logged_in", said)
+                .help(format!("log in all the same:  janus login {id} --again"))
+                .help(format!(
+                    "somebody else from now on:  janus login {id} --replace"
+                ))
+                .help(format!("try whether it works:  janus account verify {id}")));
+        }
         let wishes = Wanted {
             options: Options {
                 fresh_client: wanted.fresh_client,
@@ -140,12 +154,43 @@ impl Downstream {
         }
     }
 
+    /// Ends the login of an id or an account; where none is named, the only one.
     pub(super) fn login_cancel(&self, known: &Known) -> Answer {
-        if self.logins.progress(&known.login).is_none() {
-            return Err(no_login(&NotLoggedIn::Unknown(known.login.clone())));
+        let id = self.login_named(&known.login)?;
+        let account = self.logins.account_of(&id).map(|id| id.to_string());
+        let cancelled = self.logins.cancel(&id);
+        Ok(json!({"login": id, "account": account, "cancelled": cancelled}))
+    }
+
+    /// The id of the login that somebody means.
+    fn login_named(&self, name: &str) -> Result<String, Problem> {
+        let unknown = |said: String| {
+            Problem::unknown("login_unknown", said).help("janus status        # which wait")
+        };
+        if name.is_empty() {
+            let waiting: Vec<String> = self.logins.list().into_iter().map(|it| it.id).collect();
+            return match waiting.as_slice() {
+                [only] => Ok(only.clone()),
+                [] => Err(unknown("no login waits".to_owned())),
+                several => {
+                    let said = format!("{} logins wait: name one", several.len());
+                    Err(unknown(said))
+                }
+            };
         }
-        let cancelled = self.logins.cancel(&known.login);
-        Ok(json!({"login": known.login, "cancelled": cancelled}))
+        if self.logins.progress(name).is_some() {
+            return Ok(name.to_owned());
+        }
+        match self.account_named(name) {
+            Ok(account) => {
+                let waiting = self.logins.waiting(&account);
+                waiting.ok_or_else(|| unknown(format!("no login of {account} waits")))
+            }
+            Err(problem) if problem.code == "unknown_account" => {
+                Err(no_login(&NotLoggedIn::Unknown(name.to_owned())))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// The logins that wait, and the accounts that need one.
@@ -201,6 +246,29 @@ impl Downstream {
             return false;
         };
         matches!(grant.status().state, GrantState::NeedsLogin(_))
+    }
+
+    /// Who is logged in and for how long, where nothing is amiss; `None`: a login is what is needed.
+    fn logged_in_already(&self, id: &AccountId) -> Option<String> {
+        let status = self.logins.grants().find(id)?.status();
+        let works = matches!(status.state, GrantState::Fresh | GrantState::Due)
+            && !status.stuck
+            && !matches!(
+                &*self.gateway.upstream().state(id).borrow(),
+                State::Rejected { .. }
+            );
+        if !works || !self.logins.is_interactive(id) {
+            return None;
+        }
+        let who = status.verified_as.map(|who| who.to_string());
+        let who = who.unwrap_or_else(|| "somebody unverified".to_owned());
+        let minutes = |left: Duration| left.as_secs().div_ceil(60);
+        let lasts = match (status.renews, status.left) {
+            (Some(next), _) => format!("renewed by itself, next in {} min", minutes(next)),
+            (None, Some(left)) => format!("for another {} min", minutes(left)),
+            (None, None) => "until the server refuses it".to_owned(),
+        };
+        Some(format!("{id} is logged in as {who}, {lasts}"))
     }
 
     /// What a person wants to know of a login that succeeded.

@@ -95,7 +95,7 @@ async fn nothing_that_a_login_brought_is_left_anywhere() {
     let mut found: Found = Vec::new();
     let back = logged_in(&janus, &authority, &mut found).await;
     // The same answer again, and one that was tampered with, while another login waits there.
-    say(&janus, &["login", "s", "--no-wait"], &mut found);
+    say(&janus, &["login", "s", "--no-wait", "--again"], &mut found);
     for there in [back.clone(), back.replace("state=", "state=x")] {
         let (_, page) = land(&there).await;
         found.push(("a page of no login".to_owned(), page.into_bytes()));
@@ -132,7 +132,7 @@ async fn nothing_that_a_login_brought_is_left_anywhere() {
         &["secret", "list", "--json"],
         &["secret", "check", "--json"],
         &["config", "show", "--resolved"],
-        &["login", "s", "--no-wait", "--json"],
+        &["login", "s", "--no-wait", "--again", "--json"],
         &["logout", "s"],
         &["status", "--json"],
     ] {

@@ -4,17 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::rig::{Rig, known, provider_link, status};
-use crate::support::authorization::{Endpoint, Protection, land};
-use crate::support::{Ended, Janus, Output, Process};
-
-async fn rig() -> Rig {
-    Rig::start(known(), Protection::default(), "auth: oauth").await
-}
-
-fn begin(janus: &Janus, arguments: &[&str]) -> Process {
-    Process::start("janus login", &mut janus.home().command(arguments))
-}
+use super::cli_login::{begin, rig};
+use super::rig::{Rig, provider_link, status};
+use crate::support::authorization::{Endpoint, land};
+use crate::support::{Ended, Janus, Output};
 
 /// The error of a command with `--json`.
 fn error(ended: &Ended) -> Value {

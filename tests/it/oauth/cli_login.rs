@@ -1,35 +1,30 @@
-//! `janus login` and `janus logout`, as a person or a script runs them, against the fake authorization server.
-
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+//! `janus login`, as a person or a script runs it, against the fake authorization server.
 
 use serde_json::{Value, json};
 
 use super::rig::{Rig, begun, home, known, provider_link, status};
-use crate::support::authorization::{
-    AuthorizationServer, Behaviour, Endpoint, ProtectedServer, Protection, land,
-};
-use crate::support::{Ended, Janus, Output, Process, env};
+use crate::support::authorization::{Endpoint, Protection, land};
+use crate::support::{Ended, Janus, Output, Process};
 
-async fn rig() -> Rig {
+pub(super) async fn rig() -> Rig {
     Rig::start(known(), Protection::default(), "auth: oauth").await
 }
 
-fn run(janus: &Janus, arguments: &[&str]) -> Ended {
+pub(super) fn run(janus: &Janus, arguments: &[&str]) -> Ended {
     janus.home().run(arguments)
 }
 
-fn begin(janus: &Janus, arguments: &[&str]) -> Process {
+pub(super) fn begin(janus: &Janus, arguments: &[&str]) -> Process {
     Process::start("janus login", &mut janus.home().command(arguments))
 }
 
-fn json_of(ended: &Ended) -> Value {
+pub(super) fn json_of(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}\n{}", ended.stdout, ended.stderr))
 }
 
 /// The code and the text of a failed command with `--json`.
-fn failure(ended: &Ended) -> (String, String) {
+pub(super) fn failure(ended: &Ended) -> (String, String) {
     let line = ended
         .stderr
         .lines()
@@ -41,9 +36,11 @@ fn failure(ended: &Ended) -> (String, String) {
 }
 
 /// Logs in to the end, as `who`.
-async fn log_in(rig: &Rig, arguments: &[&str], who: &str) -> Ended {
+pub(super) async fn log_in(rig: &Rig, arguments: &[&str], who: &str) -> Ended {
     rig.authority.log_in_as(who);
-    let mut login = begin(&rig.janus, arguments);
+    // Whether somebody is logged in is what `again` is about.
+    let arguments = [arguments, &["--again"]].concat();
+    let mut login = begin(&rig.janus, &arguments);
     let url = provider_link(&mut login);
     land(&rig.authority.follow(&url).await).await;
     login.finish()
@@ -142,7 +139,9 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
         login.say("");
         login.say(line);
         let failed: Value = login.line(Output::Stderr, |line| {
-            serde_json::from_str(line.strip_suffix('\n').unwrap_or(line)).ok()
+            serde_json::from_str(line.trim())
+                .ok()
+                .filter(|said: &Value| said["error"].is_object())
         });
         assert_eq!(failed["error"]["code"], refused, "{line}: {failed}");
         let message = failed["error"]["message"].as_str().unwrap();
@@ -243,140 +242,8 @@ async fn a_login_is_left_with_its_id_joined_and_taken_up_again() {
     rig.assert_clean();
 }
 
-#[tokio::test]
-async fn a_login_as_somebody_else_is_not_saved_and_both_are_named() {
-    let rig = rig().await;
-    let ended = log_in(&rig, &["login", "s"], "ana").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    let revoked = rig.authority.count(Endpoint::Revoke);
-
-    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
-    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
-    let (code, message) = failure(&ended);
-    assert_eq!(code, "wrong_identity");
-    assert_eq!(
-        message,
-        "you logged in as ben@example.org, s/default is ana@example.org"
-    );
-    assert!(ended.stderr.contains("--replace"), "{}", ended.stderr);
-    assert!(
-        rig.authority.count(Endpoint::Revoke) > revoked,
-        "what came is given back"
-    );
-    let row = status(&rig.janus)["accounts"][0].clone();
-    assert_eq!(
-        (&row["verified_as"], &row["grant"]["state"]),
-        (&json!("ana@example.org"), &json!("fresh"))
-    );
-
-    // `--expect` of a person counts as much.
-    let expected = log_in(
-        &rig,
-        &["login", "s", "--replace", "--expect", "carol", "--json"],
-        "ben",
-    );
-    let ended = expected.await;
-    assert_eq!(
-        failure(&ended).1,
-        "you logged in as ben@example.org, s/default is carol"
-    );
-    let ended = log_in(&rig, &["login", "s", "--replace"], "ben").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert_eq!(
-        status(&rig.janus)["accounts"][0]["verified_as"],
-        "ben@example.org"
-    );
-    rig.assert_clean();
-}
-
-#[tokio::test]
-async fn somebody_unknown_is_refused_where_somebody_is_expected() {
-    let rig = Rig::start(Behaviour::default(), Protection::default(), "").await;
-    let expecting = ["login", "s", "--expect", "ana", "--json"];
-    let ended = log_in(&rig, &expecting, "ana").await;
-    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
-    let (code, message) = failure(&ended);
-    assert_eq!(code, "wrong_identity");
-    assert!(message.contains("could not be learnt"), "{message}");
-    assert!(ended.stderr.contains("leave out"), "{}", ended.stderr);
-    assert!(
-        rig.authority.count(Endpoint::Revoke) > 0,
-        "it is given back"
-    );
-    let row = status(&rig.janus)["accounts"][0].clone();
-    assert_eq!(row["grant"]["reason"], "never", "{row}");
-    let ended = log_in(&rig, &["login", "s"], "ana").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    let verified = run(&rig.janus, &["account", "verify", "s"]);
-    for said in [ended.stdout, verified.stdout] {
-        assert!(
-            said.contains("unverified") && said.contains("`auth.oauth.whoami`"),
-            "{said}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn the_ssh_line_names_the_way_by_which_the_person_came() {
-    let rig = rig().await;
-    for (connection, line) in [
-        ("192.0.2.7 50000 192.0.2.9 22", " ana@192.0.2.9"),
-        (
-            "2001:db8::7 50000 2001:db8::9 2222",
-            " -p 2222 ana@2001:db8::9",
-        ),
-        ("nonsense; reboot", ""),
-    ] {
-        let mut login = rig.janus.home().command(&["login", "s"]);
-        login.env("SSH_CONNECTION", connection).env("USER", "ana");
-        let mut login = Process::start("janus login", &mut login);
-        let forward = login.line(Output::Stderr, |line| {
-            line.split_once("ssh -N -L ")
-                .map(|(_, rest)| rest.to_owned())
-        });
-        login.kill();
-        let (_, way) = forward.split_once(":127.0.0.1:").unwrap();
-        let way = way.trim_start_matches(|c: char| c.is_ascii_digit());
-        if line.is_empty() {
-            assert!(
-                !way.contains("nonsense") && !way.contains("reboot"),
-                "{way}"
-            );
-        } else {
-            assert_eq!(way, line);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_login_that_could_not_be_learnt_is_shown_as_such_and_lets_in_nobody_else_by_the_next() {
-    let rig = rig().await;
-    log_in(&rig, &["login", "s"], "ana").await;
-    rig.authority.behave(|behaviour| behaviour.openid = false);
-    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert_eq!(json_of(&ended)["verified_as"], Value::Null);
-    let now = status(&rig.janus)["accounts"][0].clone();
-    assert_eq!(
-        (&now["verified_as"], &now["grant"]["state"]),
-        (&Value::Null, &json!("fresh")),
-        "{now}"
-    );
-
-    rig.authority.behave(|behaviour| behaviour.openid = true);
-    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
-    assert_eq!(
-        failure(&ended).1,
-        "you logged in as ben@example.org, s/default is ana@example.org"
-    );
-    let ended = log_in(&rig, &["login", "s"], "ana").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    let now = status(&rig.janus)["accounts"][0].clone();
-    assert_eq!(now["verified_as"], "ana@example.org");
-}
-
 /// A terminal of its own for a command: what is said to this is typed there, and all that it shows is on stdout.
-const TERMINAL: &str = r"
+pub(super) const TERMINAL: &str = r"
 import os, pty, sys, threading
 pid, terminal = pty.fork()
 if pid == 0:
@@ -398,17 +265,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 #[tokio::test]
 async fn at_a_terminal_an_address_is_taken_by_the_login_that_waits_and_not_by_the_one_before() {
-    let authority = AuthorizationServer::start(known()).await;
-    let server = ProtectedServer::start(&authority, Protection::default()).await;
-    let servers = format!(
-        "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ one: {{}}, two: {{}} }}\n",
-        server.url()
-    );
-    let rig = Rig {
-        janus: Janus::start_in(home(&servers, ""), |_| {}),
-        authority,
-        server,
-    };
+    let rig = Rig::two_accounts().await;
     let inner = rig.janus.home().command(&["login", "--all"]);
     let mut command = std::process::Command::new("python3");
     command
@@ -441,226 +298,6 @@ async fn at_a_terminal_an_address_is_taken_by_the_login_that_waits_and_not_by_th
         ended.stdout
     );
     rig.assert_clean();
-}
-
-#[tokio::test]
-async fn one_person_at_two_accounts_must_be_meant_and_all_are_logged_in_by_one_command() {
-    let authority = AuthorizationServer::start(known()).await;
-    let server = ProtectedServer::start(&authority, Protection::default()).await;
-    let servers = format!(
-        "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ one: {{}}, two: {{}} }}\n",
-        server.url()
-    );
-    let rig = Rig {
-        janus: Janus::start_in(home(&servers, ""), |_| {}),
-        authority,
-        server,
-    };
-    let ambiguous = run(&rig.janus, &["login", "s", "--no-wait", "--json"]);
-    assert_eq!(ambiguous.status.code(), Some(2));
-    assert_eq!(failure(&ambiguous).0, "ambiguous_account");
-    assert!(
-        ambiguous.stderr.contains("such as `s/one`"),
-        "{}",
-        ambiguous.stderr
-    );
-    let slip = run(&rig.janus, &["login", "s/tow", "--json"]);
-    assert_eq!(failure(&slip).0, "unknown_account");
-    assert!(
-        slip.stderr.contains("did you mean `s/two`?"),
-        "{}",
-        slip.stderr
-    );
-
-    // One document tells of all, also of those that fail.
-    rig.authority.behave(|behaviour| {
-        behaviour.consent = crate::support::authorization::Consent::Refused("access_denied");
-    });
-    let mut all = begin(&rig.janus, &["login", "--all", "--json"]);
-    for _ in 0..2 {
-        land(&rig.authority.follow(&provider_link(&mut all)).await).await;
-    }
-    let ended = all.finish();
-    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
-    let document = json_of(&ended);
-    assert_eq!(document["logins"], json!([]), "{document}");
-    for (at, account) in ["s/one", "s/two"].into_iter().enumerate() {
-        let failed = &document["failed"][at];
-        assert_eq!(
-            (&failed["account"], &failed["error"]["code"]),
-            (&json!(account), &json!("login_denied")),
-            "{document}"
-        );
-    }
-    assert!(!ended.stderr.contains("\"error\""), "{}", ended.stderr);
-    rig.authority.behave(|behaviour| {
-        behaviour.consent = crate::support::authorization::Consent::Given;
-    });
-
-    let mut all = begin(&rig.janus, &["login", "--all"]);
-    rig.authority.log_in_as("ana");
-    land(&rig.authority.follow(&provider_link(&mut all)).await).await;
-    rig.authority.log_in_as("ben");
-    land(&rig.authority.follow(&provider_link(&mut all)).await).await;
-    let ended = all.finish();
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert_eq!(ended.stdout, "2 of 2 accounts are logged in\n");
-    let none = run(&rig.janus, &["login", "--all"]);
-    assert_eq!(none.stdout, "no account needs a login\n");
-
-    let ended = log_in(&rig, &["login", "s/two", "--replace", "--json"], "ana").await;
-    assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
-    let (code, message) = failure(&ended);
-    assert_eq!(code, "wrong_identity");
-    assert_eq!(
-        message,
-        "you logged in as ana@example.org, who is s/one already; s/two would be the same"
-    );
-    let meant = ["login", "s/two", "--replace", "--same-identity"];
-    let ended = log_in(&rig, &meant, "ana").await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-}
-
-#[tokio::test]
-async fn a_logout_of_nobody_changes_nothing_but_a_login_that_waits() {
-    let rig = rig().await;
-    let before = status(&rig.janus)["accounts"][0]["grant"].clone();
-    let out = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
-    assert_eq!(out.stdout, "s/default was not logged in; nothing changed\n");
-    let now = status(&rig.janus)["accounts"][0]["grant"].clone();
-    assert_eq!(now, before);
-    run(&rig.janus, &["login", "s", "--no-wait"]);
-    let out = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(
-        out.stdout,
-        "s/default was not logged in; the login that waited is cancelled\n"
-    );
-    assert_eq!(status(&rig.janus)["logins"], json!([]));
-    assert_eq!(status(&rig.janus)["accounts"][0]["grant"], before);
-}
-
-#[tokio::test]
-async fn who_the_configuration_expects_is_corrected_there_and_replaced_by_no_flag() {
-    let rig = Rig::start(
-        known(),
-        Protection::default(),
-        "auth: { oauth: { expect: ana@example.org } }",
-    )
-    .await;
-    let ended = log_in(&rig, &["login", "s", "--json"], "ben").await;
-    assert_eq!(failure(&ended).0, "wrong_identity", "{}", ended.stderr);
-    assert!(!ended.stderr.contains("--replace"), "{}", ended.stderr);
-    assert!(
-        ended
-            .stderr
-            .contains("correct `auth.oauth.expect` of s/default"),
-        "{}",
-        ended.stderr
-    );
-    let file = rig.janus.home().config();
-    assert!(
-        ended
-            .stderr
-            .contains(&format!("\"where\":\"{}\"", file.display())),
-        "{}",
-        ended.stderr
-    );
-    let ended = log_in(&rig, &["login", "s", "--expect", "carol", "--json"], "ben").await;
-    assert!(
-        ended
-            .stderr
-            .contains("janus login s/default --expect=ben@example.org"),
-        "{}",
-        ended.stderr
-    );
-}
-
-#[tokio::test]
-async fn a_logout_ends_the_grant_here_and_at_the_provider() {
-    let rig = rig().await;
-    log_in(&rig, &["login", "s"], "ana").await;
-    // A login that waits goes with it.
-    let left = begun(&rig.janus);
-    let out = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
-    assert_eq!(
-        out.stdout,
-        "✔ logged out: s/default, here and at the provider\n"
-    );
-    assert!(!rig.authority.revoked().is_empty());
-    let now = status(&rig.janus);
-    assert_eq!(now["accounts"][0]["needs_login"], true, "{now}");
-    assert_eq!(now["accounts"][0]["verified_as"], Value::Null);
-    assert_eq!(now["logins"], json!([]));
-    let gone = run(
-        &rig.janus,
-        &["login", "--wait", left["login"].as_str().unwrap(), "--json"],
-    );
-    assert_eq!(failure(&gone).0, "declined", "{}", gone.stderr);
-    let again = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(
-        again.stdout,
-        "s/default was not logged in; nothing changed\n"
-    );
-
-    // Without the provider, only here.
-    log_in(&rig, &["login", "s"], "ana").await;
-    let revoked = rig.authority.count(Endpoint::Revoke);
-    let local = run(&rig.janus, &["logout", "s", "--local"]);
-    assert!(
-        local.stdout.contains("the provider was not told"),
-        "{}",
-        local.stdout
-    );
-    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
-
-    // A provider that cannot be told is not said to have ended anything.
-    rig.authority
-        .behave(|behaviour| behaviour.revocation = false);
-    log_in(&rig, &["login", "s"], "ana").await;
-    let out = run(&rig.janus, &["logout", "s"]);
-    assert!(
-        out.stdout.contains("the provider did not confirm"),
-        "{}",
-        out.stdout
-    );
-    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
-    rig.assert_clean();
-}
-
-#[tokio::test]
-async fn a_logout_that_the_disk_does_not_take_is_said_and_can_be_done_again() {
-    let rig = rig().await;
-    log_in(&rig, &["login", "s"], "ana").await;
-    let state = rig.janus.home().path().join("state/janus/janus.db");
-    let database = rusqlite::Connection::open(state).unwrap();
-    database
-        .execute_batch(
-            "CREATE TRIGGER refuse BEFORE DELETE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'refused'); END;",
-        )
-        .unwrap();
-    let refused = run(&rig.janus, &["logout", "s", "--local", "--json"]);
-    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
-    let said = failure(&refused).1;
-    assert!(said.contains("logged in again after a restart"), "{said}");
-    assert!(
-        refused.stderr.contains("janus logout s/default"),
-        "{}",
-        refused.stderr
-    );
-    database.execute_batch("DROP TRIGGER refuse").unwrap();
-    let done = run(&rig.janus, &["logout", "s"]);
-    assert_eq!(done.status.code(), Some(0), "{}", done.stderr);
-    assert!(
-        done.stdout.starts_with("✔ forgotten here: s/default"),
-        "{}",
-        done.stdout
-    );
-    let Rig { janus, .. } = rig;
-    let janus = Janus::start_in(janus.kill(), |_| {});
-    let row = status(&janus)["accounts"][0].clone();
-    assert_eq!(row["needs_login"], true, "{row}");
 }
 
 #[tokio::test]
@@ -744,56 +381,5 @@ fn without_a_daemon_the_command_says_how_to_start_one() {
         let ended = home.run(arguments);
         assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains("janus serve"), "{}", ended.stderr);
-    }
-}
-
-#[tokio::test]
-async fn a_browser_is_opened_by_its_arguments() {
-    let rig = rig().await;
-    let seen = rig.janus.home().path().join("seen");
-    let script = format!("sh -c 'printf %s \"$1\" > {}' browser", seen.display());
-    let mut login = begin(&rig.janus, &["login", "s", "--browser", &script]);
-    login.line(Output::Stderr, |line| {
-        line.starts_with("a browser was opened").then_some(())
-    });
-    let url = fs::read_to_string(&seen).unwrap();
-    assert!(url.starts_with(rig.authority.issuer()), "{url}");
-    land(&rig.authority.follow(&url).await).await;
-    assert_eq!(login.finish().status.code(), Some(0));
-}
-
-#[tokio::test]
-async fn the_browser_of_the_desktop_is_opened_only_where_there_is_a_desktop() {
-    for display in [
-        None,
-        Some(("DISPLAY", ":0")),
-        Some(("WAYLAND_DISPLAY", "w")),
-    ] {
-        let rig = rig().await;
-        let (programs, seen) = (
-            rig.janus.home().path().join("programs"),
-            rig.janus.home().path().join("seen"),
-        );
-        fs::create_dir(&programs).unwrap();
-        let opener = programs.join("xdg-open");
-        let script = format!("#!/bin/sh\nprintf %s \"$1\" > {}\n", seen.display());
-        fs::write(&opener, script).unwrap();
-        fs::set_permissions(&opener, fs::Permissions::from_mode(0o700)).unwrap();
-        let path = format!("{}:{}", programs.display(), env("PATH").unwrap());
-        let mut command = rig.janus.home().command(&["login", "s"]);
-        command.env("PATH", path).envs(display);
-        let mut login = Process::start("janus login", &mut command);
-        let url = provider_link(&mut login);
-        land(&rig.authority.follow(&url).await).await;
-        let ended = login.finish();
-        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-        let opened = fs::read_to_string(&seen).ok();
-        assert_eq!(opened, display.map(|_| url), "{display:?}");
-        assert_eq!(
-            ended.stderr.contains("a browser was opened"),
-            display.is_some(),
-            "{}",
-            ended.stderr
-        );
     }
 }

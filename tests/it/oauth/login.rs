@@ -235,7 +235,7 @@ async fn a_client_that_a_person_registered_goes_to_no_other_authorization_server
     rig.server.protect(|protection| {
         protection.authorization_servers = Some(vec![other.issuer().to_owned()]);
     });
-    let ended = rig.janus.home().run(&["login", "s"]);
+    let ended = rig.janus.home().run(&["login", "s", "--again"]);
     assert!(!ended.status.success());
     for told in [
         "names another authorization server now",

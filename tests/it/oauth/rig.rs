@@ -50,6 +50,21 @@ impl Rig {
         }
     }
 
+    /// With two accounts of the server, where who logs in can be learnt.
+    pub(crate) async fn two_accounts() -> Self {
+        let authority = AuthorizationServer::start(known()).await;
+        let server = ProtectedServer::start(&authority, Protection::default()).await;
+        let servers = format!(
+            "  s:\n    url: \"{}\"\n    auth: oauth\n    accounts: {{ one: {{}}, two: {{}} }}\n",
+            server.url()
+        );
+        Self {
+            janus: Janus::start_in(home(&servers, ""), |_| {}),
+            authority,
+            server,
+        }
+    }
+
     /// The same after Janus was killed and started again.
     pub(crate) fn restarted(self) -> Self {
         Self {
@@ -130,14 +145,16 @@ pub(crate) fn status(janus: &Janus) -> Value {
 
 /// A login of `s` that waits, as `janus login` leaves it.
 pub(crate) fn begun(janus: &Janus) -> Value {
-    document(janus.home(), &["login", "s", "--no-wait"])
+    document(janus.home(), &["login", "s", "--no-wait", "--again"])
 }
 
-/// The provider's link among what `janus login` says.
+/// The provider's link among what `janus login` says to people, or in the document for programs.
 pub(crate) fn provider_link(login: &mut Process) -> String {
     login.line(Output::Stderr, |line| {
         let line = line.trim();
-        line.starts_with("http").then(|| line.to_owned())
+        let document = serde_json::from_str::<Value>(line).ok();
+        let url = document.and_then(|document| Some(document["url"].as_str()?.to_owned()));
+        url.or_else(|| line.starts_with("http").then(|| line.to_owned()))
     })
 }
 

@@ -10,8 +10,8 @@ use zbus::zvariant::OwnedValue;
 
 use super::rig::{NO_BROWSER, Rig, call, home, link, provider_link, status, text, told};
 use crate::support::authorization::{
-    AuthorizationServer, Behaviour, ClientRecord, Endpoint, Hold, Outage, Person, Proof,
-    ProtectedServer, Protection, land,
+    Answer, AuthorizationServer, Behaviour, ClientRecord, Endpoint, Hold, Outage, Person, Proof,
+    ProtectedServer, Protection, Said, land,
 };
 use crate::support::{Ended, Era, Janus, Keyring, Output, Process, until, within};
 
@@ -98,7 +98,7 @@ async fn a_code_typed_on_another_device_logs_in_by_a_client_for_that_alone() {
 #[tokio::test]
 async fn a_no_on_the_other_device_logs_nobody_in_and_a_browser_has_a_client_of_its_own() {
     let rig = Rig::start(by_device(), Protection::default(), "auth: oauth").await;
-    let mut login = begin(&rig, &["login", "s", "--device", "--json"]);
+    let mut login = begin(&rig, &["login", "s", "--device"]);
     let (typed, _) = code(&mut login);
     rig.authority.decide(&typed, Some("access_denied"));
     let ended = login.finish();
@@ -112,7 +112,7 @@ async fn a_no_on_the_other_device_logs_nobody_in_and_a_browser_has_a_client_of_i
     redirects.retain(|redirects| !redirects.is_empty());
     assert_eq!(redirects.len(), 1, "{redirects:?}");
     // And the other way round: the client of the browser asks for no code.
-    let mut login = begin(&rig, &["login", "s", "--device"]);
+    let mut login = begin(&rig, &["login", "s", "--device", "--again"]);
     let (typed, _) = code(&mut login);
     rig.authority.decide(&typed, None);
     succeeded(&login.finish());
@@ -122,7 +122,7 @@ async fn a_no_on_the_other_device_logs_nobody_in_and_a_browser_has_a_client_of_i
 #[tokio::test]
 async fn tokens_that_come_from_another_device_after_the_login_was_given_up_are_given_back() {
     let rig = Rig::start(by_device(), Protection::default(), "auth: oauth").await;
-    let mut login = begin(&rig, &["login", "s", "--device", "--json"]);
+    let mut login = begin(&rig, &["login", "s", "--device"]);
     let (typed, _) = code(&mut login);
     // The next question is answered after the person has said yes, and its answer comes after the logout.
     rig.authority.hold(Endpoint::Token, Hold::Before);
@@ -145,6 +145,20 @@ async fn tokens_that_come_from_another_device_after_the_login_was_given_up_are_g
 }
 
 #[tokio::test]
+async fn a_code_that_nobody_typed_in_time_ends_the_command_as_expired() {
+    let rig = Rig::start(by_device(), Protection::default(), "auth: oauth").await;
+    let expired = Said::text(400, "application/json", r#"{"error":"expired_token"}"#);
+    rig.authority
+        .next_answer(Endpoint::Token, Answer::Instead(expired));
+    let ended = rig.janus.home().run(&["login", "s", "--device"]);
+    assert_eq!(ended.status.code(), Some(4), "{}", ended.stderr);
+    for said in ["error[login_expired]: ", "janus login s/default"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert_eq!(account(&rig)["needs_login"], true);
+}
+
+#[tokio::test]
 async fn a_client_is_told_the_code_and_where_it_is_typed() {
     let auth = "auth: { oauth: { grant: device_code } }";
     let rig = Rig::start(by_device(), Protection::default(), auth).await;
@@ -164,7 +178,7 @@ async fn a_client_is_told_the_code_and_where_it_is_typed() {
 /// Logs in as this person to the end.
 async fn log_in(rig: &Rig, who: Person, arguments: &[&str]) -> Ended {
     rig.authority.behave(|behaviour| behaviour.person = who);
-    let mut login = begin(rig, arguments);
+    let mut login = begin(rig, &[arguments, &["--again"]].concat());
     land(&rig.authority.follow(&provider_link(&mut login)).await).await;
     login.finish()
 }

@@ -1,0 +1,114 @@
+//! `janus logout`, as a person or a script runs it, against the fake authorization server.
+
+use serde_json::{Value, json};
+
+use super::cli_login::{failure, log_in, rig, run};
+use super::rig::{Rig, begun, status};
+use crate::support::Janus;
+use crate::support::authorization::Endpoint;
+
+#[tokio::test]
+async fn a_logout_of_nobody_changes_nothing_but_a_login_that_waits() {
+    let rig = rig().await;
+    let before = status(&rig.janus)["accounts"][0]["grant"].clone();
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    assert_eq!(out.stdout, "s/default was not logged in; nothing changed\n");
+    let now = status(&rig.janus)["accounts"][0]["grant"].clone();
+    assert_eq!(now, before);
+    run(&rig.janus, &["login", "s", "--no-wait"]);
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(
+        out.stdout,
+        "s/default was not logged in; the login that waited is cancelled\n"
+    );
+    assert_eq!(status(&rig.janus)["logins"], json!([]));
+    assert_eq!(status(&rig.janus)["accounts"][0]["grant"], before);
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_grant_here_and_at_the_provider() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    // A login that waits goes with it.
+    let left = begun(&rig.janus);
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    assert_eq!(
+        out.stdout,
+        "✔ logged out: s/default, here and at the provider\n"
+    );
+    assert!(!rig.authority.revoked().is_empty());
+    let now = status(&rig.janus);
+    assert_eq!(now["accounts"][0]["needs_login"], true, "{now}");
+    assert_eq!(now["accounts"][0]["verified_as"], Value::Null);
+    assert_eq!(now["logins"], json!([]));
+    let gone = run(
+        &rig.janus,
+        &["login", "--wait", left["login"].as_str().unwrap(), "--json"],
+    );
+    assert_eq!(failure(&gone).0, "declined", "{}", gone.stderr);
+    let again = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(
+        again.stdout,
+        "s/default was not logged in; nothing changed\n"
+    );
+
+    // Without the provider, only here.
+    log_in(&rig, &["login", "s"], "ana").await;
+    let revoked = rig.authority.count(Endpoint::Revoke);
+    let local = run(&rig.janus, &["logout", "s", "--local"]);
+    assert!(
+        local.stdout.contains("the provider was not told"),
+        "{}",
+        local.stdout
+    );
+    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
+
+    // A provider that cannot be told is not said to have ended anything.
+    rig.authority
+        .behave(|behaviour| behaviour.revocation = false);
+    log_in(&rig, &["login", "s"], "ana").await;
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert!(
+        out.stdout.contains("the provider did not confirm"),
+        "{}",
+        out.stdout
+    );
+    assert_eq!(rig.authority.count(Endpoint::Revoke), revoked);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_logout_that_the_disk_does_not_take_is_said_and_can_be_done_again() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    let state = rig.janus.home().path().join("state/janus/janus.db");
+    let database = rusqlite::Connection::open(state).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE DELETE ON oauth_grant BEGIN SELECT RAISE(ABORT, 'refused'); END;",
+        )
+        .unwrap();
+    let refused = run(&rig.janus, &["logout", "s", "--local", "--json"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    let said = failure(&refused).1;
+    assert!(said.contains("logged in again after a restart"), "{said}");
+    assert!(
+        refused.stderr.contains("janus logout s/default"),
+        "{}",
+        refused.stderr
+    );
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    let done = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(done.status.code(), Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout.starts_with("✔ forgotten here: s/default"),
+        "{}",
+        done.stdout
+    );
+    let Rig { janus, .. } = rig;
+    let janus = Janus::start_in(janus.kill(), |_| {});
+    let row = status(&janus)["accounts"][0].clone();
+    assert_eq!(row["needs_login"], true, "{row}");
+}
