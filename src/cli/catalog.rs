@@ -8,7 +8,10 @@ use super::{Context, Exit, Failure};
 use crate::config::{self, CatalogEntry, ConfigError};
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Your own go to templates/*.yaml beside the configuration: `janus help templates` has every key."
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -9,18 +9,19 @@ use super::{Context, Exit, Failure, definition};
 const EXAMPLE: &str = include_str!("../../janus.example.yaml");
 
 /// The topics, in the order of the alphabet.
-const TOPICS: [&str; 6] = [
+const TOPICS: [&str; 7] = [
     "bindings",
     "config",
     "errors",
     "exit-codes",
     "headless",
     "json",
+    "templates",
 ];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A topic (bindings, config, errors, exit-codes, headless, json) or a command.
+    /// A topic (bindings, config, errors, exit-codes, headless, json, templates) or a command.
     topic: Vec<String>,
 }
 
@@ -44,6 +45,7 @@ fn topic_text(topic: &str) -> Option<String> {
         "exit-codes" => Some(exit_codes()),
         "headless" => Some(HEADLESS.to_owned()),
         "json" => Some(JSON.to_owned()),
+        "templates" => Some(crate::config::TEMPLATES.to_owned()),
         _ => None,
     }
 }
@@ -202,8 +204,10 @@ somebody at a desktop, let the link itself be shown there:
 
      auth: { oauth: { open_browser: false } }      # journal_url: local keeps it out of the journal
 
-  janus login --all             every account that needs one
+  janus login --all             every account that needs one, one after the other; also with --paste
+  janus login --all --no-wait   the links of all of them, a line each
   janus login --wait ID         go on with one that was begun elsewhere
+  janus login --cancel ID       end one that waits
   janus logout ACCOUNT          end it, here and at the provider
 ";
 
@@ -231,7 +235,9 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/client-key/1       client, key: the one time it is shown
   janus/client-end/1       client, ended: how many keys
   janus/login/1            state, account, verified_as, scopes, profiles, tools; with --no-wait login, link, url, …
-  janus/login-all/1        needed, logins: each as above
+                           (the same on a line of standard error while the command waits for a person)
+  janus/login-all/1        needed, logins: each as above; failed: account, error
+  janus/login-cancel/1     login, account, cancelled
   janus/logout/1           account, had, revoked
   janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes

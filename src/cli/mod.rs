@@ -63,7 +63,7 @@ use crate::model::Settings;
     disable_help_subcommand = true,
     infer_long_args = false,
     max_term_width = 100,
-    after_help = "`janus help TOPIC` explains: bindings, config, errors, exit-codes, headless, json"
+    after_help = "`janus help TOPIC` explains: bindings, config, errors, exit-codes, headless, json, templates"
 )]
 struct Line {
     #[command(flatten)]

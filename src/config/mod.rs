@@ -51,7 +51,7 @@ pub use problem::{ConfigError, Mistake, Place, Position, Problem};
 pub use schema::schema;
 pub use settings::Loaded;
 pub use show::effective;
-pub use template::{CatalogEntry, Ways};
+pub use template::{CatalogEntry, EXAMPLE as TEMPLATES, Ways};
 pub use value::{BadDuration, duration};
 pub use warning::Warning;
 

@@ -269,7 +269,7 @@ fn every_topic_and_command_has_a_help_text() {
                                 never]
           --timeout <DURATION>  How long to wait for a server, such as 30s
 
-    `janus help TOPIC` explains: bindings, config, errors, exit-codes, headless, json
+    `janus help TOPIC` explains: bindings, config, errors, exit-codes, headless, json, templates
     ");
 }
 

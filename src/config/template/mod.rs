@@ -25,6 +25,9 @@ pub(super) use value::{Encoding, Filling, Param, Ports, Registration, Spot, Veri
 use super::problem::Place;
 use crate::model::{OAuth, Transport};
 
+/// Every key of a person's own templates, with what it is for.
+pub const EXAMPLE: &str = include_str!("example.yaml");
+
 /// A template, checked.
 pub(super) struct Template {
     /// Its name.
@@ -79,4 +82,45 @@ pub(super) fn placeholder(name: &str) -> String {
 pub(super) struct Taken<'t> {
     pub(super) template: &'t Template,
     pub(super) place: Place,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read::Section;
+    use crate::config::{Environment, catalog};
+    use crate::config::{Location, Named};
+
+    #[test]
+    fn the_example_is_read_and_has_every_key() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("templates")).unwrap();
+        std::fs::write(home.path().join("templates/own.yaml"), EXAMPLE).unwrap();
+        let location = Location {
+            path: home.path().join("config.yaml"),
+            named: Named::Default,
+        };
+        let entries = catalog(&location, &Environment::new([("HOME", "/nowhere")], 0)).unwrap();
+        let own = entries.iter().filter(|entry| entry.file.is_some());
+        let own: Vec<&str> = own.map(|entry| entry.name.as_str()).collect();
+        assert_eq!(own, ["tickets", "tickets-key", "tickets-local"]);
+        let keys = [
+            keys::Templates::KEYS,
+            keys::Template::KEYS,
+            keys::Parameterized::KEYS,
+            keys::Endpoints::KEYS,
+            keys::Redirect::KEYS,
+            keys::Extra::KEYS,
+            keys::Fixed::KEYS,
+            keys::Tool::KEYS,
+            keys::Refresh::KEYS,
+        ];
+        for key in keys.into_iter().flatten() {
+            let is_there = EXAMPLE.lines().any(|line| {
+                let line = line.split(" #").next().unwrap_or_default();
+                line.contains(&format!("{key}:"))
+            });
+            assert!(is_there, "the example lacks `{key}`");
+        }
+    }
 }
