@@ -1,16 +1,24 @@
 //! `janus tool`: what a client sees and does, by hand and in scripts. It is a client like any other and goes through
 //! everything a call goes through.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
 mod answer;
 mod arguments;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::client::{Address, Answer, Ask, Client, Identity};
 use super::control::Control;
 use super::serve::runtime;
+use super::table::{text, texts};
 use super::{Context, Exit, Failure, Output};
-use crate::model::{Secret, Settings};
+use crate::model::Secret;
 use crate::protocol::{Edit, Json, Object, param_header};
 
 pub(super) use answer::{blocks, refused};
@@ -60,13 +68,12 @@ pub(super) struct Call {
 }
 
 pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
     let account = match verb {
         Verb::List(_) => None,
         Verb::Call(call) => call.account.clone(),
     };
-    let client = Client::new(Address::Unix(settings.listen.socket.clone()), context);
     runtime()?.block_on(async {
+        let client = Client::new(Address::Unix(socket(context).await), context);
         let identity = Identity {
             key: key(context).await,
             profile: context.profile(),
@@ -74,10 +81,32 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         };
         let client = client.acting(identity);
         match verb {
-            Verb::List(list) => list.run(&client, &settings, context.output).await,
+            Verb::List(list) => list.run(&client, context).await,
             Verb::Call(call) => call.run(&client, context.output).await,
         }
     })
+}
+
+/// Where the daemon's clients connect. A mistake in the configuration concerns what the daemon reads next: the one that
+/// runs says itself where it listens.
+async fn socket(context: &Context) -> PathBuf {
+    match context.settings() {
+        Ok(settings) => return settings.listen.socket,
+        Err(failure) => {
+            let output = context.output;
+            output.note(&format!(
+                "warning: {}; the daemon that runs keeps the one it has:  janus config validate",
+                failure.parts().message
+            ));
+        }
+    }
+    let control = Control::new(context);
+    // Without an answer the connection itself says what is wrong.
+    let status = control.ask(http::Method::GET, "/status", None).await;
+    let listening = status.ok().map(|status| texts(&status["listening"]));
+    let mut listening = listening.into_iter().flatten();
+    let unix = listening.find_map(|place| place.strip_prefix("unix:").map(PathBuf::from));
+    unix.unwrap_or_else(|| context.environment.socket())
 }
 
 /// `JANUS_KEY`, else a key for this command alone, where the daemon asks for one.
@@ -96,19 +125,15 @@ async fn key(context: &Context) -> Option<Secret> {
 }
 
 impl List {
-    async fn run(
-        &self,
-        client: &Client,
-        settings: &Settings,
-        output: Output,
-    ) -> Result<Exit, Failure> {
+    async fn run(&self, client: &Client, context: &Context) -> Result<Exit, Failure> {
+        let output = context.output;
         let mut tools = tools(client).await?;
         if let Some(server) = &self.server {
             let head = format!("{server}__");
             tools.retain(|tool| name(tool).starts_with(&head));
         }
         match &self.server {
-            Some(server) if tools.is_empty() => nothing_of(server, settings, output)?,
+            Some(server) if tools.is_empty() => nothing_of(server, context).await?,
             None if tools.is_empty() => output.note("no server offers tools at the moment"),
             _ => {}
         }
@@ -132,10 +157,25 @@ impl List {
 }
 
 /// An empty list is right for a server that is configured, and a slip for one that is not.
-fn nothing_of(server: &str, settings: &Settings, output: Output) -> Result<(), Failure> {
-    let names = || settings.servers.iter().map(|server| server.name.as_str());
+async fn nothing_of(server: &str, context: &Context) -> Result<(), Failure> {
+    let control = Control::new(context);
+    let names: Vec<String> = match control.ask(http::Method::GET, "/accounts", None).await {
+        Ok(listed) => {
+            let rows = listed["accounts"].as_array().into_iter().flatten();
+            rows.map(|row| text(row, "server")).collect()
+        }
+        // What answered the list is no daemon that says more.
+        Err(_) => {
+            let servers = context.settings().map(|settings| settings.servers);
+            let servers = servers.into_iter().flatten();
+            servers.map(|server| server.name.to_string()).collect()
+        }
+    };
+    let names = || names.iter().map(String::as_str);
     if names().any(|known| known == server) {
-        output.note(&format!("`{server}` offers no tools at the moment"));
+        context
+            .output
+            .note(&format!("`{server}` offers no tools at the moment"));
         return Ok(());
     }
     let failure = Failure::new(
@@ -146,7 +186,7 @@ fn nothing_of(server: &str, settings: &Settings, output: Output) -> Result<(), F
     let near = names().find(|known| strsim::damerau_levenshtein(known, server) <= 2);
     Err(match near {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
-        None => failure.help("see which there are:  janus config show"),
+        None => failure.help("see which there are:  janus account list"),
     })
 }
 
