@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, Failure};
 use crate::config::{self, Warning};
+use crate::model::{Account, Auth, Reference, Settings};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -56,7 +57,8 @@ fn validate(context: &Context) -> Result<(), Failure> {
             })
         })
         .collect();
-    let notes = super::catalog::offers(&loaded, context)?;
+    let mut notes = super::catalog::offers(&loaded, context)?;
+    notes.extend(no_vault(&loaded.settings));
     let fields = json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled, "warnings": warnings, "notes": notes });
     context.output.document("config-validate", fields, || {
         let file = if exists {
@@ -79,6 +81,25 @@ fn validate(context: &Context) -> Result<(), Failure> {
         let notes: String = notes.collect();
         format!("{warnings}{notes}ok: {file}\nok: {enabled} {noun}{off}")
     })
+}
+
+/// That logins and secrets cannot be kept, where an account has one and nothing here could have the vault's key.
+fn no_vault(settings: &Settings) -> Option<String> {
+    let accounts = || settings.servers.iter().flat_map(|server| &server.accounts);
+    let logs_in =
+        |account: &Account| matches!(account.auth.how, Auth::OAuth(_)) && account.logs_in();
+    let has_secret = |account: &Account| {
+        let mut references = account.references();
+        references.any(|reference| matches!(reference, Reference::Vault(_)))
+    };
+    if !accounts().any(|account| logs_in(account) || has_secret(account)) {
+        return None;
+    }
+    let (why, ways) = crate::vault::no_place(&settings.vault)?;
+    Some(format!(
+        "logins and secrets could not be kept from here, because the vault has no place for its key: {why} (janus help headless); {}",
+        ways.join("; ")
+    ))
 }
 
 fn reload(context: &Context) -> Result<(), Failure> {

@@ -48,14 +48,22 @@ fn page(status: &Value) -> String {
         texts(&status["listening"]).join("   "),
         status["sessions"],
         accounts_but_for_what_waits(&status["accounts"]),
-        waiting(&status["logins"], &status["accounts"]),
+        waiting(status),
     )
 }
 
 /// What waits for a person: logins that have a link, then accounts that need one, a secret, or a correction.
-fn waiting(logins: &Value, accounts: &Value) -> String {
+fn waiting(status: &Value) -> String {
+    let (logins, accounts) = (&status["logins"], &status["accounts"]);
     let logins = logins.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = Vec::new();
+    if let Some(why) = status["vault"]["because"].as_str() {
+        let ways = texts(&status["vault"]["help"]);
+        let ways: String = ways.iter().map(|way| format!("      {way}\n")).collect();
+        lines.push(format!(
+            "  janus help headless   # first: nothing can be kept, because the vault has no place for its key: {why}\n{ways}"
+        ));
+    }
     for login in logins {
         let (account, link) = (text(login, "account"), text(login, "link"));
         let who = login["expected"].as_str();
@@ -158,7 +166,15 @@ fn rows(listed: &Value, explained: impl Fn(&Value) -> bool) -> String {
         if let Some(because) = because.filter(|_| explained(account)) {
             let help = state["help"].as_str();
             let help = help.map_or_else(String::new, |help| format!("; {help}"));
-            reasons.push(format!("  {}: {because}{help}\n", text(account, "id")));
+            let next = match state["next_try_in"].as_u64() {
+                Some(0) => "; it is tried again now".to_owned(),
+                Some(seconds) => format!("; next try in {}", span(seconds)),
+                None => String::new(),
+            };
+            reasons.push(format!(
+                "  {}: {because}{help}{next}\n",
+                text(account, "id")
+            ));
         }
     }
     format!("{}{}", table(&rows), reasons.concat())

@@ -1,7 +1,7 @@
 //! What others are told of the connections: changes as they happen, and how things stand.
 
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::time::Instant;
 
 use super::Failure;
 use crate::credential::NoCredential;
@@ -51,13 +51,15 @@ pub enum State {
     },
     /// It does not work now; Janus tries again by itself.
     Backoff {
-        /// From the moment of the failure.
-        retry_in: Duration,
+        /// When.
+        next: Option<Instant>,
         /// What went wrong.
         reason: String,
     },
     /// It has not worked for so long that something must be repaired. Janus goes on trying, once a minute.
     Failed {
+        /// When.
+        next: Option<Instant>,
         /// What went wrong.
         reason: String,
     },

@@ -346,10 +346,11 @@ impl Account {
             Failure::NoCredential { why, .. } => State::NoCredential(NoCredential::clone(why)),
             Failure::Stopping { .. } => State::Idle,
             failure if down.failures >= MANY => State::Failed {
+                next: down.next,
                 reason: failure.reason(),
             },
             failure => State::Backoff {
-                retry_in: down.pause(),
+                next: down.next,
                 reason: failure.reason(),
             },
         });

@@ -26,4 +26,4 @@ pub use export::Imported;
 pub use oauth::{GrantSecrets, NotOpened, OAuthRows, RegistrationSecrets};
 pub use open::{Status, Vault};
 pub use rows::Listed;
-pub use source::unlock;
+pub use source::{no_place, unlock};

@@ -170,7 +170,7 @@ impl Downstream {
     /// Every request there is.
     async fn answer(&self, method: &Method, path: &str, text: &[u8], peer: &Peer) -> Answer {
         match (method, path) {
-            (&Method::GET, "/status") => Ok(self.status(peer)),
+            (&Method::GET, "/status") => Ok(self.status(peer).await),
             (&Method::GET, "/accounts") => Ok(self.accounts()),
             (&Method::GET, "/profiles") => Ok(self.profiles()),
             (&Method::GET, "/sessions") => Ok(self.session_list()),

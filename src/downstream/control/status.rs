@@ -1,6 +1,14 @@
 //! `janus status`: one look at everything.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that a JSON value does not have is null"
+)]
+
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
 
 use super::{seconds, who};
 use crate::account;
@@ -11,9 +19,15 @@ use crate::downstream::Downstream;
 use crate::model::{AccountId, Colour};
 use crate::telemetry::redact;
 use crate::upstream::State;
+use crate::vault::Refused;
+
+/// A keyring that does not answer holds up nobody who looks.
+const KEYRING: Duration = Duration::from_secs(2);
 
 impl Downstream {
-    pub(super) fn status(&self, peer: &Peer) -> Value {
+    pub(super) async fn status(&self, peer: &Peer) -> Value {
+        let accounts = self.account_rows();
+        let vault = self.no_vault(&accounts).await;
         let supposed = who::Supposed::default();
         let directory = who::directory(peer, &supposed);
         let given = Given {
@@ -38,10 +52,27 @@ impl Downstream {
             "keys_required": self.authn.requires_key(),
             "directory": directory.map(|directory| directory.to_string()),
             "here": here,
-            "accounts": self.account_rows(),
+            "vault": vault,
+            "accounts": accounts,
             "logins": self.login_list().get("logins"),
             "sessions": self.sessions.all().len() + self.sessions.dormant().len(),
         })
+    }
+
+    /// What keeps a login or a secret that somebody must give from being kept: there is no vault yet, and no place for its
+    /// key. Null where that is not so.
+    async fn no_vault(&self, accounts: &[Value]) -> Value {
+        let waits = |account: &Value| {
+            account["needs_login"] == true || account["state"]["word"] == "needs_secret"
+        };
+        if self.vault.status().word != "empty" || !accounts.iter().any(waits) {
+            return Value::Null;
+        }
+        let Ok(Err(why)) = timeout(KEYRING, self.vault.check_place()).await else {
+            return Value::Null;
+        };
+        let because = why.to_string();
+        json!({"because": because, "help": Refused::NoPlace(because.clone()).help()})
     }
 
     /// `janus account list`
@@ -118,8 +149,18 @@ impl Downstream {
     fn state_of(&self, id: &AccountId) -> Value {
         let state = self.gateway.upstream().state(id);
         let state = state.borrow();
+        let now = Instant::now();
+        let next = match &*state {
+            State::Backoff { next, .. } | State::Failed { next, .. } => *next,
+            _ => None,
+        };
+        let next = next.map(|next| {
+            next.saturating_duration_since(now)
+                .as_millis()
+                .div_ceil(1000)
+        });
         let (because, help) = match &*state {
-            State::Backoff { reason, .. } | State::Failed { reason } => {
+            State::Backoff { reason, .. } | State::Failed { reason, .. } => {
                 (Some(reason.clone()), None)
             }
             State::Rejected { status } => {
@@ -130,6 +171,11 @@ impl Downstream {
             State::Idle | State::Connecting | State::Ready { .. } => (None, None),
         };
         let because = because.map(|because| redact(&because).into_owned());
-        json!({"word": account::state(&state), "because": because, "help": help})
+        json!({
+            "word": account::state(&state),
+            "because": because,
+            "help": help,
+            "next_try_in": next.and_then(|seconds| u64::try_from(seconds).ok()),
+        })
     }
 }

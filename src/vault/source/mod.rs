@@ -118,6 +118,14 @@ pub(super) fn place(settings: &VaultSettings) -> Result<Place, Sealed> {
     }
 }
 
+/// Why there is no place for a key at all, as far as that is known without asking anybody: for whoever reads the
+/// configuration. The second are the ways to have one.
+pub fn no_place(settings: &VaultSettings) -> Option<(String, Vec<String>)> {
+    let why = place(settings).err()?.to_string();
+    let help = Refused::NoPlace(why.clone()).help();
+    Some((why, help))
+}
+
 impl Place {
     fn exists(&self) -> bool {
         matches!(self, Self::Credential(path) if path.exists())
