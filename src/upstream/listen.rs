@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::account::Account;
 use super::connect::Slot;
@@ -37,7 +38,12 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
     let listening = async {
         match (&connection.leg, connection.facts.revision.era()) {
             (Leg::Http(leg), Era::Legacy) => {
-                leg.listen_legacy(Arc::clone(&connection.stir)).await;
+                let opened = leg.opened();
+                tokio::select! {
+                    biased;
+                    () = leg.listen_legacy(Arc::clone(&connection.stir)) => {}
+                    () = told_as_changed(&account, &slot, &connection, opened) => {}
+                }
                 check_session(&account, &slot, &connection).await;
             }
             (_, Era::Modern) => modern(&account, &slot, &connection).await,
@@ -52,6 +58,22 @@ pub(super) async fn run(account: Arc<Account>, slot: Arc<Slot>, connection: Arc<
         () = account.follow_refusals(&slot, &connection) => {}
         () = listening => {}
     }
+}
+
+/// Tells what is watched as changed whenever the stream is open: nothing waits for it, so that a subscription may have been
+/// made before, and what was said until then is lost.
+async fn told_as_changed(
+    account: &Account,
+    slot: &Slot,
+    connection: &Connection,
+    mut opened: watch::Receiver<u64>,
+) {
+    while opened.changed().await.is_ok() {
+        for uri in slot.held.uris() {
+            keeper::heard(account, connection, keeper::updated(&uri));
+        }
+    }
+    std::future::pending().await
 }
 
 /// The stream ended for good: either there is none, or the session is gone and with it the news of changes.

@@ -44,6 +44,7 @@ async fn listen(leg: &Arc<Inner>, stir: &Stir) {
         match leg.get(place.as_deref()).await {
             Ok(response) if response.status() == StatusCode::OK && is_events(&response) => {
                 stir.opened(false);
+                leg.opened.send_modify(|times| *times += 1);
                 let mut source = Source::new(response.into_body());
                 source.last_event = place.take();
                 let mut suspected = false;

@@ -36,7 +36,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Response, StatusCode, Uri};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,6 +73,8 @@ struct Inner {
     ids: AtomicU64,
     in_flight: AtomicUsize,
     asked: AtomicBool,
+    /// Counts how often the GET stream was opened.
+    opened: watch::Sender<u64>,
     agreed: RwLock<Agreed>,
     /// The callers' calls in flight at a legacy server, oldest first: what comes on the GET stream may belong to one.
     callers: Mutex<Vec<underway::CallerOf>>,
@@ -108,6 +110,7 @@ impl Leg {
             ids: AtomicU64::new(1),
             in_flight: AtomicUsize::new(0),
             asked: AtomicBool::new(false),
+            opened: watch::Sender::new(0),
             agreed: RwLock::default(),
             callers: Mutex::default(),
             ended: CancellationToken::new(),
@@ -156,6 +159,11 @@ impl Leg {
         stir: Arc<Stir>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         listen::run(Arc::clone(&self.0), stir)
+    }
+
+    /// Changes whenever the GET stream is open, for the first time or again.
+    pub(crate) fn opened(&self) -> watch::Receiver<u64> {
+        self.0.opened.subscribe()
     }
 
     /// Ends the conversation; a legacy session is given back. Best effort.

@@ -181,6 +181,18 @@ async fn a_stream_that_ends_without_an_answer_may_have_run() {
     }
 }
 
+/// Ends when a call of this limit, which begins now, has had no answer in time.
+async fn longer_than(limit: Duration) {
+    let mut silent = Server::start().await;
+    let rig = rig(&silent.url, limit);
+    let outgoing = call("tools/call");
+    let (answer, _unanswered) = tokio::join!(
+        rig.leg.exchange(&outgoing, None, Era::Modern, &rig.events),
+        silent.next()
+    );
+    assert!(matches!(failure(answer), Failure::TimedOut { .. }));
+}
+
 #[tokio::test]
 async fn keep_alive_comments_are_no_sign_of_life_and_events_are() {
     let mut server = Server::start().await;
@@ -196,7 +208,7 @@ async fn keep_alive_comments_are_no_sign_of_life_and_events_are() {
                 .event(r#"{"jsonrpc":"2.0","method":"notifications/message"}"#)
                 .await;
             while writer.try_write(": keep-alive\n\n").await {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                tokio::task::yield_now().await;
             }
         }
     );
@@ -242,7 +254,7 @@ async fn a_question_is_answered_while_the_stream_goes_on() {
         let params = question.message.params().unwrap();
         assert_eq!(params.json().as_str(), r#"{"message":"?"}"#);
         let progress = notified(heard(&rig).await);
-        tokio::time::sleep(Duration::from_millis(450)).await;
+        longer_than(Duration::from_millis(300)).await;
         let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"action":"accept"}}"#;
         let answer = Envelope::parse(answer.into()).unwrap();
         sender.answer(Answer::Response(answer));
@@ -303,7 +315,7 @@ async fn a_listen_stays_open_and_carries_the_clients_id() {
             .exchange(&outgoing, Some(&facts), Era::Modern, &rig.events),
         async {
             let writer = server.next().await.events();
-            tokio::time::sleep(Duration::from_millis(80)).await;
+            longer_than(Duration::from_millis(20)).await;
             writer.event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":9,"x":1}}}"#).await;
             let message = notified(heard(&rig).await);
             writer.event(r#"{"jsonrpc":"2.0","id":9,"result":{"_meta":{"io.modelcontextprotocol/subscriptionId":9}}}"#).await;
