@@ -12,11 +12,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::account::login::{Initiator, Pending, Progress, Wanted};
 use crate::account::{self, LoginReason};
 use crate::binding::Scope;
+use crate::credential::Moment;
 use crate::model::{AccountId, Subject};
 use crate::protocol::{Envelope, Events, Outcome, Question, Request};
 use crate::upstream::Failure;
@@ -44,7 +45,7 @@ const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     /// Who said no for which account, and when.
-    held: Mutex<BTreeMap<(String, AccountId), Instant>>,
+    held: Mutex<BTreeMap<(String, AccountId), Moment>>,
     /// The logins for more permissions, by account and tool.
     steps: Mutex<BTreeMap<(AccountId, String), Step>>,
 }
@@ -55,7 +56,7 @@ struct Step {
     login: Option<String>,
     /// How many were completed, and when the last one was.
     completed: u8,
-    last: Option<Instant>,
+    last: Option<Moment>,
 }
 
 /// What became of a call that needs a login.
@@ -246,16 +247,17 @@ impl Gateway {
     }
 
     fn hold(&self, scope: &Scope, account: &AccountId) {
-        let mut held = self.answers.held();
-        held.retain(|_, since| since.elapsed() < HELD);
         let who = (sealed::principal(scope).to_owned(), account.clone());
-        held.insert(who, Instant::now());
+        self.answers.hold(who, self.now());
     }
 
     fn is_held(&self, scope: &Scope, account: &AccountId) -> bool {
         let who = (sealed::principal(scope).to_owned(), account.clone());
-        let held = self.answers.held();
-        held.get(&who).is_some_and(|since| since.elapsed() < HELD)
+        self.answers.is_held(&who, self.now())
+    }
+
+    fn now(&self) -> Moment {
+        self.logins.grants().clock().now()
     }
 
     /// Whether another login may bring what the server wants for this.
@@ -269,13 +271,14 @@ impl Gateway {
             let progress = self.logins.progress(id);
             matches!(progress, Some(Progress::LoggedIn(_)))
         });
-        if step.last.is_some_and(|last| last.elapsed() >= STEPS_COUNT) {
+        let now = self.now();
+        if step.last.is_some_and(|last| now.from(last) >= STEPS_COUNT) {
             *step = Step::default();
         }
         if completed {
             step.login = None;
             step.completed = step.completed.saturating_add(1);
-            step.last = Some(Instant::now());
+            step.last = Some(now);
         }
         step.completed < STEPS
     }
@@ -309,11 +312,60 @@ impl Need {
 }
 
 impl Answers {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, AccountId), Instant>> {
+    /// Somebody said no: from now on, for a while.
+    fn hold(&self, who: (String, AccountId), now: Moment) {
+        let mut held = self.held();
+        held.retain(|_, since| now.from(*since) < HELD);
+        held.insert(who, now);
+    }
+
+    fn is_held(&self, who: &(String, AccountId), now: Moment) -> bool {
+        let held = self.held();
+        held.get(who).is_some_and(|since| now.from(*since) < HELD)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, AccountId), Moment>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn steps(&self) -> MutexGuard<'_, BTreeMap<(AccountId, String), Step>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Clock;
+    use crate::model::{AccountName, ServerName};
+
+    #[test]
+    fn a_no_holds_for_fifteen_minutes_for_whom_it_was_said() {
+        let clock = Clock::movable();
+        let answers = Answers::default();
+        let account = |name: &str| {
+            AccountId::new(
+                ServerName::new("s").unwrap(),
+                AccountName::new(name).unwrap(),
+            )
+        };
+        let who = ("client".to_owned(), account("a"));
+        answers.hold(who.clone(), clock.now());
+        for (passed, holds) in [(0, true), (14 * 60 + 59, true), (1, false)] {
+            clock.advance(Duration::from_secs(passed));
+            assert_eq!(answers.is_held(&who, clock.now()), holds, "{passed}");
+        }
+        answers.hold(who.clone(), clock.now());
+        for other in [
+            ("client".to_owned(), account("b")),
+            ("another".to_owned(), account("a")),
+        ] {
+            assert!(!answers.is_held(&other, clock.now()));
+        }
+        // The machine's sleep counts, and nothing that is over is kept.
+        clock.suspend(HELD);
+        assert!(!answers.is_held(&who, clock.now()));
+        answers.hold(("another".to_owned(), account("a")), clock.now());
+        assert_eq!(answers.held().len(), 1);
     }
 }

@@ -1,0 +1,99 @@
+//! A server that gave no answer: whether anything was sent, and who mends it.
+
+use serde_json::{Value, json};
+
+use super::told;
+use crate::protocol::Outcome;
+use crate::telemetry::redact;
+use crate::upstream::Failure;
+
+/// A request that got no answer from its server.
+pub(in crate::gateway) fn failed(method: &str, failure: &Failure) -> Outcome {
+    // A reason may quote a server, and servers quote what they were sent.
+    told(method, &redact(&sentence(failure)), &explained(failure))
+}
+
+/// The fixed word for a failure, the same in results, at the command line and in the log.
+fn word(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Unreachable { .. }
+        | Failure::BadAnswer { .. }
+        | Failure::SessionUnknown { .. }
+        | Failure::Stopping { .. } => "unavailable",
+        Failure::Rejected { .. } => "rejected",
+        Failure::NeedsScope { .. } => "needs_login",
+        Failure::NoCredential { why, .. } => why.code(),
+        Failure::Interrupted { .. } => "outcome_unknown",
+        Failure::TimedOut { .. } => "timed_out",
+    }
+}
+
+/// The code of a failure, and the commands that mend it, for people at a command line.
+pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
+    let help = match failure {
+        Failure::NoCredential { why, account } => vec![why.help(account)],
+        Failure::NeedsScope { account, .. } => vec![format!("janus login {account}")],
+        Failure::Rejected { .. } => vec![
+            "janus secret list        # which secret it uses, and how old that is".to_owned(),
+            "janus secret set NAME    # a newer one".to_owned(),
+        ],
+        _ => Vec::new(),
+    };
+    (word(failure), help)
+}
+
+fn explained(failure: &Failure) -> Value {
+    let retry_after = match failure {
+        Failure::Unreachable { retry_in, .. } => retry_in.map(|wait| wait.as_secs().max(1)),
+        Failure::NoCredential { why, .. } => why.retry_in(),
+        _ => None,
+    };
+    let mut data = json!({"code": word(failure), "account": failure.account().to_string(), "sent": failure.sent()});
+    if let (Some(seconds), Some(members)) = (retry_after, data.as_object_mut()) {
+        members.insert("retry_after".to_owned(), seconds.into());
+    }
+    data
+}
+
+/// What a person or a model reads of a failure: the fact, what was sent, what to do.
+fn sentence(failure: &Failure) -> String {
+    let advice = match failure {
+        Failure::Unreachable {
+            retry_in: Some(wait),
+            ..
+        } => {
+            format!(
+                "Nothing was sent. Janus tries again in {} s.",
+                wait.as_secs().max(1)
+            )
+        }
+        Failure::Unreachable { .. } | Failure::SessionUnknown { .. } | Failure::Stopping { .. } => {
+            "Nothing was sent.".to_owned()
+        }
+        Failure::Rejected { account, .. } => format!(
+            "Nothing ran. A person checks its credential with: janus account verify {account}"
+        ),
+        Failure::NeedsScope { account, .. } => {
+            format!("Nothing ran. A person grants it with: janus login {account}")
+        }
+        Failure::NoCredential { why, .. } if why.retry_in().is_some() => {
+            "Nothing was sent. No other account was used instead.".to_owned()
+        }
+        Failure::NoCredential { account, why } => {
+            format!(
+                "Nothing was sent. A person mends it with: {}",
+                why.help(account)
+            )
+        }
+        Failure::Interrupted { .. } => {
+            "It may or may not have happened. Check before you repeat it.".to_owned()
+        }
+        Failure::TimedOut { .. } => {
+            "It was cancelled, but it may have happened. Check before you repeat it.".to_owned()
+        }
+        Failure::BadAnswer { .. } => {
+            "The call reached the server. Check before you repeat it.".to_owned()
+        }
+    };
+    format!("{failure}. {advice}")
+}
