@@ -129,8 +129,10 @@ impl Remove {
         rewrite(control, context, self.yes, |text| {
             edit::remove_client(text, &name)
         })?;
+        // First: who still is a client could come again in between. Its keys end also where the file cannot be read.
+        let reloaded = control.post("/reload", &json!({}));
         let ended = control.post("/client/end", &json!({"client": self.name}))?;
-        control.post("/reload", &json!({}))?;
+        reloaded?;
         let left = control.get("/clients")?;
         if left["clients"].as_array().is_some_and(Vec::is_empty) {
             context.output.note(
