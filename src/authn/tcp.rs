@@ -202,7 +202,13 @@ mod tests {
     async fn a_reset_connection_is_nobodys_though_its_addresses_are_in_use_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = listener.local_addr().unwrap();
-        let mut first = std::net::TcpStream::connect(here).unwrap();
+        // An address of this process alone: nobody else gets the port in between.
+        let [_, a, b, c] = std::process::id().to_be_bytes();
+        let own = SocketAddr::from(([127, a | 0x80, b, c], 0));
+        let first = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&first, &own).unwrap();
+        connect(&first, &here).unwrap();
+        let mut first = std::net::TcpStream::from(first);
         let from = first.local_addr().unwrap();
         first.write_all(b"POST /mcp HTTP/1.1\r\n").unwrap();
         sockopt::set_socket_linger(&first, Some(std::time::Duration::ZERO)).unwrap();

@@ -108,6 +108,52 @@ mod tests {
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
             assert_eq!(check_tcp(&headers(&pairs)), expected, "{host} {origin:?}");
         }
+        for host in [
+            "0.0.0.0:7332",
+            "[::]:7332",
+            "169.254.169.254",
+            "192.168.1.4:7332",
+            "[::ffff:10.0.0.1]:7332",
+            "[fe80::1]",
+            "2130706433",
+            "0x7f.1",
+            "127.1",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "localhost.",
+            "localhost.localdomain",
+            "xlocalhost",
+            "127.0.0.1:7332@evil.example",
+            "127.0.0.1:7332.evil.example",
+            "127.0.0.1 evil.example",
+            "127.0.0.1,evil.example",
+            "127.0.0.1/evil.example",
+            "evil.example:7332",
+        ] {
+            let refused = check_tcp(&headers(&[(HOST, host)]));
+            assert_eq!(refused, Err(Foreign::Host), "{host}");
+        }
+        for origin in [
+            "http://127.0.0.1:9",
+            "http://localhost",
+            "http://localhost:90",
+            "http://localhost:9/",
+            "http://localhost:9.evil.example",
+            "http://localhost:9@evil.example",
+            "http://evil.example:9",
+            "https://localhost:9",
+            "HTTP://localhost:9",
+            "file://",
+            "chrome-extension://abc",
+            "",
+        ] {
+            let refused = check_tcp(&headers(&[(HOST, "localhost:9"), (ORIGIN, origin)]));
+            assert_eq!(refused, Err(Foreign::Origin), "{origin}");
+        }
+        let two = [(HOST, "localhost:9"), (HOST, "evil.example")];
+        let mut twice = headers(&two);
+        twice.append(HOST, HeaderValue::from_static("localhost:9"));
+        assert_eq!(check_tcp(&twice), Err(Foreign::Host));
         assert_eq!(check_tcp(&HeaderMap::new()), Err(Foreign::Host));
         assert_eq!(check_unix(&headers(&[(HOST, "anything")])), Ok(()));
         assert_eq!(

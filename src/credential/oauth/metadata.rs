@@ -253,7 +253,8 @@ mod tests {
         let began = std::time::Instant::now();
         let read = ResourceMetadata::read(document.as_object().unwrap());
         let server = ServerMetadata::read(document.as_object().unwrap()).unwrap();
-        assert!(began.elapsed() < std::time::Duration::from_secs(1));
+        // Whoever compared each with each would need minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(20));
         assert_eq!(read.servers, many[..MOST_SERVERS]);
         assert_eq!(read.scopes, many[..MOST]);
         assert_eq!(server.scopes, Some(many[..MOST].to_vec()));

@@ -165,7 +165,11 @@ async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_u
             command.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
         })
     };
+    // How long a start takes here and now, and one look at it: the rest is what the keyring would cost.
+    let began = Instant::now();
     let janus = start(home);
+    state(janus.home(), "s/default");
+    let usual = began.elapsed();
     log_in((&authority, "s"), janus.home(), Some(&keyring.address())).await;
     until("the account", || {
         state(janus.home(), "s/default") == "ready"
@@ -177,8 +181,8 @@ async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_u
     let began = Instant::now();
     let janus = start(home);
     assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
+        began.elapsed() < Duration::from_secs(4) + 3 * usual,
+        "{:?}, {usual:?}",
         began.elapsed()
     );
     until("sealed", || state(janus.home(), "s/default") == "sealed");
@@ -188,8 +192,8 @@ async fn a_keyring_that_is_locked_at_the_start_gives_the_login_back_when_it_is_u
         state(janus.home(), "s/default") == "ready"
     });
     assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
+        began.elapsed() < Duration::from_secs(2) + 3 * usual,
+        "{:?}, {usual:?}",
         began.elapsed()
     );
     assert_eq!(

@@ -1,5 +1,8 @@
 //! The disk of a running daemon fails while a provider answers a renewal: a real file system that is full, or broken.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -106,4 +109,63 @@ async fn a_broken_and_read_only_disk_in_the_middle_of_a_renewal_loses_nothing() 
         Disk::in_a_file(name, &home.path().join("state"), &image)
     };
     survives(make, Disk::fail, Disk::mend).await;
+}
+
+/// All that is below a directory.
+fn below(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
+            below(&path, found);
+        }
+        found.push(path);
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_umask_is_nobody_else_reads_what_is_kept() {
+    let authority = AuthorizationServer::start(Behaviour::default()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let servers = format!("  s: {{ url: \"{}\", auth: oauth }}\n", server.url());
+    let janus = Janus::start_in(home(&servers, ""), |command| {
+        let mut open = std::process::Command::new("sh");
+        open.args(["-c", "umask 0; exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(command.get_current_dir().unwrap());
+        *command = open;
+    });
+    let mut login = Process::start("janus login", &mut janus.home().command(&["login", "s"]));
+    land(&authority.follow(&provider_link(&mut login)).await).await;
+    assert_eq!(login.finish().status.code(), Some(0));
+    let closed = |home: &Home| {
+        let (state, run) = (
+            home.path().join("state/janus"),
+            home.path().join("run/janus"),
+        );
+        let mut found = vec![state.clone(), run.clone()];
+        below(&state, &mut found);
+        below(&run, &mut found);
+        for path in &found {
+            let mode = fs::symlink_metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        }
+        let key = home.path().join("home/vault.key");
+        assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o077, 0);
+        found
+    };
+    assert!(closed(janus.home()).len() > 4);
+    // Killed, it leaves nothing that was on its way.
+    let home = janus.kill();
+    for path in closed(&home) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(!name.contains("tmp") && !name.starts_with(".#"), "{name}");
+    }
+    drop((server, authority));
 }
