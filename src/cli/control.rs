@@ -224,6 +224,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "not_replaced" => (Exit::Failed, "not_replaced"),
         "deferred" => (Exit::Failed, "deferred"),
         "config_invalid" => (Exit::Configuration, "config_invalid"),
+        "cannot_start" => (Exit::Failed, "cannot_start"),
         "directory_unknown" => (Exit::Failed, "directory_unknown"),
         _ => (Exit::Failed, "failed"),
     };

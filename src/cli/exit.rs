@@ -17,7 +17,8 @@ pub enum Exit {
     NeedsLogin,
     /// A rule or a person refused it.
     Refused,
-    /// The configuration is wrong. Units do not restart on it.
+    /// The configuration is wrong, or something else that keeps the daemon from starting until a person mends it. Units do
+    /// not restart on it.
     Configuration,
     /// A signal ended it.
     Interrupted,
@@ -59,7 +60,9 @@ impl Exit {
             Self::NoDaemon => "no daemon to talk to",
             Self::NeedsLogin => "a login or a secret is needed",
             Self::Refused => "refused by a rule or a person",
-            Self::Configuration => "the configuration is wrong",
+            Self::Configuration => {
+                "the configuration is wrong, or only a person can let the daemon start"
+            }
             Self::Interrupted => "interrupted",
         }
     }

@@ -72,6 +72,13 @@ impl Failure {
         self
     }
 
+    /// The same with another exit code.
+    #[must_use]
+    pub(super) fn exits(mut self, exit: Exit) -> Self {
+        self.0.exit = exit;
+        self
+    }
+
     /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         self.0.exit

@@ -86,7 +86,7 @@ fn filter(context: &Context, default: &str) -> Result<EnvFilter, Failure> {
     EnvFilter::builder().parse(&directives).map_err(|error| {
         Failure::new(Exit::Usage, "usage", "`JANUS_LOG` cannot be read")
             .because(error.to_string())
-            .help("JANUS_LOG=warn,janus=debug")
+            .help("write it like this:  JANUS_LOG=warn,janus=debug janus serve")
     })
 }
 

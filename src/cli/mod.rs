@@ -32,6 +32,7 @@ mod secret;
 mod serve;
 mod service;
 mod session;
+mod start;
 mod status;
 mod table;
 mod tool;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::config::warned_at;
+use super::start::NotStarted;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
-use crate::daemon::{Handed, Inherited, NotBound, Read, Stopped, Unready, Way, run as run_daemon};
+use crate::daemon::{Handed, Inherited, Read, Stopped, Way, run as run_daemon};
 use crate::handover::{Program, Rehearsed};
-use crate::store::{Store, Unusable};
+use crate::store::Store;
 
 /// For threads that read a file or a name when Janus ends.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -78,12 +79,29 @@ fn rehearse(context: &Context) -> Result<Exit, Failure> {
 /// Serves; `way` is gone as soon as there is no way back.
 fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<Stopped, Failure> {
     // Before there is any thread.
-    let mut handed = Handed {
+    let handed = Handed {
         inherited: Inherited::take(),
         program: Some(program),
         ..Handed::default()
     };
-    let logging = start_logging(context)?;
+    let manager = handed.manager.clone();
+    let mut waiting = Some(handed.inherited.again());
+    let served = serve(context, handed, way, &mut waiting);
+    served.map_err(|why| match waiting {
+        Some(waiting) if way.is_none() => why.told(waiting, &manager),
+        // It had started, or the program before goes on.
+        _ => why.into_failure(),
+    })
+}
+
+/// The same; `waiting` is let go when it serves.
+fn serve(
+    context: &Context,
+    mut handed: Handed,
+    way: &mut Option<Way>,
+    waiting: &mut Option<Inherited>,
+) -> Result<Stopped, NotStarted> {
+    let logging = start_logging(context).map_err(NotStarted::configuration)?;
     handed.inherited.explain();
     if let Some(way) = way {
         if let Some(why) = way.failed() {
@@ -95,21 +113,21 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
         }
         handed.lives = way.lives();
         handed.not_replaced = way.failed().map(str::to_owned);
-        handed.came = Some(way.came()?);
+        let came = way
+            .came()
+            .map_err(|why| NotStarted::surroundings(why.into()))?;
+        handed.came = Some(came);
     }
-    let loaded = match context.loaded() {
-        Ok(loaded) => loaded,
-        Err(failure) => {
-            if logging.is_journal() {
-                let said = failure.parts().message.clone();
-                tracing::error!(
-                    event = "configuration_refused",
-                    "{said}; run: janus config validate"
-                );
-            }
-            return Err(unready(failure, handed));
+    let loaded = context.loaded().map_err(|failure| {
+        if logging.is_journal() {
+            let said = failure.parts().message.clone();
+            tracing::error!(
+                event = "configuration_refused",
+                "{said}; run: janus config validate"
+            );
         }
-    };
+        NotStarted::configuration(failure)
+    })?;
     let settings = loaded.settings;
     let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
     for warning in &loaded.warnings {
@@ -123,6 +141,7 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
     }
     let on_ready = |ready: &crate::daemon::Ready| {
         drop(way.take());
+        drop(waiting.take());
         // Tests and scripts wait for this line.
         let places = ready.listening.join(" and ");
         if logging.is_journal() {
@@ -131,8 +150,8 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
             context.output.note(&format!("janus: ready on {places}"));
         }
     };
-    let read = reader(context)?;
-    let runtime = runtime()?;
+    let read = reader(context).map_err(NotStarted::configuration)?;
+    let runtime = runtime().map_err(NotStarted::surroundings)?;
     let stopped = runtime.block_on(run_daemon(
         settings,
         Some(read),
@@ -142,36 +161,7 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
     ));
     // What still blocks a thread is nobody's any more.
     runtime.shutdown_timeout(LAST_MOMENT);
-    stopped.map_err(not_started)
-}
-
-/// Tells whoever waits at the sockets, and the service manager, why Janus does not start.
-fn unready(failure: Failure, handed: Handed) -> Failure {
-    let (inherited, manager) = (handed.inherited, handed.manager);
-    let parts = failure.parts();
-    let first = parts.mistakes.first().map_or(parts, Failure::parts);
-    let rest = parts.mistakes.len().saturating_sub(1);
-    let more = match rest {
-        0 => String::new(),
-        rest => format!(" (and {rest} more)"),
-    };
-    let why = Unready {
-        message: format!("{}{more}", first.message),
-        place: first.place.clone(),
-        help: "janus config validate".to_owned(),
-    };
-    let place = why.place.as_deref().unwrap_or("the configuration");
-    manager.ends(
-        &format!("did not start: {place}: {}", why.message),
-        failure.exit().number(),
-    );
-    if !inherited.is_empty() {
-        // Without a runtime they see the connection break, which says less.
-        if let Ok(runtime) = runtime() {
-            runtime.block_on(inherited.refuse(why));
-        }
-    }
-    failure
+    stopped.map_err(NotStarted::of)
 }
 
 /// Reads the same file again, in the environment that the daemon was started with.
@@ -204,21 +194,4 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::from(error)))
-}
-
-fn not_started(error: anyhow::Error) -> Failure {
-    let help = match (
-        error.downcast_ref::<NotBound>(),
-        error.downcast_ref::<Unusable>(),
-    ) {
-        (Some(NotBound::AnotherJanus(_)), _) | (_, Some(Unusable::InUse { .. })) => {
-            Some("use the one that runs:  janus tool list")
-        }
-        (Some(NotBound::Taken(_)), _) => {
-            Some("choose another address:  janus config path    # listen.http")
-        }
-        _ => None,
-    };
-    let failure = Failure::from(error);
-    help.into_iter().fold(failure, Failure::help)
 }

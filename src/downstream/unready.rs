@@ -5,6 +5,7 @@
 //! - It ends soon, whatever clients do.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,12 +43,24 @@ const BODY: usize = 1024 * 1024;
 /// Why Janus cannot start, for clients and commands.
 #[derive(Debug, Clone)]
 pub struct Unready {
+    /// A word for programs: `config_invalid` or `cannot_start`.
+    pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// File, line and column.
     pub place: Option<String>,
     /// The command that helps.
     pub help: String,
+}
+
+/// All of it on one line.
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}; run: {}", self.message, self.help)
+    }
 }
 
 /// Answers whoever waits at these sockets with the reason, until nobody does.
@@ -122,7 +135,7 @@ async fn answer(
         return refusal::stranger(stranger);
     }
     let facts = json!({
-        "code": "config_invalid",
+        "code": why.code,
         "message": why.message,
         "where": why.place,
         "help": [why.help],
@@ -135,14 +148,10 @@ async fn answer(
             Reply::text(error.into_bytes()),
         );
     }
-    let place = why
-        .place
-        .as_ref()
-        .map_or_else(String::new, |place| format!("{place}: "));
-    let text = format!(
-        "Janus cannot start, its configuration is wrong: {place}{}; run: {}",
-        why.message, why.help
-    );
+    let text = match why.code {
+        "config_invalid" => format!("Janus cannot start, its configuration is wrong: {why}"),
+        _ => format!("Janus cannot start: {why}"),
+    };
     let error = RpcError::new(code::INTERNAL_ERROR, text).with_data(&facts);
     let id = id(request).await;
     rpc_error(StatusCode::SERVICE_UNAVAILABLE, id.as_ref(), &error)
@@ -168,6 +177,7 @@ mod tests {
 
     fn why() -> Unready {
         Unready {
+            code: "config_invalid",
             message: "unknown key `a`".to_owned(),
             place: Some("config.yaml:1:1".to_owned()),
             help: "janus config validate".to_owned(),

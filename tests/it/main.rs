@@ -44,5 +44,6 @@ mod support;
 mod surroundings;
 mod systemd;
 mod tool;
+mod unready;
 mod versions;
 mod whoami;

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Era, Home, Janus, PATIENCE};
+use crate::support::{Client, Era, Home, Janus, Output, PATIENCE, Process, until};
 
 /// A Janus whose messages come here.
 fn told(servers: &str) -> (Janus, Messages) {
@@ -89,36 +89,29 @@ async fn the_end_is_told_first_and_then_that_it_goes_on() {
 }
 
 #[test]
-fn a_start_that_fails_says_which_error_of_the_system_it_was() {
-    let home = Home::with("listen: { http: \"127.0.0.1:0\" }\nservers: {}\n");
-    let path = home.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    // Something else is where the directory of the state should be.
-    std::fs::remove_dir(home.path().join("state")).unwrap();
-    std::fs::write(home.path().join("state"), "").unwrap();
+fn a_hangup_before_it_serves_does_not_end_it() {
+    let (_, home) = Janus::start("").stop();
+    let state = home.path().join("state/janus");
+    // The start waits for whoever looks into the database.
+    let holds = rusqlite::Connection::open(state.join("janus.db")).unwrap();
+    holds
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        .unwrap();
     let mut command = home.command(&["serve", "--config"]);
-    command.arg(home.config()).env("NOTIFY_SOCKET", &path);
-    let ended = crate::support::Process::run("janus serve", &mut command);
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let said = Messages(socket).next();
-    let number = rustix::io::Errno::NOTDIR.raw_os_error();
-    assert!(
-        said.starts_with("STATUS=did not start: ") && said.ends_with(&format!("ERRNO={number}\n")),
-        "{said}"
-    );
-
-    std::fs::write(home.config(), "servers: [\n").unwrap();
-    let socket = path.with_file_name("notify-2");
-    let messages = UnixDatagram::bind(&socket).unwrap();
-    messages.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = home.command(&["serve", "--config"]);
-    command.arg(home.config()).env("NOTIFY_SOCKET", &socket);
-    let ended = crate::support::Process::run("janus serve", &mut command);
-    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
-    let said = Messages(messages).next();
-    assert!(
-        said.contains("config/janus.yaml:") && said.ends_with("EXIT_STATUS=78\n"),
-        "{said}"
-    );
+    let mut janus = Process::start("janus serve", command.arg(home.config()));
+    let process = janus.id().to_string();
+    until("its lock on the state", || {
+        let holder = std::fs::read_to_string(state.join("lock"));
+        holder.is_ok_and(|holder| holder.trim() == process)
+    });
+    let id = Pid::from_raw(process.parse().unwrap()).unwrap();
+    kill_process(id, Signal::HUP).unwrap();
+    drop(holds);
+    // It is what it was asked for that it does, as soon as it serves.
+    for said in ["janus: ready on ", "the configuration was read again"] {
+        janus.line(Output::Stderr, |line| line.contains(said).then_some(()));
+    }
+    janus.terminate();
+    let ended = janus.finish();
+    assert!(ended.status.success(), "{ended:?}");
 }

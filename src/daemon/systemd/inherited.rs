@@ -28,6 +28,14 @@ pub(in crate::daemon) enum Socket {
 }
 
 impl Socket {
+    /// The same once more.
+    fn again(&self) -> std::io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
     /// The same for the runtime.
     pub(in crate::daemon) fn listener(self) -> std::io::Result<Listener> {
         match self {
@@ -68,6 +76,22 @@ impl Inherited {
     pub fn explain(&mut self) {
         for complaint in self.complaints.drain(..) {
             tracing::error!("{complaint}");
+        }
+    }
+
+    /// The same sockets once more, for whoever waits at them in the case that Janus does not start: by then these have been
+    /// handed on.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        // Whoever waits at one that cannot be had twice sees the connection break.
+        Self {
+            mcp: self.mcp.iter().flat_map(Socket::again).collect(),
+            control: self
+                .control
+                .iter()
+                .flat_map(UnixListener::try_clone)
+                .collect(),
+            complaints: Vec::new(),
         }
     }
 

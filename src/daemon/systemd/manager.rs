@@ -63,24 +63,20 @@ impl Manager {
         self.send(&[NotifyState::ExtendTimeoutUsec(by)]);
     }
 
-    /// It cannot start, and which error of the system is behind that.
+    /// It failed, and this error of the system is behind that, if one is.
     pub(in crate::daemon) fn failed(&self, why: &anyhow::Error) {
-        let status = line(&format!("did not start: {why:#}"));
-        let mut said = vec![NotifyState::Status(&status)];
         let source = why
             .chain()
             .find_map(|cause| cause.downcast_ref::<std::io::Error>());
         let number = source.and_then(std::io::Error::raw_os_error);
         if let Some(number) = number.and_then(|number| u32::try_from(number).ok()) {
-            said.push(NotifyState::Errno(number));
+            self.send(&[NotifyState::Errno(number)]);
         }
-        self.send(&said);
     }
 
-    /// It ends with this exit status, for this reason.
-    pub fn ends(&self, why: &str, status: u8) {
-        let exit = format!("EXIT_STATUS={status}");
-        self.send(&[NotifyState::Status(&line(why)), NotifyState::Custom(&exit)]);
+    /// It cannot start, for this reason. (`EXIT_STATUS=` is nothing that systemd reads of a service; it sees the status.)
+    pub fn not_started(&self, why: &str) {
+        self.send(&[NotifyState::Status(&line(&format!("did not start: {why}")))]);
     }
 
     fn send(&self, state: &[NotifyState<'_>]) {

@@ -46,8 +46,8 @@ impl Process {
         Self::start_with(name, command, Stdio::piped())
     }
 
-    /// The same with something else as its stdin.
-    pub(crate) fn start_with(name: &str, command: &mut Command, stdin: Stdio) -> Self {
+    /// Starts it, with this as its stdin.
+    pub(crate) fn start_with(name: &str, command: &mut Command, stdin: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdin(stdin)
             .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
 use super::{CONFIG, answered, ask, enabled, janus, main_process, notes, status};
-use crate::support::until;
+use crate::support::{Output, Process, until};
 
 #[test]
 fn the_first_connection_starts_it_and_systemd_holds_its_sockets() {
@@ -147,6 +147,79 @@ fn a_wrong_file_at_the_start_is_answered_and_serves_again_after_the_repair() {
     assert_eq!(machine.property("janus.socket", "ActiveState"), "active");
     machine.write(CONFIG, &notes("notes"));
     answered(&machine);
+}
+
+#[test]
+fn a_damaged_database_is_answered_and_waits_for_a_person() {
+    let name = "a_damaged_database_is_answered_and_waits_for_a_person";
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    answered(&machine);
+    machine.systemctl(&["stop", "janus.service"]);
+    let database = "~/.local/state/janus/janus.db";
+    machine.write(database, &"no database".repeat(1000));
+    for _ in 0..5 {
+        let (status, body) = ask(&machine);
+        assert_eq!(status, 503, "{body}\n{}", machine.journal());
+        let message = body["error"]["message"].as_str().unwrap();
+        let path = "/home/tester/.local/state/janus/janus.db";
+        assert!(
+            message.contains(&format!("`{path}` is damaged"))
+                && message.ends_with(&format!("; run: mv '{path}' '{path}.damaged'")),
+            "{message}"
+        );
+    }
+    until("the end", || {
+        machine.property("janus.service", "ActiveState") == "failed"
+    });
+    assert_eq!(machine.property("janus.service", "ExecMainStatus"), "78");
+    assert_eq!(machine.property("janus.service", "NRestarts"), "0");
+    machine.done(&[
+        "mv",
+        "/home/tester/.local/state/janus/janus.db",
+        "/home/tester/old",
+    ]);
+    answered(&machine);
+}
+
+#[test]
+fn a_state_that_somebody_uses_is_answered_and_tried_again() {
+    let name = "a_state_that_somebody_uses_is_answered_and_tried_again";
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    machine.write(
+        "~/.config/systemd/user/janus.service.d/test.conf",
+        "[Service]\nRestartSec=50ms\n",
+    );
+    machine.systemctl(&["daemon-reload"]);
+    answered(&machine);
+    machine.systemctl(&["stop", "janus.service"]);
+    let mut holds = machine.command(&[
+        "flock",
+        "/home/tester/.local/state/janus/lock",
+        "sh",
+        "-c",
+        "echo held; cat",
+    ]);
+    let mut holds = Process::start("flock", &mut holds);
+    holds.line(Output::Stdout, |line| (line == "held").then_some(()));
+    let (status, body) = ask(&machine);
+    assert_eq!(status, 503, "{body}\n{}", machine.journal());
+    assert!(
+        body.to_string().contains("uses the state directory"),
+        "{body}"
+    );
+    until("another try", || {
+        machine
+            .property("janus.service", "NRestarts")
+            .parse::<u32>()
+            .is_ok_and(|tried| tried > 1)
+    });
+    holds.close_stdin();
+    holds.finish();
+    until("that it serves", || ask(&machine).0 == 200);
 }
 
 #[test]
