@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::program::{is_same, program};
 use super::{Context, Exit, Failure, UNITS};
 
 /// The first line of what Janus may change and delete.
@@ -26,7 +27,9 @@ const SHIPPED: &str = "/usr/bin/janus";
 pub(super) struct Files {
     units: PathBuf,
     environment: PathBuf,
-    program: String,
+    program: PathBuf,
+    /// The same, as a word of a unit.
+    word: String,
 }
 
 /// One of them, as it should be.
@@ -71,11 +74,12 @@ impl Files {
             let failure = Failure::new(Exit::Failed, "no_home", "there is no home directory");
             failure.help("set HOME")
         })?;
-        let program = std::env::current_exe().map_err(anyhow::Error::from)?;
+        let program = program(context).map_err(anyhow::Error::from)?;
         Ok(Self {
             units: config.join("systemd/user"),
             environment: config.join("janus/service.env"),
-            program: word(&program)?,
+            word: word(&program)?,
+            program,
         })
     }
 
@@ -113,12 +117,21 @@ impl Files {
         files.map(empty).collect()
     }
 
+    /// Whether a service runs this program, as `systemctl show` says it: `{ path=/usr/bin/janus ; argv[]=… }`.
+    pub(super) fn is_run_by(&self, service: &str) -> bool {
+        let after = service.split_once("path=").map(|(_, after)| after);
+        let path = after.and_then(|after| after.split_once(" ; "));
+        path.is_some_and(|(path, _)| is_same(Path::new(path), &self.program))
+    }
+
+    /// What is ours in the person's own directory hides what a package brings, and is brought up to date.
     fn is_packaged(&self) -> bool {
-        let start = format!("ExecStart={} serve", self.program);
-        PACKAGED.iter().any(|directory| {
-            let text = fs::read_to_string(Path::new(directory).join("janus.service"));
-            text.is_ok_and(|text| text.lines().any(|line| line == start))
-        })
+        let start = format!("ExecStart={} serve", self.word);
+        !self.units.join("janus.service").exists()
+            && PACKAGED.iter().any(|directory| {
+                let text = fs::read_to_string(Path::new(directory).join("janus.service"));
+                text.is_ok_and(|text| text.lines().any(|line| line == start))
+            })
     }
 
     /// A unit for this program. The manual page comes with packages only, and a page that is missing is a mistake.
@@ -129,7 +142,7 @@ impl Files {
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
         format!(
             "{MARK}{}",
-            text.replace(&format!("={SHIPPED} "), &format!("={} ", self.program))
+            text.replace(&format!("={SHIPPED} "), &format!("={} ", self.word))
         )
     }
 
@@ -164,6 +177,11 @@ fn without_ours(text: &str) -> String {
     theirs.flat_map(|line| [line, "\n"]).collect()
 }
 
+/// Whether Janus wrote this file.
+pub(super) fn is_marked(path: &Path) -> Result<bool, Failure> {
+    Ok(read(path)?.is_some_and(|text| text.starts_with(MARK)))
+}
+
 impl File {
     pub(super) fn place(&self) -> String {
         self.path.display().to_string()
@@ -171,10 +189,6 @@ impl File {
 
     pub(super) fn text(&self) -> &str {
         &self.text
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes it, whole or not at all.
@@ -327,7 +341,8 @@ mod tests {
         let files = Files {
             units: directory.path().to_owned(),
             environment: directory.path().join("service.env"),
-            program: "/usr/bin/janus".to_owned(),
+            program: "/usr/bin/janus".into(),
+            word: "/usr/bin/janus".to_owned(),
         };
         let mode = || {
             fs::metadata(&files.environment)

@@ -3,21 +3,26 @@
 //! Invariants:
 //! - The same content is not written again, and nothing that runs is restarted.
 //! - Only files with our mark are changed or deleted. A person's own variables in `service.env` stay in any case.
+//! - A unit that is neither marked nor runs this program is named and left: not enabled, not stopped, not disabled.
 
 mod files;
+mod program;
 mod shell;
 mod systemctl;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::control::Control;
 use super::{Context, Exit, Failure};
-use files::{File, Files};
+use files::{File, Files, is_marked};
 use systemctl::{Systemctl, linger};
 
 /// All of them; the first is the one that people enable.
-const UNITS: [&str; 3] = ["janus.socket", "janus-control.socket", "janus.service"];
+const UNITS: [&str; 3] = ["janus.socket", "janus-control.socket", SERVICE];
+const SERVICE: &str = "janus.service";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -64,6 +69,16 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
         return print(&wanted, arguments, context);
     }
     let systemctl = Systemctl::there()?;
+    // Also where nothing is written: systemd may not have read what was written before.
+    systemctl.run(&["daemon-reload"])?;
+    let (_, foreign) = units(&files, &systemctl)?;
+    if let Some(place) = foreign.first() {
+        let message = "there is a unit of this name that does not run this Janus";
+        let failure = Failure::new(Exit::Refused, "foreign_unit", message).place(place);
+        return Err(failure
+            .because("nothing was written or enabled")
+            .help("move it away, and again:  janus service install"));
+    }
     let mut written = Vec::new();
     for file in &wanted {
         match file.write()? {
@@ -77,8 +92,10 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
     }
     if !written.is_empty() {
         systemctl.run(&["daemon-reload"])?;
-        systemctl.verify(&wanted)?;
     }
+    let (ours, _) = units(&files, &systemctl)?;
+    let places: Vec<String> = ours.into_iter().map(|unit| unit.place).collect();
+    systemctl.verify(&places)?;
     let was_running = systemctl.is("janus.service", "active");
     let enabled = systemctl.is("janus.socket", "enabled") && systemctl.is("janus.socket", "active");
     if !enabled {
@@ -89,19 +106,84 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
     }
     // It starts the daemon, and says what is wrong if it cannot.
     let answer = Control::new(context).get("/status")?;
-    let fields = json!({"written": written, "enabled": !enabled, "version": answer.get("version")});
-    let shown = written.clone();
+    let fields = json!({
+        "written": written,
+        "enabled": !enabled,
+        "version": answer.get("version"),
+        "pid": answer.get("pid"),
+        "listening": answer.get("listening"),
+        "held_by_systemd": answer.get("held_by_systemd"),
+    });
     context.output.document("service-install", fields, || {
-        let lines = shown.iter().map(|place| format!("wrote {place}\n"));
+        let lines = written.iter().map(|place| format!("wrote {place}\n"));
         let enabled = if enabled { "janus.socket is enabled already\n" } else { "enabled janus.socket\n" };
-        let again = if was_running && !shown.is_empty() {
+        let again = if was_running && !written.is_empty() {
             "the daemon that runs takes what was written with its next start: systemctl --user restart janus\n"
         } else {
             ""
         };
-        let end = "Janus answers: clients reach it at http://127.0.0.1:7332/mcp\n";
-        lines.chain([enabled, again, end].map(str::to_owned)).collect()
+        let end = runs(&answer);
+        lines.chain([enabled, again, end.as_str()].map(str::to_owned)).collect()
     })
+}
+
+/// What answered.
+fn runs(answer: &Value) -> String {
+    let version = super::table::text(answer, "version");
+    let listening = answer.get("listening").and_then(Value::as_array);
+    let places: Vec<&str> = listening
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let process = answer
+        .get("pid")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
+    let mut said = format!(
+        "Janus {version} answers (process {process}): clients reach it at {}\n",
+        places.join(" and ")
+    );
+    if answer.get("held_by_systemd").and_then(Value::as_bool) == Some(false) {
+        said.push_str(
+            "it was not started by systemd: end it, and the next connection starts the service\n",
+        );
+    }
+    if version != env!("CARGO_PKG_VERSION") {
+        said.push_str("another version than this command: systemctl --user restart janus\n");
+    }
+    said
+}
+
+/// A unit that systemd knows.
+struct Unit {
+    name: &'static str,
+    place: String,
+}
+
+/// Those that are ours, and where the others are. Ours have our mark, or came in a package whose service runs this program.
+fn units(files: &Files, systemctl: &Systemctl) -> Result<(Vec<Unit>, Vec<String>), Failure> {
+    let place = |name| systemctl.property(name, "FragmentPath");
+    let service = PathBuf::from(place(SERVICE)?);
+    let runs = files.is_run_by(&systemctl.property(SERVICE, "ExecStart")?);
+    let package = if runs && !is_marked(&service)? {
+        service.parent()
+    } else {
+        None
+    };
+    let (mut ours, mut foreign) = (Vec::new(), Vec::new());
+    for name in UNITS {
+        let place = place(name)?;
+        let path = Path::new(&place);
+        if place.is_empty() {
+            // There is none.
+        } else if is_marked(path)? || (package.is_some() && path.parent() == package) {
+            ours.push(Unit { name, place });
+        } else {
+            foreign.push(format!("{name} in `{place}`"));
+        }
+    }
+    Ok((ours, foreign))
 }
 
 /// What would be done.
@@ -130,12 +212,15 @@ fn print(wanted: &[File], arguments: &Install, context: &Context) -> Result<(), 
 fn remove(context: &Context) -> Result<(), Failure> {
     let files = Files::of(context)?;
     let systemctl = Systemctl::there()?;
-    let known: Vec<&str> = UNITS
-        .into_iter()
-        .filter(|unit| systemctl.knows(unit))
-        .collect();
-    if !known.is_empty() {
-        systemctl.run(&[&["disable", "--now"], &known[..]].concat())?;
+    let (ours, foreign) = units(&files, &systemctl)?;
+    for place in &foreign {
+        context.output.note(&format!(
+            "{place} does not run this Janus, and stays as it is"
+        ));
+    }
+    let ours: Vec<&str> = ours.iter().map(|unit| unit.name).collect();
+    if !ours.is_empty() {
+        systemctl.run(&[&["disable", "--now"], &ours[..]].concat())?;
     }
     let mut deleted = Vec::new();
     for file in files.ours() {
@@ -144,17 +229,15 @@ fn remove(context: &Context) -> Result<(), Failure> {
         }
     }
     systemctl.run(&["daemon-reload"])?;
-    if !known.is_empty() {
+    if !ours.is_empty() {
         // There is nothing to reset where nothing failed.
-        systemctl
-            .run(&[&["reset-failed"], &known[..]].concat())
-            .ok();
+        systemctl.run(&[&["reset-failed"], &ours[..]].concat()).ok();
     }
     let fields = json!({"deleted": deleted});
     let shown = deleted.clone();
     context.output.document("service-remove", fields, || {
         let lines = shown.iter().map(|place| format!("deleted {place}\n"));
-        let rest = "the service is stopped and disabled; the configuration, the state and lingering stay\n\
+        let rest = "what is ours is stopped and disabled; the configuration, the state and lingering stay\n\
                     to end logins at the providers too, first:  janus logout ACCOUNT\n";
         lines.chain([rest.to_owned()]).collect()
     })

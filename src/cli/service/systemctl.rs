@@ -2,7 +2,6 @@
 
 use std::process::{Command, Output, Stdio};
 
-use super::files::File;
 use super::{Exit, Failure};
 
 /// The user's service manager, which answers.
@@ -42,34 +41,17 @@ impl Systemctl {
         self.run(&[&format!("is-{what}"), "--quiet", unit]).is_ok()
     }
 
-    /// Whether there is such a unit.
-    pub(super) fn knows(&self, unit: &str) -> bool {
-        let state = self.property(unit, "LoadState");
-        state.is_ok_and(|state| state != "not-found")
-    }
-
     pub(super) fn property(&self, unit: &str, name: &str) -> Result<String, Failure> {
         let shown = self.run(&["show", "--value", "-p", name, unit])?;
         Ok(shown.trim().to_owned())
     }
 
-    /// Has systemd look for mistakes in the units.
+    /// Has systemd look for mistakes in the files of units. The manual pages are the packages' own matter.
     #[expect(clippy::unused_self, reason = "the proof that there is one")]
-    pub(super) fn verify(&self, files: &[File]) -> Result<(), Failure> {
-        let places: Vec<String> = files
-            .iter()
-            .filter(|file| file.path().extension().is_some_and(|kind| kind != "env"))
-            .map(File::place)
-            .collect();
-        if places.is_empty() {
-            return Ok(());
-        }
-        let places: Vec<&str> = places.iter().map(String::as_str).collect();
-        succeed(
-            "systemd-analyze",
-            &[&["--user", "verify"], &places[..]].concat(),
-        )
-        .map(drop)
+    pub(super) fn verify(&self, files: &[String]) -> Result<(), Failure> {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let words = [&["--user", "--man=no", "verify"], &files[..]].concat();
+        succeed("systemd-analyze", &words).map(drop)
     }
 }
 

@@ -88,6 +88,13 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
         "/home/tester/.config/systemd/user/janus.service"
     );
 
+    let version = env!("CARGO_PKG_VERSION");
+    let says = format!(
+        "Janus {version} answers (process {}): clients reach it at http://127.0.0.1:7332/mcp and unix:",
+        main_process(&machine)
+    );
+    assert!(installed.stdout.contains(&says), "{installed:?}");
+
     // Again: nothing is written, nothing restarted.
     let (files, process) = (home(&machine), main_process(&machine));
     let again: Value = serde_json::from_str(&service(&["--json", "install"]).stdout).unwrap();
@@ -123,11 +130,19 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     let ours = std::fs::read_to_string(machine.seen(foreign)).unwrap();
     let (_, theirs) = ours.split_once('\n').unwrap();
     machine.write(foreign, theirs);
-    let noted = service(&["install"]).stderr;
-    assert!(noted.contains("was not written by Janus"), "{noted}");
+    let noted = service(&["install"]);
+    assert_eq!(noted.status.code(), Some(5), "{noted:?}");
+    let place = "janus-control.socket in `/home/tester/.config/systemd/user/janus-control.socket`";
+    assert!(noted.stderr.contains(place), "{noted:?}");
 
     let removed = service(&["remove"]);
     assert!(removed.status.success(), "{removed:?}");
+    assert!(
+        removed
+            .stderr
+            .contains(&format!("{place} does not run this Janus")),
+        "{removed:?}"
+    );
     assert!(machine.seen(foreign).exists());
     std::fs::remove_file(machine.seen(foreign)).unwrap();
     assert_eq!(std::fs::read_to_string(&environment).unwrap(), "MINE=1\n");
@@ -137,6 +152,39 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     let known = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "janus*"]);
     assert_eq!(known.trim(), "");
     assert_eq!(ask(&machine).0, 0);
+}
+
+#[test]
+fn a_service_of_somebody_else_is_named_and_left() {
+    let Some(machine) = machine("a_service_of_somebody_else_is_named_and_left") else {
+        return;
+    };
+    machine.write(CONFIG, "servers: {}\n");
+    let unit = "~/.config/systemd/user/janus.service";
+    let theirs = "[Service]\nExecStart=/bin/sleep 600\n[Install]\nWantedBy=default.target\n";
+    machine.write(unit, theirs);
+    machine.systemctl(&["daemon-reload"]);
+    machine.systemctl(&["enable", "--now", "janus.service"]);
+    let process = main_process(&machine);
+    let installed = machine.run(&[PROGRAM, "service", "install"]);
+    assert_eq!(installed.status.code(), Some(5), "{installed:?}");
+    assert!(
+        installed.stderr.contains("janus.service in `/home/tester"),
+        "{installed:?}"
+    );
+    assert_eq!(machine.property("janus.socket", "LoadState"), "not-found");
+    let removed = machine.run(&[PROGRAM, "service", "remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(
+        removed.stderr.contains("janus.service in `/home/tester"),
+        "{removed:?}"
+    );
+    assert_eq!(std::fs::read_to_string(machine.seen(unit)).unwrap(), theirs);
+    assert_eq!(
+        machine.property("janus.service", "UnitFileState"),
+        "enabled"
+    );
+    assert_eq!(main_process(&machine), process);
 }
 
 #[test]
