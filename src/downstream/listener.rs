@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -70,7 +71,8 @@ const LEAVING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
-    _token: TaskTrackerToken,
+    /// Among those of its listener, and among all.
+    _tokens: [TaskTrackerToken; 2],
 }
 
 impl Listener {
@@ -101,8 +103,15 @@ impl Downstream {
                 accepted = next(&mut resumed, &listener) => accepted,
             };
             let (socket, ahead, peer) = match accepted {
-                Ok(accepted) => accepted,
+                Ok(accepted) => {
+                    heart.works();
+                    accepted
+                }
                 Err(error) => {
+                    // Connections that are open have the descriptors, and give them back; else nobody will.
+                    if self.open.is_empty() || !is_out_of_descriptors(&error) {
+                        heart.fails();
+                    }
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -122,7 +131,7 @@ impl Downstream {
             let serves = if full { Serves::Nobody } else { serves };
             let place = Arc::new(Place {
                 _permit: permit,
-                _token: connections.token(),
+                _tokens: [connections.token(), self.open.token()],
             });
             let line = Arc::<Line>::default();
             let intake = match serves {
@@ -140,10 +149,11 @@ impl Downstream {
         } else {
             DRAIN
         };
-        if tokio::time::timeout(limit, connections.wait())
-            .await
-            .is_err()
-        {
+        let drained = tokio::select! {
+            drained = tokio::time::timeout(limit, connections.wait()) => drained.is_ok(),
+            () = heart.beat_on() => false,
+        };
+        if !drained {
             tracing::warn!(
                 "some calls did not end within {} s and are cut off",
                 limit.as_secs()
@@ -293,6 +303,12 @@ fn known(socket: &Socket) -> Result<Peer, NotAuthenticated> {
         Err(error) => tracing::warn!(%error, "a connection is refused"),
     }
     peer
+}
+
+/// Of the process, or of the machine.
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    let full = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    full.contains(&error.raw_os_error())
 }
 
 fn overloaded() -> http::Response<Reply> {

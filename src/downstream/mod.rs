@@ -70,6 +70,8 @@ pub struct Downstream {
     rested: Arc<hand_over::Rested>,
     /// Somebody was answered.
     answered: Arc<SetOnce<()>>,
+    /// All connections of clients and commands.
+    open: TaskTracker,
     /// What outlives its request.
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -119,14 +121,15 @@ impl Downstream {
             intake: intake::Intake::default(),
             rested: Arc::default(),
             answered: Arc::default(),
+            open: TaskTracker::new(),
             tasks,
             stopping,
         }
     }
 
-    /// Waits until every listener has done a turn.
+    /// Waits until every listener has done a turn; for ever if there is none, unless Janus stops.
     pub async fn turn(&self) {
-        self.pulse.felt().await;
+        self.pulse.felt(&self.stopping).await;
     }
 
     /// Waits until somebody was answered for the first time.

@@ -48,4 +48,4 @@ pub use record::{
     ListingRecord, RegistrationRecord, SecretRecord, SessionRecord, StoredEra, VaultRecord,
 };
 pub use unsaved::NotSaved;
-pub use writer::Store;
+pub use writer::{Store, Turn};

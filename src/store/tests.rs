@@ -339,6 +339,8 @@ async fn a_database_that_may_not_be_written_is_said_to_everybody() {
     );
     assert!(matches!(one, Err(NotSaved::ReadOnly(_))), "{one:?}");
     assert_eq!(two, one);
+    // A new start would not help.
+    assert_eq!(store.turn().await, Turn::Done);
     store.note(Change::SessionOpened(session("c")));
     let (_, kept) = reopened(store, &state).await;
     assert_eq!(kept.sessions, []);

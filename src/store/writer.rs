@@ -39,13 +39,24 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What became of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// What waited was saved, or only a person can change that it was not.
+    Done,
+    /// Nothing can be saved by this process any more; another one may.
+    Stuck,
+    /// The store is closed.
+    Closed,
+}
+
 type Answer = oneshot::Sender<Result<(), NotSaved>>;
 
 enum Message {
     /// A note has nobody to answer.
     Save(Change, Option<Answer>),
     /// Somebody wants to know whether the thread still works.
-    Turn(oneshot::Sender<()>),
+    Turn(oneshot::Sender<Turn>),
     Close(oneshot::Sender<()>),
     /// Works no more, as if the disk did not answer.
     #[cfg(debug_assertions)]
@@ -136,10 +147,13 @@ impl Store {
         }
     }
 
-    /// Waits until the thread has saved what waits now. Whether it did; it does not after [`Store::close`].
-    pub async fn turn(&self) -> bool {
+    /// Waits until the thread has done with what waits now.
+    pub async fn turn(&self) -> Turn {
         let (done, turned) = oneshot::channel();
-        self.0.queue.send(Message::Turn(done)).await.is_ok() && turned.await.is_ok()
+        if self.0.queue.send(Message::Turn(done)).await.is_err() {
+            return Turn::Closed;
+        }
+        turned.await.unwrap_or(Turn::Closed)
     }
 
     /// From here on the thread does nothing, for tests of what happens then.
@@ -197,9 +211,12 @@ impl Writer {
                     .flatten();
             }
             self.save(group);
-            for turn in turns {
-                // Whoever asked may have stopped waiting.
-                turn.send(()).ok();
+            if !turns.is_empty() {
+                let turned = self.turn();
+                for turn in turns {
+                    // Whoever asked may have stopped waiting.
+                    turn.send(turned).ok();
+                }
             }
         }
         // The log is copied into the database here, so that the next start finds one file.
@@ -209,6 +226,17 @@ impl Writer {
         for closer in closers {
             // Whoever asked may have stopped waiting.
             closer.send(()).ok();
+        }
+    }
+
+    /// After a commit that failed, it is tried whether another one would too: nobody may write anything for hours.
+    fn turn(&mut self) -> Turn {
+        if !self.failing {
+            return Turn::Done;
+        }
+        match probe(&mut self.database) {
+            Err(error) if may_be_over_in_another_process(&error) => Turn::Stuck,
+            _ => Turn::Done,
         }
     }
 
@@ -270,6 +298,64 @@ fn commit(
     Ok(outcomes)
 }
 
+/// Writes what is there already.
+fn probe(database: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()
+}
+
+/// Whether opening the database anew may help. A full disk, a missing permission, another program's lock and damage are
+/// there after a new start too.
+fn may_be_over_in_another_process(error: &rusqlite::Error) -> bool {
+    !matches!(
+        NotSaved::of(error, &"".into()),
+        NotSaved::DiskFull(_)
+            | NotSaved::ReadOnly(_)
+            | NotSaved::Held(_)
+            | NotSaved::Damaged(_)
+            | NotSaved::Contradiction
+    )
+}
+
 fn contradicts(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_only_a_person_mends_is_no_reason_to_start_anew() {
+        for (code, helps) in [
+            (ffi::SQLITE_FULL, false),
+            (ffi::SQLITE_READONLY, false),
+            (ffi::SQLITE_BUSY, false),
+            (ffi::SQLITE_CORRUPT, false),
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_NOMEM, true),
+            (ffi::SQLITE_CANTOPEN, true),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(may_be_over_in_another_process(&error), helps, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_tried_is_a_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut database = Connection::open(directory.path().join("db")).unwrap();
+        database.pragma_update(None, "user_version", 7).unwrap();
+        probe(&mut database).unwrap();
+        database.pragma_update(None, "query_only", true).unwrap();
+        let error = probe(&mut database).unwrap_err();
+        assert_eq!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::ReadOnly)
+        );
+    }
 }

@@ -1,7 +1,8 @@
 //! Tells the service manager that Janus is alive, as long as it is.
 //!
 //! Invariant: nothing is told before every listener and the thread of the database have done a turn since the last time.
-//! A timer that tells by itself proves nothing.
+//! A timer that tells by itself proves nothing, and neither does a loop that only fails: a listener that cannot accept
+//! and a database that cannot be written are told of only where another process could do no better.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Manager;
 use crate::downstream::Downstream;
-use crate::store::Store;
+use crate::store::{Store, Turn};
 
 /// Two may be lost, or be late under load.
 const PART: u32 = 3;
@@ -24,11 +25,13 @@ pub(in crate::daemon) async fn watchdog(manager: Manager, downstream: Downstream
     let mut next = Instant::now();
     loop {
         downstream.turn().await;
-        if !store.turn().await {
-            // It is closed: the end has begun, and has its own limit.
-            return;
+        match store.turn().await {
+            Turn::Done => manager.watchdog(),
+            // It may have recovered by the next time.
+            Turn::Stuck => tracing::error!("the database cannot be written by this process"),
+            // The end has begun, and has its own limit.
+            Turn::Closed => return,
         }
-        manager.watchdog();
         next = (next + every).max(Instant::now());
         sleep_until(next).await;
     }
