@@ -22,7 +22,7 @@ pub struct Entry {
     pub fields: Fields,
 }
 
-/// The fields of the journal, `JANUS_` before each.
+/// What a record is about: [`FIELDS`], and the id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     /// The id of what happened.
@@ -44,6 +44,12 @@ pub struct Fields {
     /// The word for a failure.
     pub code: Option<String>,
 }
+
+/// The names of the fields that a record has in the journal (`JANUS_` before each, in capitals), in the daemon's answers
+/// and in what `janus logs` prints.
+pub const FIELDS: [&str; 8] = [
+    "event", "server", "account", "profile", "client", "tool", "login", "code",
+];
 
 impl Entry {
     pub(super) fn of(event: &Event<'_>) -> Self {
@@ -74,18 +80,38 @@ impl Entry {
 }
 
 impl Fields {
+    /// What it says of each of [`FIELDS`], with its name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        let Self {
+            message_id: _,
+            event,
+            server,
+            account,
+            profile,
+            client,
+            tool,
+            login,
+            code,
+        } = self;
+        let values = [event, server, account, profile, client, tool, login, code];
+        FIELDS.into_iter().zip(values.map(Option::as_deref))
+    }
+
     fn of_name(&mut self, name: &str) -> Option<&mut Option<String>> {
-        Some(match name {
-            "event" => &mut self.event,
-            "server" => &mut self.server,
-            "account" => &mut self.account,
-            "profile" => &mut self.profile,
-            "client" => &mut self.client,
-            "tool" => &mut self.tool,
-            "login" => &mut self.login,
-            "code" => &mut self.code,
-            _ => return None,
-        })
+        let Self {
+            message_id: _,
+            event,
+            server,
+            account,
+            profile,
+            client,
+            tool,
+            login,
+            code,
+        } = self;
+        let values = [event, server, account, profile, client, tool, login, code];
+        let mut named = FIELDS.into_iter().zip(values);
+        named.find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// An account names its server, and a word its id.

@@ -19,9 +19,9 @@ mod traces;
 mod writer;
 
 pub use damping::Damping;
-pub use entry::{Entry, Fields};
+pub use entry::{Entry, FIELDS, Fields};
 pub use happening::{HAPPENINGS, Happening};
-pub use journal::{Flushed, Journal, is_stream};
+pub use journal::{Flushed, Journal, is_in_use, is_stream};
 pub use known::{SHORTEST, learn, let_go, redact, redact_cut};
 pub use recent::{Recent, recent};
 pub use writer::{Record, Redacting};

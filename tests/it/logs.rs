@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Home, Janus, until};
+use crate::support::{Home, Janus, Output, Process, until};
 
 fn records(janus: &Janus, arguments: &[&str]) -> Vec<Value> {
     let arguments: Vec<&str> = ["logs", "--json"]
@@ -67,6 +67,29 @@ fn a_refused_configuration_is_there_each_time() {
         records(&janus, &["--since", "2100-01-01T00:00:00Z"]).len(),
         0
     );
+}
+
+#[test]
+fn whoever_follows_sees_what_the_next_daemon_says_from_its_beginning() {
+    let server = |name: &str| {
+        format!("{name}: {{ command: [sh, -c, \"echo word-of-{name} >&2; exit 1\"] }}\n")
+    };
+    let janus = Janus::start(&[server("one"), server("two")].concat());
+    let mut command = janus
+        .home()
+        .command(&["logs", "--json", "--follow", "--server", "one"]);
+    let mut follows = Process::start("janus logs", &mut command);
+    let word = |line: &str| {
+        let record: Value = serde_json::from_str(line).ok()?;
+        assert_eq!(record["server"], "one");
+        (record["message"] == "word-of-one").then_some(())
+    };
+    follows.line(Output::Stdout, word);
+    let (_, home) = janus.stop();
+    let again = Janus::start_in(home, |_| {});
+    follows.line(Output::Stdout, word);
+    follows.kill();
+    drop(again);
 }
 
 #[test]

@@ -7,36 +7,29 @@ use serde_json::{Map, Value};
 
 use super::{Arguments, Level, Record, SHOWN, microseconds};
 use crate::cli::{Exit, Failure};
+use crate::telemetry::FIELDS;
 
 /// What Janus calls itself there.
 const IDENTIFIER: &str = "janus";
 
-/// Hands on the records of Janus that the journal has. `false`: there are none, because Janus does not log there, or
-/// because this user may not read it.
+/// Hands on the records of Janus that the journal has and that are asked for.
 pub(super) fn read(
     arguments: &Arguments,
     mut each: impl FnMut(Record) -> Result<(), Failure>,
-) -> Result<bool, Failure> {
-    if !has_any() {
-        return Ok(false);
-    }
+) -> Result<(), Failure> {
     let mut command = journalctl();
+    command.args(matches(arguments));
     match arguments.since {
         Some(since) => {
             let seconds = microseconds(since) / 1_000_000;
             command.arg(format!("--since=@{seconds}"));
         }
-        // Filtered here, so that a filter does not find less than there is.
-        None if is_filtered(arguments) => {}
         None => {
             command.arg(format!("--lines={SHOWN}"));
         }
     }
     if arguments.follow {
         command.arg("--follow");
-        if arguments.since.is_none() {
-            command.arg(format!("--lines={SHOWN}"));
-        }
     }
     let mut child = command
         .stdout(Stdio::piped())
@@ -54,22 +47,37 @@ pub(super) fn read(
         }
     }
     child.wait().map_err(|error| not_run(&error))?;
-    Ok(true)
+    Ok(())
 }
 
-fn is_filtered(arguments: &Arguments) -> bool {
-    let Arguments {
-        server,
-        account,
-        client,
-        level,
-        ..
-    } = arguments;
-    server.is_some() || account.is_some() || client.is_some() || level.is_some()
+/// What is asked for, so that the last lines are the last of those.
+fn matches(arguments: &Arguments) -> Vec<String> {
+    let fields = [
+        ("server", &arguments.server),
+        ("account", &arguments.account),
+        ("client", &arguments.client),
+    ];
+    let fields = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{}={}", field_of(name), value.as_ref()?)));
+    // Janus writes INFO as `notice`.
+    let level = arguments.level.map(|level| match level {
+        Level::Error => "err",
+        Level::Warn => "warning",
+        Level::Info => "notice",
+        Level::Debug => "debug",
+    });
+    let level = level.map(|level| format!("--priority={level}"));
+    fields.chain(level).collect()
+}
+
+/// What a field is called in the journal.
+fn field_of(name: &str) -> String {
+    format!("JANUS_{}", name.to_ascii_uppercase())
 }
 
 /// Whether the journal has anything of Janus that this user may read.
-fn has_any() -> bool {
+pub(super) fn has_any() -> bool {
     let asked = journalctl()
         .args(["--lines=1"])
         .stderr(Stdio::null())
@@ -102,11 +110,8 @@ fn of_journal(entry: &Value) -> Option<Record> {
         "5" => Level::Info,
         _ => Level::Debug,
     };
-    let names = [
-        "event", "server", "account", "profile", "client", "tool", "login", "code",
-    ];
-    let fields = names.map(|name| {
-        let said = field(&format!("JANUS_{}", name.to_ascii_uppercase()));
+    let fields = FIELDS.map(|name| {
+        let said = field(&field_of(name));
         (name.to_owned(), said.map_or(Value::Null, Value::String))
     });
     Some(Record {

@@ -1,4 +1,5 @@
-//! `janus logs`: what happened, from the journal where this user can read it, else from the daemon's memory.
+//! `janus logs`: what happened, from where the daemon that runs says that it logs: the journal where this user can read it,
+//! else the daemon's memory. Where none runs, the journal has what the last one said.
 //!
 //! `journal` reads `journalctl`; both sources give records of one form, which are filtered and printed alike.
 
@@ -81,9 +82,15 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     if !arguments.follow {
         waiting(context);
     }
-    let has_journal = journal::read(arguments, |record| print(&record, arguments, context))?;
-    if !has_journal {
-        from_memory(arguments, context)?;
+    let control = Control::new(context);
+    let asked = control.post("/logs", &json!({}));
+    let is_journal = |said: &Value| said.get("journal").and_then(Value::as_bool);
+    match asked {
+        Ok(said) if is_journal(&said) != Some(true) || !journal::has_any() => {
+            from_memory(said, &control, arguments, context)?;
+        }
+        Err(failure) if !journal::has_any() => return Err(failure),
+        Ok(_) | Err(_) => journal::read(arguments, |record| print(&record, arguments, context))?,
     }
     Ok(Exit::Done)
 }
@@ -107,18 +114,21 @@ fn waiting(context: &Context) {
     }
 }
 
-/// The daemon's own memory of it.
-fn from_memory(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let control = Control::new(context);
-    let mut from = 0;
+/// The daemon's own memory of it, of which this is the first answer.
+fn from_memory(
+    mut said: Value,
+    control: &Control,
+    arguments: &Arguments,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut is_first = true;
     loop {
-        let said = control.post("/logs", &json!({"from": from}))?;
         let entries = said.get("entries").and_then(Value::as_array);
         let records = entries.into_iter().flatten().filter_map(of_memory);
         let mut records: Vec<Record> = records
             .filter(|record| is_meant(record, arguments))
             .collect();
-        if from == 0 && arguments.since.is_none() {
+        if is_first && arguments.since.is_none() {
             records.drain(..records.len().saturating_sub(SHOWN));
         }
         for record in &records {
@@ -127,9 +137,17 @@ fn from_memory(arguments: &Arguments, context: &Context) -> Result<(), Failure> 
         if !arguments.follow {
             return Ok(());
         }
-        from = said.get("next").and_then(Value::as_u64).unwrap_or(from);
-        // Nobody wakes this thread before.
-        std::thread::park_timeout(AGAIN);
+        is_first = false;
+        let next = json!({"from": said.get("next"), "run": said.get("run")});
+        said = loop {
+            // Nobody wakes this thread before.
+            std::thread::park_timeout(AGAIN);
+            match control.post("/logs", &next) {
+                // It is restarted, or somebody will start it again.
+                Err(failure) if failure.exit() == Exit::NoDaemon => {}
+                answered => break answered?,
+            }
+        };
     }
 }
 

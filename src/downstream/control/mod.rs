@@ -202,7 +202,7 @@ impl Downstream {
             (&Method::POST, "/login/cancel") => self.login_cancel(&read(text)?),
             (&Method::GET, "/logins") => Ok(self.login_list()),
             (&Method::POST, "/logout") => self.log_out(&read(text)?).await,
-            (&Method::POST, "/logs") => Ok(Self::logs(&read(text)?)),
+            (&Method::POST, "/logs") => Ok(self.logs(&read(text)?)),
             (&Method::GET, "/references") => self.check_references().await,
             (_, path) if Secrets::serves(path) => {
                 let binding = self.reach.binding();

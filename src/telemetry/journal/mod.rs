@@ -12,7 +12,7 @@ mod sender;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,9 @@ const WAITING: usize = 16 * 1024;
 /// The last words arrive within moments, or journald hangs and takes none.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Whether this process logs there.
+static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Sends what is logged to journald.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl Journal {
                 let _ends: SyncSender<()> = ends;
                 sender::run(journald, level, &received, &counted);
             })?;
+        IN_USE.store(true, Ordering::Relaxed);
         let flushed = Flushed {
             stop: entries.clone(),
             ended,
@@ -92,6 +96,11 @@ impl Drop for Flushed {
         // It never says anything: it ends, or the time does.
         self.ended.recv_timeout(left).ok();
     }
+}
+
+/// Whether this process logs to the journal.
+pub fn is_in_use() -> bool {
+    IN_USE.load(Ordering::Relaxed)
 }
 
 /// Whether standard error goes to journald (`systemd.exec(5)`, `JOURNAL_STREAM`): the device and inode that the manager

@@ -87,20 +87,23 @@ mod tests {
     use tracing_subscriber::layer::Context;
 
     use super::*;
+    use crate::telemetry::FIELDS;
 
-    /// In the place of journald: the levels of what reached it.
-    struct Reached(Sender<Level>);
+    /// In the place of journald: the level and the fields of what reached it.
+    struct Reached(Sender<(Level, Vec<&'static str>)>);
 
     impl<S: Subscriber> Layer<S> for Reached {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            self.0.send(*event.metadata().level()).unwrap();
+            let metadata = event.metadata();
+            let fields = metadata.fields().iter().map(|field| field.name());
+            self.0.send((*metadata.level(), fields.collect())).unwrap();
         }
     }
 
     #[test]
     fn a_sender_that_begins_before_the_program_logs_sends_what_comes_later() {
         let (entries, received) = sync_channel(8);
-        let (reached, levels) = channel();
+        let (reached, said) = channel();
         let (begun, begins) = channel();
         let sender = std::thread::spawn(move || {
             begun.send(LevelFilter::current()).unwrap();
@@ -123,9 +126,19 @@ mod tests {
         }
         drop(entries);
         sender.join().unwrap();
-        assert_eq!(
-            levels.iter().collect::<Vec<_>>(),
-            [Level::ERROR, Level::INFO]
-        );
+        let (levels, fields): (Vec<Level>, Vec<_>) = said.iter().unzip();
+        assert_eq!(levels, [Level::ERROR, Level::INFO]);
+        // Each field is there, under the name that readers know.
+        let named = FIELDS.map(|name| format!("janus_{name}"));
+        let mut expected = vec!["message_id"];
+        expected.extend(named.iter().map(String::as_str));
+        expected.push("message");
+        let sorted = |mut names: Vec<&str>| {
+            names.sort_unstable();
+            names.join(" ")
+        };
+        for fields in fields {
+            assert_eq!(sorted(fields), sorted(expected.clone()));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{answered, enabled, janus, notes};
-use crate::support::until;
+use crate::support::{Output, Process, until};
 
 #[test]
 fn records_have_fields_and_ids_that_the_catalogue_explains() {
@@ -63,4 +63,15 @@ fn records_have_fields_and_ids_that_the_catalogue_explains() {
     );
     let told = janus(&machine, &["logs", "--server", "notes"]);
     assert!(!told.stdout.contains("no-such-thing"), "{told:?}");
+
+    // The last ones of that server, however many others came after them, and what comes later.
+    let mut follows = machine.command(&["janus", "logs", "-f", "--server", "broken"]);
+    let mut follows = Process::start("janus logs", &mut follows);
+    let word = |line: &str| line.contains("no-such-thing").then_some(());
+    follows.line(Output::Stdout, word);
+    // Without a daemon the journal is there all the same.
+    machine.systemctl(&["stop", "janus.socket", "janus.service"]);
+    let told = janus(&machine, &["logs", "--server", "broken", "--level", "info"]);
+    assert!(told.stdout.contains("no-such-thing"), "{told:?}");
+    follows.kill();
 }
