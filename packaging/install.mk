@@ -9,7 +9,8 @@ BINARY ?= target/release/janus
 
 install:
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/janus
-	install -D -m 644 -t $(DESTDIR)$(UNITS) systemd/janus.socket systemd/janus-control.socket systemd/janus.service
+	install -D -m 644 -t $(DESTDIR)$(UNITS) systemd/janus.socket systemd/janus-control.socket
+	sed 's|=/usr/bin/janus |=$(PREFIX)/bin/janus |' systemd/janus.service | install -D -m 644 /dev/stdin $(DESTDIR)$(UNITS)/janus.service
 	install -D -m 644 -t $(DESTDIR)$(PRESETS) systemd/50-janus.preset
 	install -D -m 644 -t $(DESTDIR)$(CATALOG) systemd/janus.catalog
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 systemd/janus.1
