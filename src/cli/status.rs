@@ -59,7 +59,8 @@ fn waiting(status: &Value) -> String {
     let mut lines = Vec::new();
     if let Some(why) = status["vault"]["because"].as_str() {
         let ways = texts(&status["vault"]["help"]);
-        let ways: String = ways.iter().map(|way| format!("      {way}\n")).collect();
+        let ways: Vec<String> = ways.iter().map(|way| format!("      {way}\n")).collect();
+        let ways = ways.concat();
         lines.push(format!(
             "  janus help headless   # first: nothing can be kept, because the vault has no place for its key: {why}\n{ways}"
         ));

@@ -73,7 +73,7 @@ async fn told_as_changed(
             keeper::heard(account, connection, keeper::updated(&uri));
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The stream ended for good: either there is none, or the session is gone and with it the news of changes.

@@ -47,7 +47,7 @@ impl Start {
             shell.envs(value.map(|value| (name, value)));
         }
         let began = Instant::now();
-        let janus = Process::start_with("janus serve", &mut shell, OwnedFd::from(socket).into());
+        let janus = Process::start_with("janus serve", &mut shell, OwnedFd::from(socket));
         Self {
             began,
             janus,

@@ -159,17 +159,15 @@ impl List {
 /// An empty list is right for a server that is configured, and a slip for one that is not.
 async fn nothing_of(server: &str, context: &Context) -> Result<(), Failure> {
     let control = Control::new(context);
-    let names: Vec<String> = match control.ask(http::Method::GET, "/accounts", None).await {
-        Ok(listed) => {
-            let rows = listed["accounts"].as_array().into_iter().flatten();
-            rows.map(|row| text(row, "server")).collect()
-        }
+    let listed = control.ask(http::Method::GET, "/accounts", None).await;
+    let names: Vec<String> = if let Ok(listed) = listed {
+        let rows = listed["accounts"].as_array().into_iter().flatten();
+        rows.map(|row| text(row, "server")).collect()
+    } else {
         // What answered the list is no daemon that says more.
-        Err(_) => {
-            let servers = context.settings().map(|settings| settings.servers);
-            let servers = servers.into_iter().flatten();
-            servers.map(|server| server.name.to_string()).collect()
-        }
+        let servers = context.settings().map(|settings| settings.servers);
+        let servers = servers.into_iter().flatten();
+        servers.map(|server| server.name.to_string()).collect()
     };
     let names = || names.iter().map(String::as_str);
     if names().any(|known| known == server) {

@@ -72,7 +72,7 @@ impl Downstream {
             return Value::Null;
         };
         let because = why.to_string();
-        json!({"because": because, "help": Refused::NoPlace(because.clone()).help()})
+        json!({"because": because, "help": Refused::NoPlace(because).help()})
     }
 
     /// `janus account list`

@@ -135,6 +135,17 @@ async fn a_server_that_is_out_of_reach_is_known_to_be_before_anybody_calls() {
     rig.end().await;
 }
 
+/// How long it waits, in whole seconds, where it does.
+fn pause(state: &State) -> Option<u64> {
+    let State::Backoff { next, .. } = state else {
+        return None;
+    };
+    let left = next
+        .as_ref()?
+        .saturating_duration_since(tokio::time::Instant::now());
+    Some(left.as_secs())
+}
+
 #[tokio::test]
 async fn what_waits_is_tried_at_once_in_another_network_and_begins_to_count_anew() {
     let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -142,12 +153,10 @@ async fn what_waits_is_tried_at_once_in_another_network_and_begins_to_count_anew
     drop(reserved);
     let rig = Rig::new(http(&format!("http://{address}/mcp")));
     rig.upstream.start();
-    let long =
-        |state: &State| matches!(state, State::Backoff { retry_in, .. } if retry_in.as_secs() >= 3);
+    let long = |state: &State| pause(state).is_some_and(|pause| pause >= 3);
     rig.state(long).await;
     rig.upstream.heed(&Surroundings::Reachable);
-    let short =
-        |state: &State| matches!(state, State::Backoff { retry_in, .. } if retry_in.as_secs() < 2);
+    let short = |state: &State| pause(state).is_some_and(|pause| pause < 2);
     rig.state(short).await;
     // Somebody who wishes to be left alone was reached, and is.
     let listener = TcpListener::bind(address).await.unwrap();
@@ -156,8 +165,7 @@ async fn what_waits_is_tried_at_once_in_another_network_and_begins_to_count_anew
         .next()
         .await
         .reply(503, &[("retry-after", "9")], "");
-    let wished =
-        |state: &State| matches!(state, State::Backoff { retry_in, .. } if retry_in.as_secs() >= 8);
+    let wished = |state: &State| pause(state).is_some_and(|pause| pause >= 8);
     rig.state(wished).await;
     let began = Instant::now();
     rig.upstream.heed(&Surroundings::Reachable);

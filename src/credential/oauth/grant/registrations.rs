@@ -86,7 +86,7 @@ impl Grant {
             id: client_id,
             secret: registration.client_secret.clone(),
         };
-        secrets.secret.iter().for_each(|secret| learn(secret));
+        secrets.secret.iter().for_each(learn);
         let record = RegistrationRecord {
             id: Arc::clone(&registration.id),
             issuer: registration.issuer.clone(),
