@@ -58,7 +58,7 @@ fn validate(context: &Context) -> Result<(), Failure> {
         })
         .collect();
     let mut notes = super::catalog::offers(&loaded, context)?;
-    notes.extend(no_vault(&loaded.settings));
+    notes.extend(no_vault(&loaded.settings)?);
     let fields = json!({ "file": exists.then_some(&place), "servers": enabled, "disabled": disabled, "warnings": warnings, "notes": notes });
     context.output.document("config-validate", fields, || {
         let file = if exists {
@@ -84,7 +84,7 @@ fn validate(context: &Context) -> Result<(), Failure> {
 }
 
 /// That logins and secrets cannot be kept, where an account has one and nothing here could have the vault's key.
-fn no_vault(settings: &Settings) -> Option<String> {
+fn no_vault(settings: &Settings) -> Result<Option<String>, Failure> {
     let accounts = || settings.servers.iter().flat_map(|server| &server.accounts);
     let logs_in =
         |account: &Account| matches!(account.auth.how, Auth::OAuth(_)) && account.logs_in();
@@ -93,13 +93,16 @@ fn no_vault(settings: &Settings) -> Option<String> {
         references.any(|reference| matches!(reference, Reference::Vault(_)))
     };
     if !accounts().any(|account| logs_in(account) || has_secret(account)) {
-        return None;
+        return Ok(None);
     }
-    let (why, ways) = crate::vault::no_place(&settings.vault)?;
-    Some(format!(
-        "logins and secrets could not be kept from here, because the vault has no place for its key: {why} (janus help headless); {}",
-        ways.join("; ")
-    ))
+    let asked = crate::vault::no_place(&settings.vault);
+    let found = super::serve::runtime()?.block_on(asked);
+    Ok(found.map(|(why, ways)| {
+        format!(
+            "logins and secrets could not be kept from here, because the vault has no place for its key: {why} (janus help headless); {}",
+            ways.join("; ")
+        )
+    }))
 }
 
 fn reload(context: &Context) -> Result<(), Failure> {

@@ -251,8 +251,11 @@ impl Downstream {
     /// Who is logged in and for how long, where nothing is amiss; `None`: a login is what is needed.
     fn logged_in_already(&self, id: &AccountId) -> Option<String> {
         let status = self.logins.grants().find(id)?.status();
+        let credential = self.gateway.upstream().credential(id);
+        let is_refused = credential.is_some_and(|it| it.report().problem.is_some());
         let works = matches!(status.state, GrantState::Fresh | GrantState::Due)
             && !status.stuck
+            && !is_refused
             && !matches!(
                 &*self.gateway.upstream().state(id).borrow(),
                 State::Rejected { .. }

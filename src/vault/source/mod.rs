@@ -118,10 +118,17 @@ pub(super) fn place(settings: &VaultSettings) -> Result<Place, Sealed> {
     }
 }
 
-/// Why there is no place for a key at all, as far as that is known without asking anybody: for whoever reads the
-/// configuration. The second are the ways to have one.
-pub fn no_place(settings: &VaultSettings) -> Option<(String, Vec<String>)> {
-    let why = place(settings).err()?.to_string();
+/// Why there is no place for a key at all: for whoever reads the configuration. The second are the ways to have one.
+pub async fn no_place(settings: &VaultSettings) -> Option<(String, Vec<String>)> {
+    let why = match place(settings) {
+        Err(why) => why,
+        Ok(place @ Place::Keyring(_)) => match place.find("").await {
+            Err(why @ Sealed::Absent(_)) => why,
+            _ => return None,
+        },
+        Ok(_) => return None,
+    };
+    let why = why.to_string();
     let help = Refused::NoPlace(why.clone()).help();
     Some((why, help))
 }

@@ -340,7 +340,7 @@ async fn a_scope_that_is_new_needs_a_yes() {
     rig.authority.revoke_all();
     let refused = run(&rig.janus, &["account", "verify", "s"]);
     assert_ne!(refused.status.code(), Some(0));
-    let ended = run(&rig.janus, &["login", "s", "--json"]);
+    let ended = run(&rig.janus, &["login", "s", "--again", "--json"]);
     assert_eq!(ended.status.code(), Some(5), "{}", ended.stderr);
     let (code, message) = failure(&ended);
     assert_eq!(code, "needs_approval");
