@@ -93,9 +93,10 @@ async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<Stopped> {
     keep_memory_private();
-    // From here on a signal asks for something: before, SIGHUP would end the process in the middle of a migration.
+    // From here on a signal asks for something: before, SIGHUP would end the process in the middle of a migration, and
+    // SIGTERM a daemon that was just said to be ready.
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
-    let asked = std::pin::pin!(asked_to_stop());
+    let asked = stop_signals()?;
     let program = handed.program.take();
     let (reload, mut reloads) = mpsc::channel(WISHES);
     let (go_on, mut wishes) = mpsc::channel(WISHES);
@@ -106,13 +107,13 @@ async fn serve(
     let mut daemon = Daemon::start(settings, handed, asks, on_ready).await?;
     let mut stopped = std::pin::pin!(async {
         tokio::select! {
-            () = stop.cancelled() => Ok(()),
-            asked = asked => asked,
+            () = stop.cancelled() => {}
+            () = asked => {}
         }
     });
     let why = loop {
         let wish = tokio::select! {
-            stopped = &mut stopped => break stopped.map(|()| Why::Asked)?,
+            () = &mut stopped => break Why::Asked,
             _ = daemon.vital.join_next() => break Why::VitalTask,
             // What service managers and people send to say the same as `janus config reload`. What is wrong with the
             // file was logged.
@@ -133,7 +134,7 @@ async fn serve(
             comes = daemon.goes_on(wish, program) => if comes {
                 break Why::GoesOn(program.clone());
             },
-            stopped = &mut stopped => break stopped.map(|()| Why::Asked)?,
+            () = &mut stopped => break Why::Asked,
         }
     };
     daemon.end(why).await
@@ -194,11 +195,18 @@ impl Daemon {
 
 /// Waits for a signal that asks for the end.
 pub async fn asked_to_stop() -> anyhow::Result<()> {
+    stop_signals()?.await;
+    Ok(())
+}
+
+/// Resolves at a signal that asks for the end: one that came since this was called counts.
+fn stop_signals() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
