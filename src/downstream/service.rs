@@ -124,15 +124,12 @@ impl Downstream {
             let position = stream.after(id)?;
             Some((id.number, stream, position))
         });
-        match last {
+        if let Some(id) = last.filter(|id| id.number != 0 && resumed.is_none()) {
             // Whoever waits for a response shall not wait for ever.
-            Some(id) if id.number != 0 && resumed.is_none() => {
-                return event_stream(match &id.request {
-                    Some(request) => EventStream::lost(request),
-                    None => EventStream::over(),
-                });
-            }
-            _ => {}
+            return event_stream(match &id.request {
+                Some(request) => EventStream::lost(request),
+                None => EventStream::over(),
+            });
         }
         let prime = session.is_primed();
         let events = match resumed {

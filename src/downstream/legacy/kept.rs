@@ -149,7 +149,8 @@ impl KeptStream {
         state.lives.push((LIFE.clone(), next));
         drop(state);
         if stream.request.is_some() {
-            if !frozen.ended {
+            // Of several requests nobody knows which were answered.
+            if frozen.alone && !frozen.ended && frozen.response.is_none() {
                 stream.keep_response(&lost().text(stream.request.as_ref()).into_bytes());
             }
             stream.end();

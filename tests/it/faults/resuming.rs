@@ -75,7 +75,8 @@ async fn what_nobody_heard_is_told_after_a_restart_and_nothing_twice() {
     let uri = json!({ "uri": "test://watched-resource" });
     let subscribe =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": uri });
-    let reply = janus.http().post(VIEW, &own, &subscribe).await.json().await;
+    let mut reply = janus.http().post(VIEW, &own, &subscribe).await;
+    let reply = reply.next_or_whole().await.unwrap();
     assert!(reply.get("result").is_some(), "{reply}");
     let mut other = Client::open(janus.http(), VIEW, Era::Legacy).await;
     let mut stream = janus.http().get(VIEW, &own).await;
