@@ -1,5 +1,5 @@
-//! Real clients at work while Janus is restarted and killed: legacy ones with sessions and open streams, modern ones, and
-//! those behind the shim. What is held to account is what they saw, and what their servers count.
+//! Real clients at work while Janus is restarted, killed and upgraded: legacy ones with sessions and open streams, modern
+//! ones, and those behind the shim. What is held to account is what they saw, and what their servers count.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,14 +31,17 @@ enum Disturbance {
     Restart,
     /// `kill -9`.
     Kill,
+    /// Another file takes the program's name, and `janus reexec` goes on as it.
+    Upgrade,
 }
 
 impl Disturbance {
-    /// How often, at full scale.
+    /// How often.
     fn times(self) -> usize {
         match self {
-            Self::Restart => 50,
-            Self::Kill => 20,
+            Self::Restart => scale(50),
+            Self::Kill => scale(20),
+            Self::Upgrade => scale(20).max(3),
         }
     }
 
@@ -51,27 +54,43 @@ impl Disturbance {
                 kill(machine, "KILL");
                 another(machine, &process);
             }
+            Self::Upgrade => {
+                let process = super::main_process(machine);
+                // As package managers do it.
+                machine.put(Path::new(env!("CARGO_BIN_EXE_janus")), "/usr/bin/janus");
+                machine.done(&["janus", "reexec"]);
+                assert_eq!(super::main_process(machine), process);
+            }
         }
     }
 }
 
-/// What the servers wrote down: how often each call ran.
-fn runs(machine: &Machine) -> BTreeMap<String, usize> {
-    let text = std::fs::read_to_string(machine.seen("~/ran")).unwrap();
-    let mut runs = BTreeMap::new();
-    for line in text.lines() {
-        if let Some((_, call)) = line
-            .strip_prefix("ran ")
-            .and_then(|ran| ran.split_once(' '))
-        {
-            *runs.entry(call.to_owned()).or_default() += 1;
-        }
-    }
-    runs
+/// What the servers wrote down.
+#[derive(Debug, Default)]
+struct Written {
+    /// How often each call ran.
+    runs: BTreeMap<String, usize>,
+    /// How often a server was started.
+    starts: usize,
 }
 
-/// Runs the clients, disturbs them, and gives what they tell and how often each call ran.
-fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, BTreeMap<String, usize>)> {
+impl Written {
+    fn read(machine: &Machine) -> Self {
+        let text = std::fs::read_to_string(machine.seen("~/ran")).unwrap();
+        let mut written = Self::default();
+        for line in text.lines() {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["ran", _, call] => *written.runs.entry(call.to_owned()).or_default() += 1,
+                ["start", ..] => written.starts += 1,
+                _ => panic!("{line}"),
+            }
+        }
+        written
+    }
+}
+
+/// Runs the clients, disturbs them, and gives what they and the servers tell.
+fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, Written)> {
     let machine = enabled(test, CONFIG)?;
     machine.write(
         "~/.config/systemd/user/janus.service.d/test.conf",
@@ -96,7 +115,7 @@ fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, BTreeMap<St
     let words = ["steady-client", "127.0.0.1:7332", EACH];
     let mut clients = Process::start("steady-client", &mut machine.command(&words));
     clients.line(Output::Stdout, |line| (line == "steady").then_some(()));
-    for _ in 0..scale(disturbance.times()) {
+    for _ in 0..disturbance.times() {
         disturbance.happen(&machine);
         clients.say("go on");
         clients.line(Output::Stdout, |line| (line == "went on").then_some(()));
@@ -112,12 +131,11 @@ fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, BTreeMap<St
         ended.stderr,
         machine.journal()
     );
-    let runs = runs(&machine);
-    Some((told, runs))
+    Some((told, Written::read(&machine)))
 }
 
 /// The outcomes, and how many calls had each: those that never ran, those that ran once, those that ran again.
-fn outcomes(told: &Value, runs: &BTreeMap<String, usize>) -> BTreeMap<String, [usize; 3]> {
+fn outcomes(told: &Value, written: &Written) -> BTreeMap<String, [usize; 3]> {
     let mut counts: BTreeMap<String, [usize; 3]> = BTreeMap::new();
     for (call, outcome) in told["calls"].as_object().unwrap() {
         let kind = if call.starts_with("shim") {
@@ -126,7 +144,7 @@ fn outcomes(told: &Value, runs: &BTreeMap<String, usize>) -> BTreeMap<String, [u
             "http"
         };
         let name = format!("{kind} {}", outcome.as_str().unwrap());
-        let ran = runs.get(call).copied().unwrap_or_default();
+        let ran = written.runs.get(call).copied().unwrap_or_default();
         counts.entry(name).or_default()[ran.min(2)] += 1;
     }
     counts
@@ -152,10 +170,10 @@ fn hold_true(counts: &BTreeMap<String, [usize; 3]>) {
 #[test]
 fn restarts_lose_no_session_and_no_answer() {
     let test = "restarts_lose_no_session_and_no_answer";
-    let Some((told, runs)) = disturbed(test, Disturbance::Restart) else {
+    let Some((told, written)) = disturbed(test, Disturbance::Restart) else {
         return;
     };
-    let counts = outcomes(&told, &runs);
+    let counts = outcomes(&told, &written);
     hold_true(&counts);
     // What began is answered; all that a client may see is that its connection ended before it said anything.
     for (outcome, [_, once, _]) in &counts {
@@ -167,8 +185,21 @@ fn restarts_lose_no_session_and_no_answer() {
 #[test]
 fn kills_lose_no_session_and_leave_no_call_without_a_word() {
     let test = "kills_lose_no_session_and_leave_no_call_without_a_word";
-    let Some((told, runs)) = disturbed(test, Disturbance::Kill) else {
+    let Some((told, written)) = disturbed(test, Disturbance::Kill) else {
         return;
     };
-    hold_true(&outcomes(&told, &runs));
+    hold_true(&outcomes(&told, &written));
+}
+
+#[test]
+fn upgrades_fail_no_call_and_restart_no_server() {
+    let test = "upgrades_fail_no_call_and_restart_no_server";
+    let Some((told, written)) = disturbed(test, Disturbance::Upgrade) else {
+        return;
+    };
+    let counts = outcomes(&told, &written);
+    hold_true(&counts);
+    assert_eq!(counts.len(), 2, "{counts:?}");
+    // The remote one, and the local one for each of its accounts.
+    assert_eq!(written.starts, 3);
 }
