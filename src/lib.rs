@@ -50,6 +50,13 @@
 //! server is reached, tells in one line how the accounts stand, and feeds the watchdog only with turns that the accept
 //! loops and the database have really done. Without it Janus binds for itself, and all of that is silent.
 //!
+//! # Another program, the same process
+//!
+//! After an upgrade the process becomes the new program by `exec`, and what it holds open goes along ([`handover`]): the
+//! sockets and the lock of [`daemon`], the processes of [`upstream`], the connections of [`downstream`] that are at rest.
+//! Each room writes its own record, with files by number. Nothing new is read from clients meanwhile, and what was read is
+//! answered first; where that takes too long, nothing has happened.
+//!
 //! # What is deliberately absent
 //!
 //! - No provider is known to the code: what is odd about one is data (`config/template`), and no product's client id or

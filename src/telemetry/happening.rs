@@ -12,7 +12,7 @@ pub struct Happening {
 }
 
 /// All of them. `systemd/janus.catalog` explains each, which a test holds.
-pub const HAPPENINGS: [Happening; 8] = [
+pub const HAPPENINGS: [Happening; 10] = [
     Happening {
         word: "ready",
         id: "e26d9b20457e425d94626e58438f1905",
@@ -44,6 +44,14 @@ pub const HAPPENINGS: [Happening; 8] = [
     Happening {
         word: "vault_sealed",
         id: "1992ff957fc98696cbf637474ffa2f21",
+    },
+    Happening {
+        word: "went_on",
+        id: "734e8bb4a52f42d6a5e24f5fa12f187e",
+    },
+    Happening {
+        word: "not_replaced",
+        id: "127990944ec54978b3b845ab733f09b7",
     },
 ];
 
