@@ -39,6 +39,7 @@ impl Daemon {
             self.manager.stopping();
             tracing::info!("stopping");
             // From now on a client that comes is refused, and does not wait in vain.
+            drop(self.along);
             None
         } else {
             self.manager.going_on();
