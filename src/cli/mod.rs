@@ -121,7 +121,7 @@ enum Command {
     },
     /// Run the daemon in the foreground.
     Serve(serve::Arguments),
-    /// Let the daemon go on as the program that is installed: sockets, sessions and processes stay.
+    /// Let the daemon go on as the installed program, without ending anything.
     Reexec(reexec::Arguments),
     /// Speak MCP on standard input and output.
     Connect(connect::Arguments),

@@ -28,7 +28,7 @@ pub(super) fn check_tcp(headers: &HeaderMap) -> Result<(), Foreign> {
             .ok_or(Foreign::Host)?,
         _ => return Err(Foreign::Host),
     };
-    if !is_loopback(host.host()) {
+    if !is_loopback(host.host()) || !is_port_or_nothing(&host) {
         return Err(Foreign::Host);
     }
     check_origin(headers, Some(host.as_str()))
@@ -53,6 +53,15 @@ fn check_origin(headers: &HeaderMap, own: Option<&str>) -> Result<(), Foreign> {
     } else {
         Err(Foreign::Origin)
     }
+}
+
+/// What follows the name: a name that only begins like ours is another one.
+fn is_port_or_nothing(host: &Authority) -> bool {
+    let rest = host.as_str().strip_prefix(host.host());
+    rest.is_some_and(|rest| {
+        let port = rest.strip_prefix(':');
+        rest.is_empty() || port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Any port will do: a forwarded one is another, and a page cannot choose the name.

@@ -20,12 +20,14 @@ use super::dial::Dialled;
 use super::key::{Key, KeyRecord};
 use super::leg::Leg;
 use super::stdio::GivenAway;
-use super::{FAREWELL, Upstream, snapshot};
+use super::{Upstream, snapshot};
 use crate::credential::Given;
 use crate::handover::{Carried, Luggage};
 use crate::model::{AccountId, Endpoint};
-use crate::process::Pipes;
+use crate::process::{Pipes, Process};
 
+/// For a session to be given back: clients wait until this is done.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// What still waits for an answer was given up a moment ago.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
@@ -77,8 +79,12 @@ impl Upstream {
                     .collect::<Vec<_>>()
             })
             .collect();
-        let given = join_all(standing.iter().map(|(_, connection)| given(connection)));
-        let given = timeout(FAREWELL, given).await.unwrap_or_default();
+        // One that takes its time, such as a remote server that is asked to end a session, keeps nobody from going along.
+        let each = |(_, connection): &(_, Arc<Connection>)| {
+            let connection = Arc::clone(connection);
+            async move { timeout(FAREWELL, given(&connection)).await.ok().flatten() }
+        };
+        let given = join_all(standing.iter().map(each)).await;
         standing
             .iter()
             .zip(given)
@@ -90,17 +96,22 @@ impl Upstream {
     pub async fn adopt(&self, children: Vec<ChildRecord>, luggage: &mut Luggage) -> usize {
         let mut adopted = 0;
         for child in children {
-            let id = child.account.clone();
+            let (id, leader) = (child.account.clone(), child.process);
             match self.adopt_one(child, luggage).await {
                 Ok(()) => adopted += 1,
-                Err(why) => tracing::warn!(account = id, "its process did not go along: {why}"),
+                Err(why) => {
+                    tracing::warn!(account = id, "its process did not go along: {why}");
+                    // It may not mind that its input ended, and nobody else would see to its end.
+                    if let Ok(mut process) = Process::adopt(leader) {
+                        process.reap().await;
+                    }
+                }
             }
         }
         adopted
     }
 
     async fn adopt_one(&self, child: ChildRecord, luggage: &mut Luggage) -> Result<(), String> {
-        // Whatever becomes of it, its pipes are not left open: it ends when its input does.
         let away = away(&child, luggage)?;
         let account = self
             .accounts()

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Each module with the modules it may use, in the order a call meets them.
 const TABLE: &[(&str, &[&str])] = &[
-    // The command line talks to the daemon as a client does; `demo` and `connect --standalone` run one.
+    // The command line talks to the daemon as a client does; `demo` and `connect --standalone` run one. Whether a vault
+    // could have its key here, it asks without one.
     (
         "cli",
         &[
@@ -20,6 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "protocol",
             "store",
             "telemetry",
+            "vault",
         ],
     ),
     // Text in, text out: the names of the result are checked as the configuration's are. `cli` has the result read by
@@ -64,13 +66,14 @@ const TABLE: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    // A choice that a tool makes has a holder, which is the store's word.
+    // A choice that a tool makes has a holder, which is the store's word; how long a no counts, `credential`'s clock says.
     (
         "gateway",
         &[
             "account",
             "binding",
             "catalog",
+            "credential",
             "model",
             "policy",
             "protocol",

@@ -232,6 +232,7 @@ fn every_topic_and_command_has_a_help_text() {
     Commands:
       demo     Try Janus with two accounts and two servers that are built in
       serve    Run the daemon in the foreground
+      reexec   Let the daemon go on as the installed program, without ending anything
       connect  Speak MCP on standard input and output
       status   Show the daemon, its accounts, and what this directory gets
       login    Log in to an account: by a browser here or elsewhere, or a code on another device

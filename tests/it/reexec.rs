@@ -314,6 +314,21 @@ async fn a_wrong_configuration_is_found_before_anything_changes() {
     assert_eq!(client.text("server__echo", json!({"text": "z"})).await, "z");
 }
 
+#[tokio::test]
+async fn a_process_whose_account_is_gone_by_then_ends() {
+    let installed = Installed::start();
+    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
+    let id = client.text("server__pid", json!({})).await;
+    let text = fs::read_to_string(installed.janus.home().config()).unwrap();
+    let text = text.replace("  server:", "  another:");
+    fs::write(installed.janus.home().config(), text).unwrap();
+    let ended = installed.reexec(&[]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(!Path::new("/proc").join(&id).exists(), "{id} is left over");
+    let another = client.text("another__pid", json!({})).await;
+    assert_ne!(another, id);
+}
+
 /// It answers the question like the real one, and then does not take over.
 const TURNCOAT: &str = r#"#!/bin/sh
 for word; do [ "$word" = --rehearse ] && exec "JANUS" "$@"; done
