@@ -54,7 +54,7 @@ mod tests;
 mod verify;
 mod wire;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -95,6 +95,8 @@ struct Inner {
     ground: Ground,
     /// What is told of an account that does not exist.
     nothing: watch::Sender<State>,
+    /// Whether it connects by itself.
+    started: AtomicBool,
     /// Counts how often it changed who an account is.
     identities: Arc<AtomicU64>,
 }
@@ -124,13 +126,16 @@ impl Upstream {
             accounts: RwLock::new(Arc::new(accounts)),
             ground,
             nothing: watch::Sender::new(State::Idle),
+            started: AtomicBool::new(false),
             identities: Arc::default(),
         }))
     }
 
-    /// Begins to connect and to list every account, in the background.
+    /// Begins to connect and to list every account, in the background; once.
     pub fn start(&self) {
-        self.begin(self.accounts().values());
+        if !self.0.started.swap(true, Ordering::Relaxed) {
+            self.begin(self.accounts().values());
+        }
     }
 
     /// Goes on with another configuration: accounts that are the same in both are not touched, others end when the
@@ -147,7 +152,10 @@ impl Upstream {
         for account in change.ended {
             self.0.ground.tasks.spawn(account.retired());
         }
-        self.begin(change.begun.iter());
+        // Before the start all of them are still to begin.
+        if self.0.started.load(Ordering::Relaxed) {
+            self.begin(change.begun.iter());
+        }
         change.notes
     }
 
@@ -241,6 +249,8 @@ impl Upstream {
             if account.listing.borrow().server.is_some() {
                 return;
             }
+            // Somebody needs it now, and others what is theirs next.
+            self.start();
             let mut settled = account.settled.subscribe();
             // Whether it is settled or not, the caller goes on with what is there.
             timeout(within, settled.wait_for(|settled| *settled))
