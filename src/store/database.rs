@@ -58,21 +58,10 @@ pub(super) fn open(
 
 /// Whether [`open`] would find a format that it knows. Nothing is changed.
 pub(super) fn may_open(directory: &Path) -> Result<(), Unusable> {
-    let path = directory.join("janus.db");
-    if !look_at(&path)? {
-        return Ok(());
+    if look_at(&directory.join("janus.db"))? {
+        look(directory)?;
     }
-    let whole = fs::canonicalize(&path).map_err(Unusable::io(&path))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let looked = Connection::open_with_flags(&whole, flags)
-        .map_err(Stuck::Sqlite)
-        .and_then(|database| {
-            database.busy_timeout(PATIENCE)?;
-            version(&database, MIGRATIONS)
-        });
-    looked.map(drop).map_err(|stuck| unusable(path, stuck))
+    Ok(())
 }
 
 /// Opens the database of a state directory for reading only. Its version must be this one.
