@@ -137,6 +137,8 @@ async fn serve(
             () = &mut stopped => break Why::Asked,
         }
     };
+    // Whoever still waits for an answer gets none, and its connection does not hold up the end.
+    drop((reloads, wishes));
     daemon.end(why).await
 }
 
