@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// The intake of all connections.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ struct Inner {
     running: AtomicUsize,
     quiet: Notify,
     /// Whether connections at rest go along to another program when Janus stops.
-    leaving: watch::Sender<bool>,
+    leaving: AtomicBool,
 }
 
 /// Something that was asked and is not answered yet.
@@ -38,6 +38,8 @@ pub(super) struct Running(Intake);
 pub(super) struct Line {
     /// A request was read that is not answered, or a stream is open.
     busy: AtomicBool,
+    /// How many requests were read.
+    requests: AtomicUsize,
     /// The client does not take what it is sent.
     blocked: AtomicBool,
     changed: Notify,
@@ -64,17 +66,17 @@ impl Intake {
 
     /// When Janus stops, connections at rest go along.
     pub(super) fn leave(&self) {
-        self.0.leaving.send_replace(true);
+        self.0.leaving.store(true, Ordering::Release);
     }
 
     /// Whether they do.
     pub(super) fn is_leaving(&self) -> bool {
-        *self.0.leaving.borrow()
+        self.0.leaving.load(Ordering::Acquire)
     }
 
     /// Whether this connection may be read from; if not, the waker is called when it may.
     pub(super) fn may_read(&self, line: &Line, waker: &Waker) -> bool {
-        if !self.0.closed.load(Ordering::Acquire) || line.busy.load(Ordering::Acquire) {
+        if !self.0.closed.load(Ordering::Acquire) || line.is_busy() {
             return true;
         }
         let mut waiting = self
@@ -126,6 +128,17 @@ impl Line {
     /// A request was read.
     pub(super) fn begins(&self) {
         self.busy.store(true, Ordering::Release);
+        self.requests.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many requests were read.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
+    }
+
+    /// Whether a request was read that is not answered, or a stream is open.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
     }
 
     /// It is answered.
@@ -142,7 +155,7 @@ impl Line {
     }
 
     fn is_at_rest(&self) -> bool {
-        !self.busy.load(Ordering::Acquire) && !self.blocked.load(Ordering::Acquire)
+        !self.is_busy() && !self.blocked.load(Ordering::Acquire)
     }
 
     /// Resolves when it is at rest.

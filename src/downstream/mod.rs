@@ -9,6 +9,7 @@
 mod adapt;
 mod batch;
 mod call;
+mod connection;
 pub mod control;
 mod conversation;
 mod guard;

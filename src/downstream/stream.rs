@@ -1,16 +1,25 @@
 //! The bytes of a client's connection: not read while the intake is closed, and first those that were read before.
+//!
+//! Invariant: a client that owes the head of a request is waited for within a limit, and one that Janus does not read from
+//! owes nothing. Between requests a connection may rest for as long as it likes.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Sleep, sleep};
 
+use super::hand_over::Resumed;
 use super::intake::{Intake, Line};
+
+/// A client that connects and says nothing, or begins a request and says no more of its head.
+const HEAD: Duration = Duration::from_secs(10);
 
 /// A socket.
 #[derive(Debug)]
@@ -25,23 +34,66 @@ pub(super) struct Stream {
     socket: Socket,
     /// What was read before this began.
     ahead: Bytes,
-    intake: Intake,
+    /// `None`: it is read from whatever happens.
+    intake: Option<Intake>,
     line: Arc<Line>,
+    /// Whether what must come next is the rest of a head; the first one is owed from the beginning.
+    owes: bool,
+    /// The requests of the line when that was found out.
+    requests: usize,
+    /// How long it is waited for, while that runs.
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
-    pub(super) fn new(socket: Socket, ahead: Bytes, intake: Intake, line: Arc<Line>) -> Self {
+    /// A connection that was just accepted.
+    pub(super) fn new(socket: Socket, intake: Option<Intake>, line: Arc<Line>) -> Self {
         Self {
             socket,
-            ahead,
+            ahead: Bytes::new(),
             intake,
             line,
+            owes: true,
+            requests: 0,
+            limit: None,
+        }
+    }
+
+    /// One that an earlier program of this process had.
+    pub(super) fn resumed(resumed: Resumed, intake: Intake, line: Arc<Line>) -> Self {
+        Self {
+            ahead: resumed.ahead,
+            owes: false,
+            ..Self::new(resumed.socket, Some(intake), line)
         }
     }
 
     /// The socket, and what was read of it and not taken.
     pub(super) fn into_parts(self) -> (Socket, Bytes) {
         (self.socket, self.ahead)
+    }
+
+    fn may_read(&self, cx: &Context<'_>) -> bool {
+        let intake = self.intake.as_ref();
+        intake.is_none_or(|intake| intake.may_read(&self.line, cx.waker()))
+    }
+
+    /// What is owed came if a request began since.
+    fn settle(&mut self) {
+        let requests = self.line.requests();
+        if requests != self.requests {
+            (self.requests, self.owes, self.limit) = (requests, false, None);
+        }
+    }
+
+    /// Ends when a client took too long for the head that it owes.
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.owes || self.line.is_busy() {
+            return Poll::Pending;
+        }
+        let limit = self.limit.get_or_insert_with(|| Box::pin(sleep(HEAD)));
+        let over = limit.as_mut().poll(cx);
+        over.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -71,15 +123,23 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.intake.may_read(&self.line, cx.waker()) {
+        self.settle();
+        if !self.may_read(cx) {
+            self.limit = None;
             return Poll::Pending;
         }
         if self.ahead.has_remaining() {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(length));
+            self.owes = true;
             return Poll::Ready(Ok(()));
         }
-        either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buffer))
+        let read = either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buffer));
+        if read.is_pending() {
+            return self.poll_limit(cx);
+        }
+        self.owes |= !self.line.is_busy();
+        read
     }
 }
 
@@ -115,5 +175,96 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(&mut self.socket, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    struct Connected {
+        client: UnixStream,
+        stream: Stream,
+        line: Arc<Line>,
+        intake: Intake,
+    }
+
+    fn connected() -> Connected {
+        let (client, socket) = UnixStream::pair().unwrap();
+        let (line, intake) = (Arc::<Line>::default(), Intake::default());
+        let stream = Stream::new(
+            Socket::Unix(socket),
+            Some(intake.clone()),
+            Arc::clone(&line),
+        );
+        Connected {
+            client,
+            stream,
+            line,
+            intake,
+        }
+    }
+
+    async fn read(stream: &mut Stream) -> io::Result<usize> {
+        stream.read(&mut [0; 64]).await
+    }
+
+    async fn is_cut(stream: &mut Stream) -> bool {
+        let read = timeout(2 * HEAD, read(stream)).await;
+        read.is_ok_and(|read| read.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_a_head_is_waited_for_within_a_limit() {
+        let mut silent = connected();
+        assert!(is_cut(&mut silent.stream).await);
+        let mut half = connected();
+        half.client.write_all(b"POST ").await.unwrap();
+        assert_eq!(read(&mut half.stream).await.unwrap(), 5);
+        // A piece now and then is no head.
+        let slowly = async {
+            loop {
+                sleep(HEAD / 3).await;
+                half.client.write_all(b"x").await.unwrap();
+                if read(&mut half.stream).await.is_err() {
+                    break;
+                }
+            }
+        };
+        timeout(2 * HEAD, slowly).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_may_rest() {
+        let mut one = connected();
+        one.client.write_all(b"GET").await.unwrap();
+        read(&mut one.stream).await.unwrap();
+        one.line.begins();
+        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
+        one.line.ends();
+        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
+        one.client.write_all(b"GET").await.unwrap();
+        read(&mut one.stream).await.unwrap();
+        assert!(is_cut(&mut one.stream).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_read_from_owes_nothing() {
+        let mut one = connected();
+        one.intake.close();
+        one.client.write_all(b"GET").await.unwrap();
+        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
+        one.intake.open();
+        assert_eq!(read(&mut one.stream).await.unwrap(), 3);
+        // From now on it is waited for.
+        assert!(timeout(HEAD / 2, read(&mut one.stream)).await.is_err());
+        one.intake.close();
+        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
+        one.intake.open();
+        assert!(timeout(HEAD / 2, read(&mut one.stream)).await.is_err());
+        assert!(is_cut(&mut one.stream).await);
     }
 }

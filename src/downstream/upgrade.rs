@@ -18,8 +18,8 @@ use crate::binding::Entry;
 use crate::protocol::header;
 
 use super::Downstream;
+use super::connection::Place;
 use super::legacy::random_id;
-use super::listener::Place;
 use super::reply::Reply;
 use super::service::{answer, refused, session_id, session_unknown};
 use super::stdio::{Returning, Shown};
