@@ -9,7 +9,9 @@ use super::config::warned_at;
 use super::start::NotStarted;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
-use crate::daemon::{Handed, Inherited, Read, Stopped, Way, run as run_daemon};
+use crate::daemon::{
+    Handed, Inherited, Read, Stopped, Way, hold_signals, release_signals, run as run_daemon,
+};
 use crate::handover::{Program, Rehearsed};
 use crate::store::Store;
 
@@ -41,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     match served(context, program, &mut way) {
         Ok(Stopped::Asked) => Ok(Exit::Done),
         Ok(Stopped::VitalTask) => Ok(Exit::Failed),
-        Ok(Stopped::Leaving(leaving)) => Err(anyhow::Error::from(leaving.go()).into()),
+        Ok(Stopped::Leaving(leaving)) => Err(leaving.go().into()),
         Err(failure) => match way {
             // It serves nobody yet, and the program before could.
             Some(way) => {
@@ -78,7 +80,8 @@ fn rehearse(context: &Context) -> Result<Exit, Failure> {
 
 /// Serves; `way` is gone as soon as there is no way back.
 fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<Stopped, Failure> {
-    // Before there is any thread.
+    // Before there is any thread. Until somebody takes them, signals wait.
+    hold_signals();
     let handed = Handed {
         inherited: Inherited::take(),
         program: Some(program),
@@ -88,7 +91,10 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
     let mut waiting = Some(handed.inherited.again());
     let served = serve(context, handed, way, &mut waiting);
     served.map_err(|why| match waiting {
-        Some(waiting) if way.is_none() => why.told(waiting, &manager),
+        Some(waiting) if way.is_none() => {
+            release_signals();
+            why.told(waiting, &manager)
+        }
         // It had started, or the program before goes on.
         _ => why.into_failure(),
     })
@@ -151,7 +157,10 @@ fn serve(
         }
     };
     let read = reader(context).map_err(NotStarted::configuration)?;
-    let runtime = runtime().map_err(NotStarted::surroundings)?;
+    let runtime = one_thread()
+        .on_thread_start(hold_signals)
+        .build()
+        .map_err(|error| NotStarted::surroundings(anyhow::Error::from(error).into()))?;
     let stopped = runtime.block_on(run_daemon(
         settings,
         Some(read),
@@ -189,9 +198,15 @@ fn reader(context: &Context) -> Result<Read, Failure> {
 }
 
 /// One thread for the data path: cheaper for each call than several, at the same throughput on small machines.
+fn one_thread() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all();
+    builder
+}
+
+/// For what a command does.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+    one_thread()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::from(error)))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::bind::Sockets;
 use super::run::Stopped;
@@ -38,6 +38,8 @@ impl Daemon {
         let mut along = if stays {
             self.manager.stopping();
             tracing::info!("stopping");
+            // What clients have sent is answered here, as nobody else will.
+            self.composed.downstream.open_intake();
             // From now on a client that comes is refused, and does not wait in vain.
             drop(self.along);
             None
@@ -49,17 +51,17 @@ impl Daemon {
         self.alive.spawn(keep_waiting(self.manager, GRACE + LAST));
         // Nothing new is taken and streams end; the servers are let go when the calls in flight are done.
         self.stopping.cancel();
-        let upstream = &self.composed.upstream;
-        let drained = timeout(GRACE, async {
-            while self.vital.join_next().await.is_some() {}
-            match &mut along {
-                Some(along) => along.children = upstream.give(&mut along.luggage).await,
-                None => upstream.shutdown().await,
-            }
-            self.tasks.close();
-            self.tasks.wait().await;
-        });
-        if drained.await.is_err() {
+        let (upstream, by) = (&self.composed.upstream, Instant::now() + GRACE);
+        let served = async { while self.vital.join_next().await.is_some() {} };
+        let mut in_time = timeout_at(by, served).await.is_ok();
+        match &mut along {
+            // It has limits of its own; one from outside would lose what was given so far.
+            Some(along) => along.children = upstream.give(&mut along.luggage).await,
+            None => in_time &= timeout_at(by, upstream.shutdown()).await.is_ok(),
+        }
+        self.tasks.close();
+        in_time &= timeout_at(by, self.tasks.wait()).await.is_ok();
+        if !in_time {
             tracing::warn!("what still ran after {} s was cut off", GRACE.as_secs());
         }
         self.composed.downstream.keep_streams().await;
@@ -70,7 +72,7 @@ impl Daemon {
         Ok(match (why, along) {
             (Why::GoesOn(program), Some(along)) => {
                 let downstream = &self.composed.downstream;
-                let leaving = along.pack(program, self.lives, &self.state, downstream)?;
+                let leaving = along.pack(program, self.lives, downstream)?;
                 Stopped::Leaving(Box::new(leaving))
             }
             (Why::VitalTask, _) => Stopped::VitalTask,

@@ -24,5 +24,6 @@ pub use run::{Handed, Read, Ready, Stopped, asked_to_stop, run};
 pub use systemd::{Inherited, Manager};
 
 pub use crate::downstream::Unready;
+pub use crate::process::{hold_signals, release_signals};
 pub use standalone::standalone;
 pub use vault::{NoVault, NotRevealed, ask_vault, reveal, unlock_keyring};

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::compose::Composed;
 use super::end::Why;
 use super::hand_over::{Came, Leaving, prepare};
 use super::hygiene::keep_memory_private;
@@ -17,6 +19,7 @@ use crate::credential::Clock;
 use crate::downstream::control::{GoOn, Reload, Reloaded};
 use crate::handover::Program;
 use crate::model::Settings;
+use crate::process::{ask_the_next_to_stop, hold_signals, release_signals};
 
 /// Where Janus can be reached.
 #[derive(Debug, Clone)]
@@ -63,6 +66,9 @@ pub type Read = Box<dyn Fn() -> Result<Settings, Vec<String>> + Send>;
 /// Calls that are under way get this long to end before Janus goes on as another program.
 const QUIET: Duration = Duration::from_secs(30);
 
+/// For a signal that has come to be told.
+const LAST_LOOK: Duration = Duration::from_millis(2);
+
 /// Wishes that wait: one is fulfilled, and whoever asks meanwhile is served by the next.
 const WISHES: usize = 4;
 
@@ -97,6 +103,7 @@ async fn serve(
     // SIGTERM a daemon that was just said to be ready.
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let asked = stop_signals()?;
+    release_signals();
     let program = handed.program.take();
     let (reload, mut reloads) = mpsc::channel(WISHES);
     let (go_on, mut wishes) = mpsc::channel(WISHES);
@@ -131,15 +138,24 @@ async fn serve(
             continue;
         };
         tokio::select! {
-            comes = daemon.goes_on(wish, program) => if comes {
+            comes = goes_on(&daemon.composed, wish, program) => if comes {
                 break Why::GoesOn(program.clone());
             },
             () = &mut stopped => break Why::Asked,
+            _ = daemon.vital.join_next() => break Why::VitalTask,
         }
     };
     // Whoever still waits for an answer gets none, and its connection does not hold up the end.
     drop((reloads, wishes));
-    daemon.end(why).await
+    let ended = daemon.end(why).await?;
+    if matches!(ended, Stopped::Leaving(_)) {
+        hold_signals();
+        // Whoever asked for the end meanwhile means the next program too.
+        if timeout(LAST_LOOK, &mut stopped).await.is_ok() {
+            ask_the_next_to_stop();
+        }
+    }
+    Ok(ended)
 }
 
 /// Why Janus may go on as another program.
@@ -150,29 +166,29 @@ enum Wish {
     Reloaded,
 }
 
-impl Daemon {
-    /// Whether nothing is read any more, and Janus goes on as `program`.
-    async fn goes_on(&self, wish: Wish, program: &Program) -> bool {
-        let (how, answer) = match wish {
-            Wish::GoOn(asked) => ((asked.force, asked.wait), Some(asked.answer)),
-            Wish::Reloaded => {
-                let wanted = self.composed.settings().listen.upgrade_on_reload;
-                if !wanted || !program.is_another() {
-                    return false;
-                }
-                ((false, QUIET), None)
+/// Whether nothing is read any more, and Janus goes on as `program`.
+async fn goes_on(composed: &Composed, wish: Wish, program: &Program) -> bool {
+    let (how, answer) = match wish {
+        Wish::GoOn(asked) => ((asked.force, asked.wait), Some(asked.answer)),
+        Wish::Reloaded => {
+            let wanted = composed.settings().listen.upgrade_on_reload;
+            if !wanted || !program.is_another() {
+                return false;
             }
-        };
-        let prepared = prepare(program, how, &self.composed).await;
-        let comes = prepared.is_ok();
-        if let Err(not_now) = &prepared {
-            tracing::warn!(event = "not_replaced", "Janus goes on as it is: {not_now}");
+            ((false, QUIET), None)
         }
-        // Whoever asked may not wait any more.
-        drop(answer.map(|answer| answer.send(prepared)));
-        comes
+    };
+    let prepared = prepare(program, how, composed).await;
+    let comes = prepared.is_ok();
+    if let Err(not_now) = &prepared {
+        tracing::warn!(event = "not_replaced", "Janus goes on as it is: {not_now}");
     }
+    // Whoever asked may not wait any more.
+    drop(answer.map(|answer| answer.send(prepared)));
+    comes
+}
 
+impl Daemon {
     fn reload(&mut self, read: Option<&Read>) -> Result<Reloaded, Vec<String>> {
         let Some(read) = read else {
             return Err(Vec::new());

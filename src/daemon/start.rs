@@ -16,7 +16,7 @@ use super::systemd::{Manager, Standing, watchdog};
 use crate::downstream::control::{About, GoOn, Reload};
 use crate::downstream::{Listener, Resumed};
 use crate::model::Settings;
-use crate::process::raise_descriptor_limit;
+use crate::process::{raise_descriptor_limit, with_signals_held};
 use crate::store::{InstallationKey, StateDirectory, Store};
 
 /// One step of a migration at most: it rewrites a table, and the file is small.
@@ -39,7 +39,8 @@ pub(super) struct Daemon {
     pub(super) alive: JoinSet<()>,
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
-    pub(super) state: StateDirectory,
+    /// Its lock, until the end.
+    pub(super) _state: StateDirectory,
     pub(super) own: Vec<Own>,
     /// For the program that it may go on as.
     pub(super) along: Along,
@@ -64,12 +65,13 @@ impl Daemon {
             None => StateDirectory::open(&settings.state_directory)?,
         };
         let key = InstallationKey::of(&state)?;
-        let opened = Store::open_telling(&state, || manager.extend(MIGRATION))?;
+        let open = || Store::open_telling(&state, || manager.extend(MIGRATION));
+        let opened = with_signals_held(open)?;
         let sockets = match &mut came {
             Some(came) => came.sockets()?,
             None => Sockets::open(handed.inherited, &settings.listen).await?,
         };
-        let (own, along) = (sockets.own(), Along::of(&sockets)?);
+        let (own, along) = (sockets.own(), Along::of(&sockets, &state)?);
         let ready = Ready {
             http: sockets.http,
             listening: sockets.listening.clone(),
@@ -120,7 +122,7 @@ impl Daemon {
             alive,
             tasks,
             stopping,
-            state,
+            _state: state,
             own,
             along,
             lives: handed.lives,
@@ -137,8 +139,9 @@ async fn resume(came: Option<Came>, composed: &Composed) -> Vec<Resumed> {
     let clients = came.clients();
     tracing::info!(
         event = "went_on",
-        "went on as another program, with {children} processes and {} connections",
-        clients.len()
+        processes = children,
+        connections = clients.len(),
+        "went on as another program"
     );
     clients
 }

@@ -22,6 +22,7 @@ pub struct ClientRecord {
     tcp: bool,
     socket: Carried,
     /// What was read of it.
+    #[serde(with = "crate::handover::bytes")]
     read: Vec<u8>,
 }
 

@@ -15,8 +15,6 @@ use super::Luggage;
 
 /// Files in one message; the system takes 253 (`SCM_MAX_FD`).
 const AT_ONCE: usize = 200;
-/// Longer than the listings, sessions and half-read lines of any installation.
-const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// Puts all of it into a socket; gives the end that the next program reads.
 ///
@@ -72,7 +70,7 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Luggage)> {
     let mut memory = File::from(files.next().ok_or(io::ErrorKind::UnexpectedEof)?);
     memory.rewind()?;
     let mut text = Vec::new();
-    memory.take(LONGEST).read_to_end(&mut text)?;
+    memory.read_to_end(&mut text)?;
     Ok((text, Luggage(files.map(Some).collect())))
 }
 
@@ -121,24 +119,24 @@ mod tests {
 
     #[test]
     fn half_of_it_is_none() {
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
-        let mut rights = SendAncillaryBuffer::default();
-        let count = 2_u32.to_le_bytes();
-        sendmsg(
-            &ours,
-            &[IoSlice::new(&count)],
-            &mut rights,
-            SendFlags::empty(),
-        )
-        .unwrap();
-        drop(ours);
-        assert!(receive(theirs.as_fd()).is_err());
+        let pair = || {
+            let (flags, kind) = (SocketFlags::CLOEXEC, SocketType::SEQPACKET);
+            socketpair(AddressFamily::UNIX, kind, flags, None).unwrap()
+        };
+        // One file of two came, then the end; and no file at all.
+        for files in [1, 0] {
+            let (ours, theirs) = pair();
+            let file = File::open("/dev/null").unwrap();
+            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut rights = SendAncillaryBuffer::new(&mut space);
+            let some = [file.as_fd()];
+            assert!(rights.push(SendAncillaryMessage::ScmRights(&some[..files])));
+            let count = 2_u32.to_le_bytes();
+            let pieces = [IoSlice::new(&count)];
+            sendmsg(&ours, &pieces, &mut rights, SendFlags::empty()).unwrap();
+            drop(ours);
+            assert!(receive(theirs.as_fd()).is_err(), "{files}");
+        }
         assert!(receive(File::open("/dev/null").unwrap().as_fd()).is_err());
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Invariant: what is not taken out is closed.
 
+pub mod bytes;
 mod carry;
 mod program;
 

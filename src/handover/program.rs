@@ -1,14 +1,17 @@
 //! The program that comes next: whether it can go on, and becoming it.
 
-use std::ffi::{OsStr, OsString};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, io, iter};
 
+use nix::unistd::execv;
+use rustix::stdio::dup2_stdin;
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT;
@@ -53,12 +56,12 @@ impl Program {
         let found = if name.components().count() > 1 {
             std::path::absolute(&name).ok()
         } else {
-            std::env::split_paths(path.unwrap_or_default())
+            env::split_paths(path.unwrap_or_default())
                 .filter(|directory| directory.is_absolute())
                 .map(|directory| directory.join(&name))
                 .find(|path| path.is_file())
         };
-        let own = || std::env::current_exe().unwrap_or_default();
+        let own = || env::current_exe().unwrap_or_default();
         Self {
             path: found.unwrap_or_else(own).into(),
             arguments: arguments.filter(|argument| argument != GO_ON).collect(),
@@ -99,25 +102,31 @@ impl Program {
         command
     }
 
-    /// Becomes it, with `socket` as its standard input; where it cannot be started, goes back to `running`. Returns only
-    /// if that cannot be either.
-    pub fn become_it(&self, socket: OwnedFd, running: &OwnedFd) -> io::Error {
-        let socket = Stdio::from(socket);
-        let failed = self.command(self.path()).stdin(socket).exec();
-        tracing::error!(error = %failed, program = %self.path().display(), "cannot be started; the earlier program goes on");
-        // The socket is the standard input by now.
-        self.go_back(Stdio::inherit(), running)
+    /// Becomes it, with `socket` as its standard input. Returns only if it cannot be started; the socket is the standard
+    /// input of this program then.
+    pub fn become_it(&self, socket: &OwnedFd) -> io::Error {
+        self.exec(&self.path, socket)
     }
 
-    /// Becomes the earlier program, with this standard input. Returns only if that cannot be.
-    pub fn go_back(&self, socket: Stdio, running: &OwnedFd) -> io::Error {
+    /// Becomes the earlier program, which is open as `running`, in the same way.
+    pub fn go_back(&self, socket: &OwnedFd, running: &OwnedFd) -> io::Error {
         let path = format!("/proc/self/fd/{}", running.as_raw_fd());
-        self.command(Path::new(&path)).stdin(socket).exec()
+        self.exec(OsStr::new(&path), socket)
     }
 
-    fn command(&self, path: &Path) -> Command {
-        let mut command = Command::new(path);
-        command.arg0(&self.path).args(&self.arguments).arg(GO_ON);
-        command
+    /// `CommandExt::exec` would hand a file that is no program to a shell, which makes something of everything.
+    fn exec(&self, path: &OsStr, socket: &OwnedFd) -> io::Error {
+        let exec = || -> io::Result<Infallible> {
+            let text = |text: &OsStr| CString::new(text.as_bytes());
+            let own = iter::once(&self.path).chain(&self.arguments);
+            let words = own.map(OsString::as_os_str).chain([OsStr::new(GO_ON)]);
+            let words: Vec<_> = words.map(text).collect::<Result<_, _>>()?;
+            dup2_stdin(socket)?;
+            Ok(execv(&text(path)?, &words)?)
+        };
+        match exec() {
+            Err(failed) => failed,
+            Ok(never) => match never {},
+        }
     }
 }

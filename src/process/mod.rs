@@ -3,6 +3,8 @@
 mod explain;
 mod group;
 mod limit;
+mod signals;
 
 pub use group::{Group, Pipes, Process};
 pub use limit::{descriptor_limit_before, raise_descriptor_limit};
+pub use signals::{ask_the_next_to_stop, hold_signals, release_signals, with_signals_held};

@@ -42,6 +42,7 @@ pub struct ChildRecord {
     process: i32,
     pipes: [Carried; 3],
     /// What it wrote of a line that has not ended.
+    #[serde(with = "crate::handover::bytes")]
     unread: Vec<u8>,
     next_id: u64,
     asked: bool,

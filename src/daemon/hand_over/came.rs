@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 
 use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
@@ -94,7 +93,7 @@ impl Way {
             Err(error) => return error,
         };
         match send(&text, self.luggage) {
-            Ok(socket) => self.head.program.go_back(Stdio::from(socket), &running),
+            Ok(socket) => self.head.program.go_back(&socket, &running),
             Err(error) => error,
         }
     }

@@ -1,14 +1,14 @@
 //! All that goes along is packed, and Janus becomes the other program.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use anyhow::Context as _;
 
+use super::came::Way;
 use super::record::{Head, Record};
 use crate::daemon::bind::{Sockets, SocketsRecord};
 use crate::downstream::Downstream;
-use crate::handover::{FORMAT, Luggage, Program, send};
+use crate::handover::{Carried, FORMAT, Luggage, Program, send};
 use crate::process::descriptor_limit_before;
 use crate::store::StateDirectory;
 use crate::upstream::ChildRecord;
@@ -17,7 +17,6 @@ use crate::upstream::ChildRecord;
 #[derive(Debug)]
 pub struct Leaving {
     program: Program,
-    running: OwnedFd,
     socket: OwnedFd,
 }
 
@@ -27,17 +26,22 @@ pub(in crate::daemon) struct Along {
     pub(in crate::daemon) luggage: Luggage,
     pub(in crate::daemon) children: Vec<ChildRecord>,
     sockets: SocketsRecord,
+    lock: Carried,
+    running: OwnedFd,
 }
 
 impl Along {
-    /// The sockets, to begin with: later they are in the hands of those who listen.
+    /// What goes along in any case. It is opened when Janus starts, when nothing is lost if it cannot be; besides, the
+    /// sockets are later in the hands of those who listen.
     ///
     /// # Errors
     /// Too many files are open.
-    pub(in crate::daemon) fn of(sockets: &Sockets) -> io::Result<Self> {
+    pub(in crate::daemon) fn of(sockets: &Sockets, state: &StateDirectory) -> anyhow::Result<Self> {
         let mut luggage = Luggage::default();
         Ok(Self {
             sockets: sockets.give(&mut luggage)?,
+            lock: luggage.put(state.lock()?),
+            running: Program::running().context("the program that runs cannot be opened")?,
             luggage,
             children: Vec::new(),
         })
@@ -51,23 +55,21 @@ impl Along {
         mut self,
         program: Program,
         lives: u64,
-        state: &StateDirectory,
         downstream: &Downstream,
     ) -> anyhow::Result<Leaving> {
-        let running = Program::running().context("the program that runs cannot be opened")?;
         let luggage = &mut self.luggage;
         let record = Record {
             head: Head {
                 format: FORMAT,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 lives: lives + 1,
-                running: luggage.put(running.try_clone()?),
+                running: luggage.put(self.running),
                 program: program.clone(),
                 failed: None,
             },
             sockets: self.sockets,
             limit: descriptor_limit_before(),
-            lock: luggage.put(state.lock()?),
+            lock: self.lock,
             children: self.children,
             clients: downstream.give(luggage),
         };
@@ -75,7 +77,6 @@ impl Along {
         Ok(Leaving {
             socket: send(&text, self.luggage).context("it cannot be handed over")?,
             program,
-            running,
         })
     }
 }
@@ -83,7 +84,14 @@ impl Along {
 impl Leaving {
     /// Becomes the other program. Returns only if neither it nor the one that runs can be started. No other thread may
     /// hold anything that must be finished.
-    pub fn go(self) -> io::Error {
-        self.program.become_it(self.socket, &self.running)
+    pub fn go(self) -> anyhow::Error {
+        let failed = self.program.become_it(&self.socket);
+        let path = self.program.path().display();
+        match Way::receive() {
+            Ok(way) => way
+                .go_back(&format!("`{path}` cannot be started: {failed}"))
+                .into(),
+            Err(lost) => lost,
+        }
     }
 }

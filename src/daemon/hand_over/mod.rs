@@ -6,7 +6,10 @@
 //! program it was ([`Way`]).
 //!
 //! Invariants:
-//! - Whatever fails, one of the two programs goes on with everything.
+//! - What goes wrong before Janus stops changes nothing, and what goes wrong after it has packed leads back to the program
+//!   before. In between nothing is opened that was not open already but the packet itself; where the system refuses even
+//!   that, Janus ends as it does after any failure, and whoever keeps it running starts it again.
+//! - A request to stop is not lost in between: the next program gets it.
 //! - No call is cut for it, unless somebody asked for that.
 
 mod came;

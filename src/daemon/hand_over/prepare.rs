@@ -38,14 +38,8 @@ pub(in crate::daemon) async fn prepare(
             ),
         });
     }
-    let waiting: Vec<_> = composed
-        .logins
-        .list()
-        .into_iter()
-        .map(|login| login.account)
-        .collect();
-    if !waiting.is_empty() && !force {
-        return Err(NotNow::LoginWaits(waiting));
+    if !force {
+        no_login(composed)?;
     }
     let by = Instant::now() + wait;
     downstream.close_intake();
@@ -64,7 +58,23 @@ pub(in crate::daemon) async fn prepare(
         downstream.open_intake();
         return Err(NotNow::Busy { waiting, at: busy });
     }
-    Ok(rehearsed.version)
+    // One of the last calls may have begun one.
+    let no_login = if force { Ok(()) } else { no_login(composed) };
+    if no_login.is_err() {
+        downstream.open_intake();
+    }
+    no_login.map(|()| rehearsed.version)
+}
+
+/// A login is known to this process alone.
+fn no_login(composed: &Composed) -> Result<(), NotNow> {
+    let logins = composed.logins.list().into_iter();
+    let waiting: Vec<_> = logins.map(|login| login.account).collect();
+    if waiting.is_empty() {
+        Ok(())
+    } else {
+        Err(NotNow::LoginWaits(waiting))
+    }
 }
 
 /// Asks the program whether it could go on.
