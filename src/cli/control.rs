@@ -24,6 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A server that starts, and a command that gets its token.
 const FOR_A_SERVER: Duration = Duration::from_mins(2);
 
+/// How often a daemon that went away is asked again; the next one may be about to go, too.
+const AGAIN: usize = 3;
+/// The code of a connection that ended before the answer.
+const LOST: &str = "connection_lost";
+
+/// Whether the daemon that was asked did nothing, because another one comes.
+fn is_on_its_way_out(failure: &Failure) -> bool {
+    [LOST, "stopping"].contains(&failure.parts().code)
+}
+
 /// The control socket of the daemon that runs.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -126,7 +136,24 @@ impl Control {
         })
     }
 
+    /// The same question again, of the daemon that comes after one that goes away, where it does no harm to ask twice.
     async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let harmless = method == Method::GET || ["/reload", "/go-on"].contains(&path);
+        for _ in 0..AGAIN {
+            match self.once(method.clone(), path, body).await {
+                Err(failure) if harmless && is_on_its_way_out(&failure) => {}
+                answered => return answered,
+            }
+        }
+        self.once(method, path, body).await
+    }
+
+    async fn once(
         &self,
         method: Method,
         path: &str,
@@ -142,7 +169,7 @@ impl Control {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(text))
             .map_err(|error| Failure::from(anyhow::Error::from(error)))?;
-        let lost = |error: hyper::Error| self.no_daemon(&error.to_string());
+        let lost = |error: hyper::Error| self.lost(&error.to_string());
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         let mut answer = std::pin::pin!(async {
@@ -167,6 +194,14 @@ impl Control {
         } else {
             Err(refused(status, &value))
         }
+    }
+
+    fn lost(&self, because: &str) -> Failure {
+        let message = "the daemon went away before it answered";
+        Failure::new(Exit::NoDaemon, LOST, message)
+            .place(self.socket.display().to_string())
+            .because(because)
+            .help("see whether it is back:  janus status")
     }
 
     fn no_daemon(&self, because: &str) -> Failure {

@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 /// What the program says of itself once it serves.
 async fn serving(control: &Control, asked: &Value, by: Instant) -> Result<Value, Failure> {
     loop {
-        match control.ask(Method::GET, "/status", None).await {
+        match control.ask(Method::GET, "/life", None).await {
             Ok(now) if lives(&now) > lives(asked) => return Ok(now),
             // The connection may end with the program before.
             Err(failure) if failure.exit() != Exit::NoDaemon || Instant::now() > by => {

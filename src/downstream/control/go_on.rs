@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Answer, Problem};
@@ -60,6 +60,16 @@ pub(super) struct Wish {
 }
 
 impl Downstream {
+    /// Which program this process is now: what whoever asked for another one waits for.
+    pub(super) fn life(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "lives": self.about.lives,
+            "not_replaced": self.about.not_replaced,
+        })
+    }
+
     pub(super) async fn go_on(&self, wish: &Wish) -> Answer {
         let (answer, comes) = oneshot::channel();
         let asked = GoOn {
@@ -80,10 +90,11 @@ impl Downstream {
                 "lives": self.about.lives,
             })),
             Ok(Err(not_now)) if sent => Err(not_now.into()),
+            _ if self.about.go_on.is_some() => Err(Problem::stopping()),
             _ => Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "this daemon is stopping, or cannot become another program",
+                "this daemon cannot become another program",
             )),
         }
     }

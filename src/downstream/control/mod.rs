@@ -100,6 +100,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// Nothing was done. Another daemon may be on its way.
+    fn stopping() -> Self {
+        let message = "the daemon stops, or goes on as another program: ask again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message)
+    }
+
     fn to_json(&self) -> Value {
         json!({"error": {
             "code": self.code,
@@ -170,6 +176,7 @@ impl Downstream {
     /// Every request there is.
     async fn answer(&self, method: &Method, path: &str, text: &[u8], peer: &Peer) -> Answer {
         match (method, path) {
+            (&Method::GET, "/life") => Ok(self.life()),
             (&Method::GET, "/status") => Ok(self.status(peer).await),
             (&Method::GET, "/accounts") => Ok(self.accounts()),
             (&Method::GET, "/profiles") => Ok(self.profiles()),
@@ -249,6 +256,7 @@ impl Downstream {
                 }
                 Err(Problem { message, ..problem })
             }
+            _ if self.about.reload.is_some() => Err(Problem::stopping()),
             _ => Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

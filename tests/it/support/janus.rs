@@ -186,6 +186,11 @@ impl Janus {
         self.process.terminate();
     }
 
+    /// Waits until it has ended.
+    pub(crate) fn finish(self) -> (Ended, Home) {
+        (self.process.finish(), self.home)
+    }
+
     /// Asks it to end and waits until it did.
     pub(crate) fn stop(self) -> (Ended, Home) {
         (self.process.stop(), self.home)

@@ -1,109 +1,14 @@
-//! Janus goes on as another program: sockets, connections, sessions and processes stay, and where the program does not
-//! take over, everything is as it was.
+//! What goes along: connections, sessions, processes; and what does not.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Ended, Era, Home, Janus, within};
-
-const SERVER: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/servers/faulty_server.py"
-);
-
-fn config(log: &Path) -> String {
-    let command = json!(["python3", SERVER, "--log", log]);
-    format!("listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n  server: {{ command: {command} }}\n")
-}
-
-/// A Janus that was started from a copy of the program, which can be replaced.
-struct Installed {
-    janus: Janus,
-    log: PathBuf,
-}
-
-impl Installed {
-    fn start() -> Self {
-        Self::start_with("")
-    }
-
-    /// With more in the configuration's `listen`.
-    fn start_with(listen: &str) -> Self {
-        let home = Home::new("");
-        let log = home.path().join("log");
-        let text = config(&log).replace(":0\"", &format!(":0\"{listen}"));
-        fs::write(home.config(), text).unwrap();
-        let program = home.path().join("janus");
-        fs::copy(env!("CARGO_BIN_EXE_janus"), &program).unwrap();
-        let janus = Janus::start_in(home, |command| {
-            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-            *command = installed(command, &program, &arguments);
-        });
-        Self { janus, log }
-    }
-
-    fn program(&self) -> PathBuf {
-        self.janus.home().path().join("janus")
-    }
-
-    /// Installs something else, as package managers do: another file takes the name.
-    fn install(&self, put: impl FnOnce(&Path)) {
-        let new = self.janus.home().path().join("janus.new");
-        put(&new);
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(new, self.program()).unwrap();
-    }
-
-    fn install_again(&self) {
-        self.install(|new| {
-            fs::copy(env!("CARGO_BIN_EXE_janus"), new).unwrap();
-        });
-    }
-
-    fn reexec(&self, arguments: &[&str]) -> Ended {
-        self.janus
-            .home()
-            .run(&[&["reexec", "--json"], arguments].concat())
-    }
-
-    /// How often the server was started.
-    fn starts(&self) -> usize {
-        let text = fs::read_to_string(&self.log).unwrap();
-        text.lines()
-            .filter(|line| line.starts_with("start"))
-            .count()
-    }
-
-    async fn status(&self) -> Value {
-        self.janus.control().get("/status", &[]).await.json().await
-    }
-
-    /// The file that runs.
-    fn running(&self) -> PathBuf {
-        fs::read_link(format!("/proc/{}/exe", self.janus.id())).unwrap()
-    }
-}
-
-fn installed(
-    before: &std::process::Command,
-    program: &Path,
-    arguments: &[std::ffi::OsString],
-) -> std::process::Command {
-    let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear();
-    command.envs(
-        before
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    command.current_dir(before.get_current_dir().unwrap());
-    command
-}
+use super::Installed;
+use crate::support::{Client, Era, within};
 
 #[tokio::test]
 async fn sessions_connections_and_processes_go_along() {
@@ -267,54 +172,6 @@ async fn a_reload_goes_on_as_another_program_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_take_over_changes_nothing() {
-    let installed = Installed::start();
-    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
-    client.text("server__echo", json!({"text": "x"})).await;
-    let starts = installed.starts();
-    let programs: [(&str, &str); 4] = [
-        ("no program at all", "cannot be started"),
-        ("#!/bin/sh\nexit 3\n", "would not start"),
-        ("#!/bin/sh\necho hello\n", "does not know how"),
-        (
-            "#!/bin/sh\necho '{\"version\":\"9.9.9\",\"formats\":[99]}'\n",
-            "cannot take over what this one has",
-        ),
-    ];
-    for (program, why) in programs {
-        installed.install(|new| fs::write(new, program).unwrap());
-        let ended = installed.reexec(&[]);
-        assert_eq!(ended.status.code(), Some(1), "{program}");
-        assert!(
-            ended.stdout.contains(why) || ended.stderr.contains(why),
-            "{}{}",
-            ended.stdout,
-            ended.stderr
-        );
-        assert_eq!(client.text("server__echo", json!({"text": "y"})).await, "y");
-    }
-    assert_eq!(
-        (installed.starts(), &installed.status().await["lives"]),
-        (starts, &json!(0))
-    );
-}
-
-#[tokio::test]
-async fn a_wrong_configuration_is_found_before_anything_changes() {
-    let installed = Installed::start();
-    fs::write(installed.janus.home().config(), "servers: 7\n").unwrap();
-    let ended = installed.reexec(&[]);
-    assert_eq!(ended.status.code(), Some(1));
-    let said = ended.stdout + &ended.stderr;
-    assert!(
-        said.contains("janus.yaml") && said.contains("nothing changed"),
-        "{said}"
-    );
-    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
-    assert_eq!(client.text("server__echo", json!({"text": "z"})).await, "z");
-}
-
-#[tokio::test]
 async fn a_process_whose_account_is_gone_by_then_ends() {
     let installed = Installed::start();
     let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
@@ -327,38 +184,4 @@ async fn a_process_whose_account_is_gone_by_then_ends() {
     assert!(!Path::new("/proc").join(&id).exists(), "{id} is left over");
     let another = client.text("another__pid", json!({})).await;
     assert_ne!(another, id);
-}
-
-/// It answers the question like the real one, and then does not take over.
-const TURNCOAT: &str = r#"#!/bin/sh
-for word; do [ "$word" = --rehearse ] && exec "JANUS" "$@"; done
-exec "JANUS" serve --config /nowhere --go-on
-"#;
-
-#[tokio::test]
-async fn a_program_that_fails_after_all_gives_everything_back() {
-    let installed = Installed::start();
-    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
-    client.text("server__echo", json!({"text": "x"})).await;
-    let (starts, id) = (installed.starts(), installed.janus.id());
-    installed.install(|new| {
-        fs::write(new, TURNCOAT.replace("JANUS", env!("CARGO_BIN_EXE_janus"))).unwrap();
-    });
-    let ended = installed.reexec(&[]);
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
-    let said = ended.stdout + &ended.stderr;
-    assert!(
-        said.contains("did not take over") && said.contains("/nowhere"),
-        "{said}"
-    );
-    assert_eq!(client.text("server__echo", json!({"text": "y"})).await, "y");
-    let status = installed.status().await;
-    assert_eq!((installed.starts(), &status["pid"]), (starts, &json!(id)));
-    assert!(
-        status["not_replaced"]
-            .as_str()
-            .unwrap()
-            .contains("/nowhere"),
-        "{status}"
-    );
 }

@@ -1,0 +1,114 @@
+//! Janus goes on as another program: sockets, connections, sessions and processes stay, and where the program does not
+//! take over, everything is as it was.
+
+mod asked;
+mod carried;
+mod refused;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Ended, Home, Janus, Process};
+
+const SERVER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/servers/faulty_server.py"
+);
+
+fn config(log: &Path) -> String {
+    let command = json!(["python3", SERVER, "--log", log]);
+    format!("listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n  server: {{ command: {command} }}\n")
+}
+
+/// A Janus that was started from a copy of the program, which can be replaced.
+struct Installed {
+    janus: Janus,
+    log: PathBuf,
+}
+
+impl Installed {
+    fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more in the configuration's `listen`.
+    fn start_with(listen: &str) -> Self {
+        let home = Home::new("");
+        let log = home.path().join("log");
+        let text = config(&log).replace(":0\"", &format!(":0\"{listen}"));
+        fs::write(home.config(), text).unwrap();
+        let program = home.path().join("janus");
+        fs::copy(env!("CARGO_BIN_EXE_janus"), &program).unwrap();
+        let janus = Janus::start_in(home, |command| {
+            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+            *command = installed(command, &program, &arguments);
+        });
+        Self { janus, log }
+    }
+
+    fn program(&self) -> PathBuf {
+        self.janus.home().path().join("janus")
+    }
+
+    /// Installs something else, as package managers do: another file takes the name.
+    fn install(&self, put: impl FnOnce(&Path)) {
+        let new = self.janus.home().path().join("janus.new");
+        put(&new);
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(new, self.program()).unwrap();
+    }
+
+    fn install_again(&self) {
+        self.install(|new| {
+            fs::copy(env!("CARGO_BIN_EXE_janus"), new).unwrap();
+        });
+    }
+
+    fn reexec(&self, arguments: &[&str]) -> Ended {
+        self.janus
+            .home()
+            .run(&[&["reexec", "--json"], arguments].concat())
+    }
+
+    /// The same, under way.
+    fn begin(&self, arguments: &[&str]) -> Process {
+        let mut command = self.janus.home().command(arguments);
+        Process::start(arguments[0], &mut command)
+    }
+
+    /// How often the server was started.
+    fn starts(&self) -> usize {
+        let text = fs::read_to_string(&self.log).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with("start"))
+            .count()
+    }
+
+    async fn status(&self) -> Value {
+        self.janus.control().get("/status", &[]).await.json().await
+    }
+
+    /// The file that runs.
+    fn running(&self) -> PathBuf {
+        fs::read_link(format!("/proc/{}/exe", self.janus.id())).unwrap()
+    }
+}
+
+fn installed(
+    before: &std::process::Command,
+    program: &Path,
+    arguments: &[std::ffi::OsString],
+) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).env_clear();
+    command.envs(
+        before
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.current_dir(before.get_current_dir().unwrap());
+    command
+}
