@@ -71,13 +71,14 @@ impl Daemon {
             Some(came) => came.sockets()?,
             None => Sockets::open(handed.inherited, &settings.listen).await?,
         };
-        let (own, along) = (sockets.own(), Along::of(&sockets, &state)?);
+        let started = came.as_ref().map_or_else(SystemTime::now, Came::started);
+        let (own, along) = (sockets.own(), Along::of(&sockets, &state, started)?);
         let ready = Ready {
             http: sockets.http,
             listening: sockets.listening.clone(),
         };
         let about = About {
-            started: SystemTime::now(),
+            started,
             listening: ready.listening.clone(),
             held: sockets.held,
             pages: ready.http.map(|http| format!("http://{http}")),
@@ -135,6 +136,7 @@ async fn resume(came: Option<Came>, composed: &Composed) -> Vec<Resumed> {
     let Some(mut came) = came else {
         return Vec::new();
     };
+    came.resume_log();
     let children = came.children(&composed.upstream).await;
     let clients = came.clients();
     tracing::info!(

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -10,11 +11,12 @@ use super::happening::id_of;
 use super::known::redact;
 
 /// What one event says, redacted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// When.
     pub time: SystemTime,
     /// How bad.
+    #[serde(with = "level")]
     pub level: Level,
     /// All of it, in words.
     pub message: String,
@@ -23,9 +25,10 @@ pub struct Entry {
 }
 
 /// What a record is about: [`FIELDS`], and the id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields {
     /// The id of what happened.
+    #[serde(skip)]
     pub message_id: Option<&'static str>,
     /// What happened, in a word.
     pub event: Option<String>,
@@ -115,13 +118,28 @@ impl Fields {
     }
 
     /// An account names its server, and a word its id.
-    fn complete(&mut self) {
+    pub(super) fn complete(&mut self) {
         if self.server.is_none() {
             let account = self.account.as_deref();
             let server = account.and_then(|account| account.split_once('/'));
             self.server = server.map(|(server, _)| server.to_owned());
         }
         self.message_id = self.event.as_deref().and_then(id_of);
+    }
+}
+
+/// A level by its name.
+mod level {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use tracing::Level;
+
+    pub(super) fn serialize<S: Serializer>(level: &Level, writer: S) -> Result<S::Ok, S::Error> {
+        writer.serialize_str(level.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(reader: D) -> Result<Level, D::Error> {
+        let name = String::deserialize(reader)?;
+        name.parse().map_err(D::Error::custom)
     }
 }
 

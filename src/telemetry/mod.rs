@@ -23,5 +23,5 @@ pub use entry::{Entry, FIELDS, Fields};
 pub use happening::{HAPPENINGS, Happening};
 pub use journal::{Flushed, Journal, is_in_use, is_stream};
 pub use known::{SHORTEST, learn, let_go, redact, redact_cut};
-pub use recent::{Recent, recent};
+pub use recent::{Recent, Recorded, go_on_after, recent, recorded};
 pub use writer::{Record, Redacting};

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -14,13 +15,14 @@ const KEPT: usize = 1000;
 /// Of a longer text, so much.
 const LONGEST: usize = 4 * 1024;
 
-static RECENT: Mutex<Kept> = Mutex::new(Kept {
+static RECENT: Mutex<Recorded> = Mutex::new(Recorded {
     next: 0,
     entries: VecDeque::new(),
 });
 
-#[derive(Debug)]
-struct Kept {
+/// What is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Recorded {
     /// The number of the next one.
     next: u64,
     entries: VecDeque<Entry>,
@@ -56,7 +58,25 @@ pub fn recent(from: u64) -> (Vec<Entry>, u64) {
     )
 }
 
-fn kept() -> MutexGuard<'static, Kept> {
+/// All of it, for the program that this process becomes.
+pub fn recorded() -> Recorded {
+    kept().clone()
+}
+
+/// Goes on after what the program before kept.
+pub fn go_on_after(mut before: Recorded) {
+    let mut kept = kept();
+    before.next += kept.next;
+    before.entries.append(&mut kept.entries);
+    let surplus = before.entries.len().saturating_sub(KEPT);
+    drop(before.entries.drain(..surplus));
+    for entry in &mut before.entries {
+        entry.fields.complete();
+    }
+    *kept = before;
+}
+
+fn kept() -> MutexGuard<'static, Recorded> {
     RECENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

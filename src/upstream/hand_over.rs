@@ -20,7 +20,7 @@ use super::dial::Dialled;
 use super::key::{Key, KeyRecord};
 use super::leg::Leg;
 use super::stdio::GivenAway;
-use super::{Upstream, snapshot};
+use super::{State, Upstream, snapshot};
 use crate::credential::Given;
 use crate::handover::{Carried, Luggage};
 use crate::model::{AccountId, Endpoint};
@@ -64,6 +64,19 @@ impl Upstream {
             (id.clone(), standing.map(|one| one.leg.calls()).sum())
         });
         waiting.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Resolves when no process is being started.
+    pub async fn started(&self) {
+        let accounts = self.accounts();
+        let local =
+            |account: &&Arc<Account>| matches!(account.dial.endpoint(), Endpoint::Process(_));
+        for account in accounts.values().filter(local) {
+            let mut state = account.state.subscribe();
+            let begun = state.wait_for(|state| !matches!(state, State::Connecting));
+            // One that is gone is not being started either.
+            drop(begun.await);
+        }
     }
 
     /// Ends what is remote and lets the processes run on for the program that Janus becomes.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
@@ -12,6 +13,7 @@ use crate::daemon::bind::Sockets;
 use crate::downstream::{ClientRecord, Resumed};
 use crate::handover::{FORMAT, Luggage, receive, send};
 use crate::store::{StateDirectory, Unusable};
+use crate::telemetry::go_on_after;
 use crate::upstream::{ChildRecord, Upstream};
 
 /// What came along.
@@ -114,6 +116,16 @@ impl Came {
         path: &std::path::Path,
     ) -> Result<StateDirectory, Unusable> {
         StateDirectory::adopt(path, self.luggage.take(self.record.lock))
+    }
+
+    /// When Janus began to serve.
+    pub(in crate::daemon) fn started(&self) -> SystemTime {
+        self.record.started
+    }
+
+    /// Its log goes on where it was.
+    pub(in crate::daemon) fn resume_log(&mut self) {
+        go_on_after(std::mem::take(&mut self.record.recorded));
     }
 
     /// The limit of open files that children get.

@@ -1,6 +1,7 @@
 //! All that goes along is packed, and Janus becomes the other program.
 
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
@@ -11,6 +12,7 @@ use crate::downstream::Downstream;
 use crate::handover::{Carried, FORMAT, Luggage, Program, send};
 use crate::process::descriptor_limit_before;
 use crate::store::StateDirectory;
+use crate::telemetry::recorded;
 use crate::upstream::ChildRecord;
 
 /// A process that is about to become another program.
@@ -25,6 +27,7 @@ pub struct Leaving {
 pub(in crate::daemon) struct Along {
     pub(in crate::daemon) luggage: Luggage,
     pub(in crate::daemon) children: Vec<ChildRecord>,
+    started: SystemTime,
     sockets: SocketsRecord,
     lock: Carried,
     running: OwnedFd,
@@ -36,12 +39,17 @@ impl Along {
     ///
     /// # Errors
     /// Too many files are open.
-    pub(in crate::daemon) fn of(sockets: &Sockets, state: &StateDirectory) -> anyhow::Result<Self> {
+    pub(in crate::daemon) fn of(
+        sockets: &Sockets,
+        state: &StateDirectory,
+        started: SystemTime,
+    ) -> anyhow::Result<Self> {
         let mut luggage = Luggage::default();
         Ok(Self {
             sockets: sockets.give(&mut luggage)?,
             lock: luggage.put(state.lock()?),
             running: Program::running().context("the program that runs cannot be opened")?,
+            started,
             luggage,
             children: Vec::new(),
         })
@@ -67,6 +75,8 @@ impl Along {
                 program: program.clone(),
                 failed: None,
             },
+            started: self.started,
+            recorded: recorded(),
             sockets: self.sockets,
             limit: descriptor_limit_before(),
             lock: self.lock,

@@ -42,6 +42,9 @@ pub(in crate::daemon) async fn prepare(
         no_login(composed)?;
     }
     let by = Instant::now() + wait;
+    // A process that has not said yet what it is does not go along, and would be started again. One that never says it
+    // is no reason to stay.
+    timeout_at(by, upstream.started()).await.ok();
     downstream.close_intake();
     let quiet = async {
         loop {

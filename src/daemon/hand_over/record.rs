@@ -1,10 +1,13 @@
 //! What goes along, as text.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::bind::SocketsRecord;
 use crate::downstream::ClientRecord;
 use crate::handover::{Carried, Program};
+use crate::telemetry::Recorded;
 use crate::upstream::ChildRecord;
 
 /// What every format says: enough to go back.
@@ -29,6 +32,10 @@ pub(super) struct Head {
 pub(super) struct Record {
     #[serde(flatten)]
     pub(super) head: Head,
+    /// When Janus began to serve.
+    pub(super) started: SystemTime,
+    /// What it logged last.
+    pub(super) recorded: Recorded,
     pub(super) sockets: SocketsRecord,
     /// The limit of open files that children get.
     pub(super) limit: Option<u64>,

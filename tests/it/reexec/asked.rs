@@ -55,9 +55,7 @@ async fn whoever_asks_for_the_end_meanwhile_gets_it_from_the_next_program() {
         let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
         let child = client.text("server__pid", json!({})).await;
         installed.install_again();
-        let wish = json!({"force": false, "wait": 10_000});
-        let answer = installed.janus.control().post("/go-on", &[], &wish).await;
-        assert_eq!(answer.json().await["goes_on"], true);
+        assert_eq!(installed.go_on().await["goes_on"], true);
         if matches!(moment, Moment::After) {
             while installed.running() != installed.program() {}
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Installed;
+use super::{Installed, SERVER};
 use crate::support::{Client, Era, within};
 
 #[tokio::test]
@@ -184,4 +184,48 @@ async fn a_process_whose_account_is_gone_by_then_ends() {
     assert!(!Path::new("/proc").join(&id).exists(), "{id} is left over");
     let another = client.text("another__pid", json!({})).await;
     assert_ne!(another, id);
+}
+
+#[tokio::test]
+async fn what_is_being_started_is_not_started_twice() {
+    let slow =
+        r#"echo start >> "$1"; until test -e "$1.go"; do sleep 0.02; done; exec python3 "$0""#;
+    let installed = Installed::start_as("", |log| json!(["sh", "-c", slow, SERVER, log]));
+    // Janus starts it by itself, and nobody waits for it.
+    within("the start", async { while !installed.log.exists() {} }).await;
+    let (asked, ()) = tokio::join!(installed.go_on(), async {
+        // It has the time to become the other program now.
+        for _ in 0..50 {
+            installed.status().await;
+        }
+        fs::write(installed.log.with_extension("go"), "").unwrap();
+    });
+    assert_eq!(asked["goes_on"], true);
+    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
+    assert_eq!(
+        client.text("server__echo", json!({"text": "on"})).await,
+        "on"
+    );
+    assert_eq!(installed.starts(), 1);
+}
+
+#[tokio::test]
+async fn the_log_goes_on_and_so_does_the_time_since_the_start() {
+    let installed = Installed::start();
+    installed.janus.hang_up();
+    let reloaded = || {
+        let ended = installed.janus.home().run(&["logs"]);
+        ended.stdout.matches("was read again").count()
+    };
+    within("the reload", async { while reloaded() == 0 {} }).await;
+    let started = installed.status().await["started"].clone();
+    assert!(installed.reexec(&[]).status.success());
+    assert_eq!(reloaded(), 1);
+    let status = installed.status().await;
+    assert_eq!(
+        (&status["started"], &status["lives"]),
+        (&started, &json!(1))
+    );
+    let logs = installed.janus.home().run(&["logs"]).stdout;
+    assert!(logs.contains("went on as another program"), "{logs}");
 }

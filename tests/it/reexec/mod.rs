@@ -18,9 +18,9 @@ const SERVER: &str = concat!(
     "/tests/servers/faulty_server.py"
 );
 
-fn config(log: &Path) -> String {
-    let command = json!(["python3", SERVER, "--log", log]);
-    format!("listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n  server: {{ command: {command} }}\n")
+/// The server, which writes down when it starts.
+fn server(log: &Path) -> Value {
+    json!(["python3", SERVER, "--log", log])
 }
 
 /// A Janus that was started from a copy of the program, which can be replaced.
@@ -36,9 +36,17 @@ impl Installed {
 
     /// With more in the configuration's `listen`.
     fn start_with(listen: &str) -> Self {
+        Self::start_as(listen, server)
+    }
+
+    /// With a command that starts the server, given where that is written down.
+    fn start_as(listen: &str, command: impl FnOnce(&Path) -> Value) -> Self {
         let home = Home::new("");
         let log = home.path().join("log");
-        let text = config(&log).replace(":0\"", &format!(":0\"{listen}"));
+        let text = format!(
+            "listen: {{ http: \"127.0.0.1:0\"{listen} }}\nservers:\n  server: {{ command: {} }}\n",
+            command(&log)
+        );
         fs::write(home.config(), text).unwrap();
         let program = home.path().join("janus");
         fs::copy(env!("CARGO_BIN_EXE_janus"), &program).unwrap();
@@ -73,7 +81,14 @@ impl Installed {
             .run(&[&["reexec", "--json"], arguments].concat())
     }
 
-    /// The same, under way.
+    /// The same by hand: what is answered when it is decided.
+    async fn go_on(&self) -> Value {
+        let wish = json!({"force": false, "wait": 20_000});
+        let answer = self.janus.control().post("/go-on", &[], &wish).await;
+        answer.json().await
+    }
+
+    /// A command under way.
     fn begin(&self, arguments: &[&str]) -> Process {
         let mut command = self.janus.home().command(arguments);
         Process::start(arguments[0], &mut command)
