@@ -46,6 +46,8 @@ pub(in crate::downstream) struct Session {
     /// Readers of the standalone stream now.
     readers: AtomicUsize,
     ended: AtomicBool,
+    /// What the store has of it, if not the streams of an earlier life; whoever writes holds it until that is done.
+    pub(super) saved: tokio::sync::Mutex<Option<Kept>>,
     state: Mutex<State>,
 }
 
@@ -145,6 +147,7 @@ impl Session {
             info: opened.info,
             session: Some(Arc::clone(&id)),
         };
+        let saved = kept.streams.is_empty().then(|| kept.clone());
         let (mut streams, mut standalone, mut read_to) = (BTreeMap::new(), None, None);
         for frozen in kept.streams {
             if frozen.number == 0 {
@@ -178,6 +181,7 @@ impl Session {
             read_to: AtomicU64::new(read_to.unwrap_or(start)),
             readers: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
+            saved: tokio::sync::Mutex::new(saved),
             state: Mutex::new(state),
         }
     }

@@ -226,11 +226,19 @@ impl Sessions {
         }
     }
 
-    /// Writes down what a session gathered since it was opened. It is in the store when this returns.
+    /// Writes down what a session gathered since it was opened, if there is anything new. It is in the store when this
+    /// returns.
     pub(in crate::downstream) async fn keep(&self, session: &Session) {
-        let kept = self.store.write(session.facts(&session.kept())).await;
-        if let Err(not_saved) = kept {
-            tracing::warn!(%not_saved, "what a session asked for could not be saved, and is forgotten with this process");
+        let mut saved = session.saved.lock().await;
+        let kept = session.kept();
+        if saved.as_ref() == Some(&kept) {
+            return;
+        }
+        match self.store.write(session.facts(&kept)).await {
+            Ok(()) => *saved = Some(kept),
+            Err(not_saved) => {
+                tracing::warn!(%not_saved, "what a session asked for could not be saved, and is forgotten with this process");
+            }
         }
     }
 
