@@ -19,7 +19,7 @@ mod subject;
 mod surroundings;
 
 pub use auth::{Auth, Authentication, Format, Helper};
-pub use hex::hex;
+pub use hex::{hex, unhex};
 pub use identity::{BindingRule, Client, Identity, Profile, Reach, Switching, Written};
 pub use name::{
     AccountId, AccountName, BadName, BadSecretName, ClientId, ProfileName, SecretName, ServerName,

@@ -133,6 +133,7 @@ mod level {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use tracing::Level;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
     pub(super) fn serialize<S: Serializer>(level: &Level, writer: S) -> Result<S::Ok, S::Error> {
         writer.serialize_str(level.as_str())
     }

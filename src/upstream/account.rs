@@ -157,7 +157,8 @@ impl Account {
         key
     }
 
-    fn slot(&self, key: Key) -> Arc<Slot> {
+    /// The place of a connection.
+    pub(super) fn slot(&self, key: Key) -> Arc<Slot> {
         let mut pool = self.pool();
         let slot = pool
             .entry(key.clone())
@@ -203,11 +204,6 @@ impl Account {
         let mut asking = self.asking();
         asking.asked = true;
         asking.keeper = keeper;
-    }
-
-    /// The place of a connection.
-    pub(super) fn slot_of(&self, key: Key) -> Arc<Slot> {
-        self.slot(key)
     }
 
     /// Marks a call as running, where that tells whom a question concerns.

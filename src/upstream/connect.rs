@@ -210,7 +210,7 @@ impl Account {
 
     /// A connection that stands already takes its place.
     pub(super) async fn stand_adopted(self: &Arc<Self>, key: Key, dialled: (Dialled, Given)) {
-        let slot = self.slot_of(key);
+        let slot = self.slot(key);
         slot.status.send_replace(Status::Connecting);
         self.stand(&slot, dialled, 0).await;
     }

@@ -8,7 +8,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::model::hex;
+use crate::model::{hex, unhex};
 
 /// The key that everything is sealed with. It is overwritten in memory when it goes.
 #[derive(Clone)]
@@ -60,15 +60,6 @@ impl VaultKey {
         debug_assert!(expanded.is_ok(), "32 bytes can be derived");
         derived
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pairs = digits.chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    (digits.len() == 64).then(|| pairs.collect()).flatten()
 }
 
 impl fmt::Debug for VaultKey {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::model::hex;
+use crate::model::{hex, unhex};
 use crate::protocol::Json;
 
 /// A longer id of a request is not repeated in those of its events.
@@ -60,15 +60,10 @@ impl EventId {
 
 /// The id of a request, as its client spelled it.
 fn request(digits: &str) -> Option<Json> {
-    if digits.len() > 2 * LONGEST_REQUEST || !digits.is_ascii() {
+    if digits.len() > 2 * LONGEST_REQUEST {
         return None;
     }
-    let bytes = digits.as_bytes().chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    let id = Json::parse(Bytes::from(bytes?)).ok()?;
+    let id = Json::parse(Bytes::from(unhex(digits)?)).ok()?;
     // What a client makes up is not echoed.
     let first = *id.bytes().first()?;
     (first == b'"' || first == b'-' || first.is_ascii_digit()).then_some(id)
