@@ -229,3 +229,24 @@ async fn the_log_goes_on_and_so_does_the_time_since_the_start() {
     let logs = installed.janus.home().run(&["logs"]).stdout;
     assert!(logs.contains("went on as another program"), "{logs}");
 }
+
+#[tokio::test]
+async fn another_version_goes_on_and_so_does_this_one_after_it() {
+    let installed = Installed::start();
+    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
+    let child = client.text("server__pid", json!({})).await;
+    let own = env!("CARGO_PKG_VERSION");
+    let other = own.replace(own.chars().last().unwrap(), "7");
+    for (from, version) in [(own, other.as_str()), (&other, own)] {
+        installed.install_version(version);
+        let ended = installed.reexec(&[]);
+        assert!(ended.status.success(), "{}", ended.stderr);
+        let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(
+            (&told["from"], &told["version"]),
+            (&json!(from), &json!(version))
+        );
+        assert_eq!(installed.status().await["version"], version);
+        assert_eq!(client.text("server__pid", json!({})).await, child);
+    }
+}

@@ -75,6 +75,23 @@ impl Installed {
         });
     }
 
+    /// Installs a program of another version: the same, but for what it says of itself.
+    fn install_version(&self, version: &str) {
+        let (mut program, mut rest) = (
+            Vec::new(),
+            &fs::read(env!("CARGO_BIN_EXE_janus")).unwrap()[..],
+        );
+        let own = env!("CARGO_PKG_VERSION").as_bytes();
+        assert_eq!(own.len(), version.len());
+        while let Some(at) = memchr::memmem::find(rest, own) {
+            program.extend_from_slice(&rest[..at]);
+            program.extend_from_slice(version.as_bytes());
+            rest = &rest[at + own.len()..];
+        }
+        program.extend_from_slice(rest);
+        self.install(|new| fs::write(new, program).unwrap());
+    }
+
     fn reexec(&self, arguments: &[&str]) -> Ended {
         self.janus
             .home()
