@@ -6,6 +6,7 @@
 mod attend;
 mod every;
 mod paste;
+mod picture;
 mod say;
 
 use clap::Args;

@@ -1,9 +1,13 @@
 //! What a person reads while logging in.
 
+use std::io::{self, IsTerminal as _};
+
 use serde_json::Value;
 
 use crate::cli::Context;
 use crate::cli::table::texts;
+
+use super::picture::picture;
 
 /// The text of a member; empty where there is none.
 pub(super) fn text(value: &Value, member: &str) -> String {
@@ -57,11 +61,18 @@ pub(super) fn what_to_do(
 ) -> Vec<String> {
     let url = text(pending, "url");
     if let Some(code) = pending.get("code").and_then(Value::as_str) {
-        return vec![
+        let picture = io::stderr().is_terminal().then(|| picture(&url)).flatten();
+        let mut lines = vec![
             format!("  1  open on any device:  {}", text(pending, "code_at")),
             format!("  2  type there:          {code}"),
-            "waiting for the other device".to_owned(),
         ];
+        lines.extend(
+            picture.map(|picture| {
+                format!("or point its camera here, and compare the code:\n{picture}")
+            }),
+        );
+        lines.push("waiting for the other device".to_owned());
+        return lines;
     }
     let back = text(pending, "redirect_uri");
     if opened {
