@@ -86,7 +86,7 @@ section! {
         default: AccountName,
         /// Shown to the model before each tool of this server.
         description: Text,
-        /// How long a request may go without any sign of progress.
+        /// How long a request may go without any sign of progress, and a start may take.
         #[schemars(extend("default" = spelled(defaults::TIMEOUT)))]
         timeout: Wait,
         /// A process nobody used for this long is stopped; 0 is never.

@@ -23,11 +23,14 @@ impl Gateway {
             reference.text("uri"),
         ) {
             (Some("ref/prompt"), Some(name), _) => {
-                let merged = self
+                let (merged, failure) = self
                     .list_with(scope, ListKind::Prompts, &request, &name)
                     .await;
                 let Some(entry) = merged.find(&name) else {
-                    return error::unknown("prompt", &name, merged.names());
+                    return match failure {
+                        Some(failure) => error::failed(request.method(), &failure),
+                        None => error::unknown("prompt", &name, merged.names()),
+                    };
                 };
                 match self.choose(scope, &entry.server, None, request) {
                     Ok((chosen, request)) => (

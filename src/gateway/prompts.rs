@@ -16,11 +16,14 @@ impl Gateway {
         let Some(name) = request.params().text("name") else {
             return error::invalid_params("`name` is missing");
         };
-        let merged = self
+        let (merged, failure) = self
             .list_with(scope, ListKind::Prompts, &request, &name)
             .await;
         let Some(entry) = merged.find(&name) else {
-            return error::unknown("prompt", &name, merged.names());
+            return match failure {
+                Some(failure) => error::failed(request.method(), &failure),
+                None => error::unknown("prompt", &name, merged.names()),
+            };
         };
         match self.choose(scope, &entry.server, entry.argument, request) {
             Ok((chosen, request)) => {

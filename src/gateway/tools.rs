@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::account;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
 use crate::binding::Scope;
 use crate::catalog::{Entry, Merged, exposed_name};
 use crate::model::{AccountId, Subject};
@@ -13,6 +14,15 @@ use crate::protocol::{
 use super::control::Control;
 use super::login::Asked;
 use super::{Gateway, error};
+use crate::upstream::{Failure, State};
+
+/// A name that no list has.
+struct Unlisted<'a> {
+    merged: &'a Merged,
+    name: &'a str,
+    /// Why a server that may have it was not listed.
+    failure: Option<Failure>,
+}
 
 impl Gateway {
     pub(super) async fn call_tool(
@@ -29,16 +39,18 @@ impl Gateway {
         {
             return Box::pin(self.control(tool, scope, request, events)).await;
         }
-        let merged = self
+        let (merged, failure) = self
             .list_with(scope, ListKind::Tools, &request, &name)
             .await;
-        match merged.find(&name) {
-            Some(entry) => self.call(scope, entry, request, events).await,
-            None => {
-                self.not_listed(scope, &merged, &name, request, events)
-                    .await
-            }
+        if let Some(entry) = merged.find(&name) {
+            return self.call(scope, entry, request, events).await;
         }
+        let unlisted = Unlisted {
+            merged: &merged,
+            name: &name,
+            failure,
+        };
+        self.not_listed(scope, unlisted, request, events).await
     }
 
     /// Calls a tool of a server at the account that is meant.
@@ -67,20 +79,60 @@ impl Gateway {
         self.relay(scope, chosen, subject, request, events).await
     }
 
-    /// The list, waited for if the name is not in it yet: its server may be starting.
+    /// The list, waited for if the name is not in it yet: its server may be starting. That takes as long as it takes, since
+    /// without it there is nothing to send; a caller who loses patience goes away. With a list that lacks the name comes
+    /// why a server that may have it was not listed.
     pub(super) async fn list_with(
         &self,
         scope: &Scope,
         kind: ListKind,
         request: &Request,
         name: &str,
-    ) -> Arc<Merged> {
-        let merged = self.merged(scope, kind, request.client.era());
-        if merged.find(name).is_some() {
-            return merged;
+    ) -> (Arc<Merged>, Option<Failure>) {
+        let merged = || self.merged(scope, kind, request.client.era());
+        let found = merged();
+        if found.find(name).is_some() {
+            return (found, None);
         }
-        self.settled(scope).await;
-        self.merged(scope, kind, request.client.era())
+        // What a person must do first, no time brings.
+        let may_come = |account: &&AccountId| {
+            !matches!(
+                *self.upstream().state(account).borrow(),
+                State::NoCredential(_)
+            )
+        };
+        let meant: Vec<&AccountId> = self.unlisted(scope, name).filter(may_come).collect();
+        if meant.is_empty() {
+            self.settled(scope).await;
+            return (merged(), None);
+        }
+        let mut waited: FuturesUnordered<_> = meant
+            .into_iter()
+            .map(|account| self.upstream().listed(account))
+            .collect();
+        let mut failed = None;
+        while let Some(listed) = waited.next().await {
+            let found = merged();
+            if found.find(name).is_some() {
+                return (found, None);
+            }
+            failed = failed.or_else(|| listed.err());
+        }
+        (merged(), failed)
+    }
+
+    /// The accounts that may have what is named so, as nobody has listed them yet.
+    fn unlisted<'a>(
+        &'a self,
+        scope: &'a Scope,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a AccountId> {
+        let is_of = move |account: &&AccountId| {
+            let rest = name.strip_prefix(account.server().as_str());
+            rest.is_some_and(|rest| rest.starts_with("__"))
+        };
+        let accounts = scope.accounts().iter().filter(is_of);
+        accounts.filter(|account| self.listing(account).server.is_none())
     }
 
     /// A tool that a rule hides is denied, so that the person learns the rule; one of a server that was never reached
@@ -88,11 +140,11 @@ impl Gateway {
     async fn not_listed(
         &self,
         scope: &Scope,
-        merged: &Merged,
-        name: &str,
+        unlisted: Unlisted<'_>,
         request: Request,
         events: &Events,
     ) -> Outcome {
+        let name = unlisted.name;
         for account in scope.accounts() {
             let hidden = self
                 .listing(account)
@@ -109,16 +161,12 @@ impl Gateway {
                 return error::denied(request.method(), &denied);
             }
         }
-        let is_of = |account: &&AccountId| {
-            let rest = name.strip_prefix(account.server().as_str());
-            rest.is_some_and(|rest| rest.starts_with("__"))
-        };
-        let mut accounts = scope.accounts().iter().filter(is_of);
-        match accounts.find(|account| self.listing(account).server.is_none()) {
+        let first = self.unlisted(scope, name).next();
+        match first {
             Some(account) => {
-                Box::pin(self.not_listed_yet(scope, account, name, request, events)).await
+                Box::pin(self.not_listed_yet(scope, account, unlisted, request, events)).await
             }
-            None => error::unknown("tool", name, merged.names()),
+            None => error::unknown("tool", name, unlisted.merged.names()),
         }
     }
 
@@ -128,10 +176,11 @@ impl Gateway {
         &self,
         scope: &Scope,
         account: &AccountId,
-        name: &str,
+        unlisted: Unlisted<'_>,
         request: Request,
         events: &Events,
     ) -> Outcome {
+        let name = unlisted.name;
         let state_of = |account: &AccountId| self.upstream().state(account).borrow().clone();
         let needs_login = |account: &AccountId| {
             let failure = state_of(account).failure(account)?;
@@ -150,14 +199,21 @@ impl Gateway {
                 if let Asked::Told(outcome) = wanted.await {
                     return outcome;
                 }
-                let merged = self.list_with(scope, ListKind::Tools, &request, name).await;
+                let (merged, _) = self.list_with(scope, ListKind::Tools, &request, name).await;
                 if let Some(entry) = merged.find(name) {
                     return self.call(scope, entry, request, events).await;
                 }
             }
         }
-        let state = state_of(account);
-        error::not_listed_yet(request.method(), account, account::state(&state))
+        let failure = unlisted
+            .failure
+            .or_else(|| state_of(account).failure(account));
+        let failure = failure.unwrap_or_else(|| Failure::Unreachable {
+            account: account.clone(),
+            reason: "its lists could not be read".to_owned(),
+            retry_in: None,
+        });
+        error::failed(request.method(), &failure)
     }
 
     /// Checks the `Mcp-Param-…` headers of a modern client against the arguments:

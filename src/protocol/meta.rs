@@ -17,6 +17,12 @@ pub const PROGRESS_TOKEN: &str = "progressToken";
 
 /// Both eras: which account a request means, as its `janus_account` argument says it.
 pub const ACCOUNT: &str = "dev.janus/account";
+/// Both eras, of lists: how long servers that are still starting shall be waited for, in milliseconds.
+pub const WAIT: &str = "dev.janus/wait";
+/// Both eras, of lists: the only server that is meant to be waited for.
+pub const SERVER: &str = "dev.janus/server";
+/// Both eras, of the lists that were asked to wait: the accounts that nothing is listed of, and why.
+pub const MISSING: &str = "dev.janus/missing";
 /// Both eras: as whom a result was obtained.
 pub const IDENTITY: &str = "dev.janus/identity";
 

@@ -73,14 +73,27 @@ pub enum State {
 }
 
 impl State {
-    /// What a call to the account would fail with, where that is known without one.
+    /// What keeps the account from working now, as a call that met it would be told.
     pub fn failure(&self, account: &AccountId) -> Option<Failure> {
+        let account = account.clone();
         match self {
             Self::NoCredential(why) => Some(Failure::NoCredential {
-                account: account.clone(),
+                account,
                 why: Box::new(why.clone()),
             }),
-            _ => None,
+            Self::Rejected { status } => Some(Failure::Rejected {
+                account,
+                status: *status,
+            }),
+            Self::Backoff { next, reason } | Self::Failed { next, reason } => {
+                let left = |next: Instant| next.saturating_duration_since(Instant::now());
+                Some(Failure::Unreachable {
+                    account,
+                    reason: reason.clone(),
+                    retry_in: next.map(left),
+                })
+            }
+            Self::Idle | Self::Connecting | Self::Ready { .. } => None,
         }
     }
 }

@@ -6,7 +6,6 @@
 //! - A caller waits for a connection no longer than for an answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
@@ -28,10 +27,6 @@ use crate::protocol::{
     Body, ClientFacts, Completion, Envelope, Era, Events, Json, ListKind, LogLevel, Relayed,
     Request, code, meta, param_header,
 };
-
-/// Nobody in front of Janus waits longer for a first answer than this (`MCP_TIMEOUT` of Claude Code is capped at it, and
-/// most clients give up sooner); the attempt itself goes on, so that the next call finds it done.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 impl Account {
     /// Sends a caller's request and gives the server's response.
@@ -101,10 +96,15 @@ impl Account {
         }
     }
 
+    /// A connection, for as long as the server may take for an answer. Most clients give up sooner; the attempt itself
+    /// goes on, so that the next call finds it done.
     pub(super) async fn wait(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Use, Failure> {
-        let limit = self.dial.server.timeout.min(LONGEST_WAIT);
+        let limit = self.dial.server.timeout;
         timeout(limit, self.ready(slot)).await.unwrap_or_else(|_| {
-            let reason = format!("it is not ready after {} s", limit.as_secs_f32());
+            let reason = format!(
+                "it is not ready after {} s, its `timeout`",
+                limit.as_secs_f32()
+            );
             Err(unreachable(self.id(), reason))
         })
     }

@@ -259,6 +259,41 @@ impl Upstream {
         }
     }
 
+    /// The same, and while it is being tried again after it failed.
+    pub async fn tried(&self, id: &AccountId, within: Duration) {
+        let Ok(account) = self.account(id) else {
+            return;
+        };
+        if account.listing.borrow().server.is_some() {
+            return;
+        }
+        let read = async {
+            self.settled(id, within).await;
+            let (mut state, mut listing) = (account.state.subscribe(), account.listing.subscribe());
+            let ended = state.wait_for(|state| *state != State::Connecting).await;
+            let connected = ended.is_ok_and(|state| matches!(*state, State::Ready { .. }));
+            if connected {
+                tokio::select! {
+                    _ = listing.wait_for(|listing| listing.server.is_some()) => {}
+                    _ = state.wait_for(|state| !matches!(state, State::Ready { .. })) => {}
+                }
+            }
+        };
+        // However far it came, the caller goes on with what is there.
+        timeout(within, read).await.ok();
+    }
+
+    /// Connects an account whose lists were never read, and waits for them for as long as a call waits for its
+    /// connection. At once for one whose lists are known.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub async fn listed(&self, id: &AccountId) -> Result<(), Failure> {
+        let account = self.account(id)?;
+        self.start();
+        Box::pin(account.listed()).await
+    }
+
     /// Connects an account, and asks its server who that is.
     ///
     /// # Errors
@@ -281,6 +316,11 @@ impl Upstream {
         let account = self.account(id)?;
         let ground = &self.0.ground;
         Box::pin(account.asked_with(token, tool, &ground.credentials)).await
+    }
+
+    /// Whether an account is a process of this machine.
+    pub fn is_process(&self, id: &AccountId) -> bool {
+        self.account(id).is_ok_and(|account| account.dial.is_pipe())
     }
 
     /// The accounts of a server.

@@ -16,6 +16,7 @@ use super::account::Account;
 use super::backoff::chance;
 use super::change::Change;
 use super::connection::Use;
+use super::handshake::unreachable;
 use super::lists::{self, Fetched};
 use super::{Failure, listen};
 use crate::protocol::{ListKind, ServerFacts};
@@ -99,6 +100,29 @@ impl Account {
                 () = self.shutdown.cancelled() => return,
                 () = used.gone.cancelled() => {}
                 () = Box::pin(self.pass(&used, &mut due, &mut unread)) => {}
+            }
+        }
+    }
+
+    /// Connects, if its lists were never read, and waits until they are. At once for one whose lists are known.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub(super) async fn listed(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut listing = self.listing.subscribe();
+        if listing.borrow_and_update().server.is_some() {
+            return Ok(());
+        }
+        let used = self.wait(&self.shared()).await?;
+        tokio::select! {
+            biased;
+            read = listing.wait_for(|listing| listing.server.is_some()) => {
+                read.map(|_| ()).map_err(|_| self.stopping())
+            }
+            () = self.shutdown.cancelled() => Err(self.stopping()),
+            () = used.gone.cancelled() => {
+                let reason = "the connection broke before its lists were read";
+                Err(unreachable(self.id(), reason.to_owned()))
             }
         }
     }

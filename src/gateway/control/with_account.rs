@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::binding::{Scope, Wish};
 use crate::model::{AccountId, Subject};
 use crate::protocol::{Edit, Envelope, Era, Events, Json, Object, Outcome, Request};
+use crate::upstream::Failure;
 
 use super::super::{Gateway, error};
 use super::{refused, said, text};
@@ -23,10 +24,16 @@ impl Gateway {
             (Err(outcome), _) | (_, Err(outcome)) => return outcome,
         };
         let Some(tool) = tool else {
-            self.settled(scope).await;
-            return self.tools_of(&account, request.client.era());
+            return match self.upstream().listed(&account).await {
+                Ok(()) => self.tools_of(&account, request.client.era()),
+                Err(failure) => error::failed("tools/call", &failure),
+            };
         };
-        let Some((own, argument)) = self.own_name(scope, &account, &tool, &request).await else {
+        let own = match self.own_name(&account, &tool, &request).await {
+            Ok(own) => own,
+            Err(failure) => return error::failed("tools/call", &failure),
+        };
+        let Some((own, argument)) = own else {
             let tool: String = tool.chars().take(100).collect();
             let text = format!(
                 "{account} has no tool \"{tool}\". Nothing was sent. Call janus_with_account without `tool` to see which there are."
@@ -74,13 +81,15 @@ impl Gateway {
 
     /// The server's own name of a tool that an account has for this client, by the name it is listed under or by its
     /// own; and the argument by which a call to it says which account it means.
+    ///
+    /// # Errors
+    /// Why it is not known what the account has.
     async fn own_name(
         &self,
-        scope: &Scope,
         account: &AccountId,
         tool: &str,
         request: &Request,
-    ) -> Option<(String, Option<&'static str>)> {
+    ) -> Result<Option<(String, Option<&'static str>)>, Failure> {
         let era = request.client.era();
         let find = || {
             let listing = self.listing(account);
@@ -97,10 +106,10 @@ impl Gateway {
                 .cloned()
         };
         if let Some(found) = find() {
-            return Some(found);
+            return Ok(Some(found));
         }
-        self.settled(scope).await;
-        find()
+        self.upstream().listed(account).await?;
+        Ok(find())
     }
 
     fn tools_of(&self, account: &AccountId, era: Era) -> Outcome {

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::told;
+use crate::account;
+use crate::model::AccountId;
 use crate::protocol::Outcome;
 use crate::telemetry::redact;
-use crate::upstream::Failure;
+use crate::upstream::{Failure, State};
 
 /// A request that got no answer from its server.
 pub(in crate::gateway) fn failed(method: &str, failure: &Failure) -> Outcome {
@@ -37,9 +39,43 @@ pub fn explain(failure: &Failure) -> (&'static str, Vec<String>) {
             "janus secret list        # which secret it uses, and how old that is".to_owned(),
             "janus secret set NAME    # a newer one".to_owned(),
         ],
+        Failure::Unreachable { account, .. } => vec![logs(account)],
         _ => Vec::new(),
     };
     (word(failure), help)
+}
+
+/// Where a person reads what a server said, and what Janus did about it.
+fn logs(account: &AccountId) -> String {
+    format!("janus logs --server {}", account.server())
+}
+
+/// An account that a list has nothing of, for people at a command line: why, and the command that helps.
+pub(in crate::gateway) fn missing(account: &AccountId, state: &State) -> Value {
+    let word = account::state(state);
+    let Some(failure) = state.failure(account) else {
+        let said = match state {
+            State::Ready { .. } => "its lists are still being read",
+            _ => "it is still starting",
+        };
+        let said = format!("{account} is not listed yet: {said}");
+        return json!({"account": account.to_string(), "state": word, "said": said, "help": logs(account)});
+    };
+    let help = match &failure {
+        Failure::Rejected { .. } => format!("janus account verify {account}"),
+        failure => explain(failure)
+            .1
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| logs(account)),
+    };
+    let mut said = explained(&failure);
+    if let Some(members) = said.as_object_mut() {
+        members.insert("state".to_owned(), word.into());
+        members.insert("said".to_owned(), redact(&failure.to_string()).into());
+        members.insert("help".to_owned(), help.into());
+    }
+    said
 }
 
 fn explained(failure: &Failure) -> Value {
@@ -52,6 +88,9 @@ fn explained(failure: &Failure) -> Value {
     if let (Some(seconds), Some(members)) = (retry_after, data.as_object_mut()) {
         members.insert("retry_after".to_owned(), seconds.into());
     }
+    if let (Failure::Unreachable { account, .. }, Some(members)) = (failure, data.as_object_mut()) {
+        members.insert("help".to_owned(), logs(account).into());
+    }
     data
 }
 
@@ -60,16 +99,18 @@ fn sentence(failure: &Failure) -> String {
     let advice = match failure {
         Failure::Unreachable {
             retry_in: Some(wait),
+            account,
             ..
-        } => {
-            format!(
-                "Nothing was sent. Janus tries again in {} s.",
-                wait.as_secs().max(1)
-            )
-        }
-        Failure::Unreachable { .. } | Failure::SessionUnknown { .. } | Failure::Stopping { .. } => {
-            "Nothing was sent.".to_owned()
-        }
+        } => format!(
+            "Nothing was sent. Janus tries again in {} s. A person sees more with: {}",
+            wait.as_secs().max(1),
+            logs(account)
+        ),
+        Failure::Unreachable { account, .. } => format!(
+            "Nothing was sent. A person sees more with: {}",
+            logs(account)
+        ),
+        Failure::SessionUnknown { .. } | Failure::Stopping { .. } => "Nothing was sent.".to_owned(),
         Failure::Rejected { account, .. } => format!(
             "Nothing ran. A person checks its credential with: janus account verify {account}"
         ),

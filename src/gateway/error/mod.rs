@@ -18,7 +18,7 @@ use crate::protocol::{Json, Outcome, RpcError, code};
 
 pub(super) use self::choice::{choice_text, no_choice};
 pub use self::failure::explain;
-pub(super) use self::failure::failed;
+pub(super) use self::failure::{failed, missing};
 pub(super) use self::login::{Login, Way, login_reason, needs_login, never_granted};
 
 /// The method is not served in this view.
@@ -60,15 +60,6 @@ pub(super) fn unknown<'a>(
         format!("; did you mean `{candidate}`?")
     });
     invalid_params(format!("there is no {what} `{shown}` here{hint}"))
-}
-
-/// A name that may be one of a server whose lists are not known.
-pub(super) fn not_listed_yet(method: &str, account: &AccountId, state: &str) -> Outcome {
-    let text = format!(
-        "{account} was not reached yet ({state}), so what it has is not known. Nothing was sent. A person sees why with: janus status"
-    );
-    let data = json!({"code": "unavailable", "account": account.to_string(), "sent": false});
-    told(method, &text, &data)
 }
 
 /// A request that a rule refused.

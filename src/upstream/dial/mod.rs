@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::fingerprint::fingerprint;
@@ -189,7 +190,10 @@ impl Dial {
                     account: self.account.clone(),
                     why: Box::new(why),
                 })?;
-                (self.process(command, &own.values, key).await?, own.given)
+                let begun = Instant::now();
+                let started = self.process(command, &own.values, key).await;
+                let dialled = started.map_err(|failure| self.not_begun(failure, begun))?;
+                (dialled, own.given)
             }
             // What the last request of the handshake had.
             Endpoint::Http(_) => (self.http(key).await?, self.credential.given()),
@@ -198,6 +202,20 @@ impl Dial {
             self.known.remember(dialled.facts.revision.era());
         }
         Ok((dialled, given))
+    }
+
+    /// What is said of a process that was silent for all of its `timeout`: a person sees how long it had.
+    fn not_begun(&self, failure: Failure, begun: Instant) -> Failure {
+        match failure {
+            Failure::TimedOut { .. } => unreachable(
+                &self.account,
+                format!(
+                    "it did not answer within {} s of its start; `timeout` of the server gives it longer",
+                    begun.elapsed().as_secs()
+                ),
+            ),
+            other => other,
+        }
     }
 
     fn refuses_both(&self) -> Failure {
