@@ -19,6 +19,7 @@ mod headers;
 mod help;
 mod import;
 mod keys;
+mod known;
 mod log;
 mod login;
 mod logout;

@@ -40,6 +40,7 @@ mod rmcp_peers;
 mod roots;
 mod secrets;
 mod sessions;
+mod slow_start;
 mod support;
 mod surroundings;
 mod systemd;

@@ -82,6 +82,8 @@ pub(super) struct Ask<'a> {
     pub(super) params: Vec<Edit<'a>>,
     /// `Mcp-Param-…`
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What its `_meta` says beside what every request says.
+    pub(super) said: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// What came back.
@@ -137,7 +139,8 @@ impl Client {
         });
         let text =
             Envelope::request_text(&Json::string(ID), "initialize", Some(&Json::of(&params)));
-        let (answer, session) = self.sent(self.built(self.post(), text)?).await?;
+        let opening = self.built(self.post(), text)?;
+        let (answer, session) = self.sent(self.timeout, opening).await?;
         match (answer, session) {
             (Answer::Result(_), Some(session)) => {
                 self.session = Some(session);
@@ -150,13 +153,23 @@ impl Client {
 
     /// Sends a request and waits for its answer.
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let (answer, _) = self.sent(self.request(ask)?).await?;
+        self.ask_within(self.timeout, ask).await
+    }
+
+    /// The same with a limit of its own.
+    pub(super) async fn ask_within(
+        &self,
+        limit: Option<Duration>,
+        ask: Ask<'_>,
+    ) -> Result<Answer, Failure> {
+        let (answer, _) = self.sent(limit, self.request(ask)?).await?;
         Ok(answer)
     }
 
     /// The answer, and the session that it opened.
     async fn sent(
         &self,
+        limit: Option<Duration>,
         request: http::Request<Full<Bytes>>,
     ) -> Result<(Answer, Option<HeaderValue>), Failure> {
         let exchange = async {
@@ -171,7 +184,7 @@ impl Client {
                 }
             }
         };
-        match self.timeout {
+        match limit {
             None => exchange.await,
             Some(limit) => timeout(limit, exchange).await.unwrap_or_else(|_| {
                 let said = format!("no answer within {} s", limit.as_secs_f32());
@@ -187,6 +200,8 @@ impl Client {
         // Progress is a sign of life, also where nobody looks at it.
         let mut said = json!({meta::PROGRESS_TOKEN: 1});
         if let Some(members) = said.as_object_mut() {
+            let more = ask.said.into_iter();
+            members.extend(more.map(|(key, value)| (key.to_owned(), value)));
             if let Some(account) = &self.identity.account {
                 members.insert(meta::ACCOUNT.to_owned(), account.as_str().into());
             }

@@ -110,7 +110,11 @@ fn of_code(explained: Option<&Object>, code: &'static str, exit: Exit, message: 
     let said = explained.and_then(|explained| explained.text("code"));
     let known = said.and_then(|said| CODES.into_iter().find(|(code, _)| *code == said));
     let (code, exit) = known.unwrap_or((code, exit));
-    let failure = Failure::new(exit, code, message);
+    let help = explained.and_then(|explained| explained.text("help"));
+    let (message, help) = apart(message, help.as_deref());
+    let failure = help
+        .into_iter()
+        .fold(Failure::new(exit, code, message), Failure::help);
     let failure = match explained.and_then(|explained| explained.get("sent")?.read::<bool>()) {
         Some(true) => failure.sent("the call"),
         Some(false) => failure.sent("nothing"),
@@ -120,6 +124,12 @@ fn of_code(explained: Option<&Object>, code: &'static str, exit: Exit, message: 
         Some(account) => failure.place(account),
         None => failure,
     }
+}
+
+/// A message without the sentence about the command that helps, which has its own line at a command line.
+fn apart<'a>(message: &'a str, help: Option<&'a str>) -> (&'a str, Option<&'a str>) {
+    let before = help.and_then(|help| message.strip_suffix(help)?.rsplit_once(". "));
+    (before.map_or(message, |(before, _)| before), help)
 }
 
 fn input_required(tool: &str, result: &Object) -> Failure {

@@ -8,6 +8,7 @@
 
 mod answer;
 mod arguments;
+mod listing;
 
 use std::path::PathBuf;
 
@@ -15,16 +16,16 @@ use clap::{Args, Subcommand};
 
 use super::client::{Address, Answer, Ask, Client, Identity};
 use super::control::Control;
+use super::known::Known;
 use super::serve::runtime;
-use super::table::{text, texts};
-use super::{Context, Exit, Failure, Output};
+use super::table::texts;
+use super::{Context, Exit, Failure};
 use crate::model::Secret;
 use crate::protocol::{Edit, Json, Object, param_header};
 
 pub(super) use answer::{blocks, refused};
-
-/// A list has one page; a gateway that never stops turning pages is not followed for ever.
-const MOST_PAGES: usize = 100;
+use listing::Listing;
+pub(super) use listing::tools;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -82,7 +83,7 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         let client = client.acting(identity);
         match verb {
             Verb::List(list) => list.run(&client, context).await,
-            Verb::Call(call) => call.run(&client, context.output).await,
+            Verb::Call(call) => call.run(&client, context).await,
         }
     })
 }
@@ -127,15 +128,19 @@ async fn key(context: &Context) -> Option<Secret> {
 impl List {
     async fn run(&self, client: &Client, context: &Context) -> Result<Exit, Failure> {
         let output = context.output;
-        let mut tools = tools(client).await?;
+        let server = self.server.as_deref();
+        let mut listing = Listing::of(client, context, server, None).await?;
+        let mut tools = std::mem::take(&mut listing.tools);
         if let Some(server) = &self.server {
             let head = format!("{server}__");
             tools.retain(|tool| name(tool).starts_with(&head));
         }
-        match &self.server {
-            Some(server) if tools.is_empty() => nothing_of(server, context).await?,
-            None if tools.is_empty() => output.note("no server offers tools at the moment"),
-            _ => {}
+        let warnings: Vec<String> = listing.warnings().collect();
+        if tools.is_empty() && warnings.is_empty() {
+            match server {
+                Some(server) => nothing_of(server, context).await?,
+                None => output.note("no server offers tools at the moment"),
+            }
         }
         if output.is_json() {
             let tools: Vec<Json> = tools.iter().map(|tool| tool.json().clone()).collect();
@@ -143,6 +148,9 @@ impl List {
         } else {
             let lines: String = tools.iter().map(|tool| self.lines(tool)).collect();
             output.foreign(&lines)?;
+        }
+        for warning in warnings {
+            output.note(&warning);
         }
         Ok(Exit::Done)
     }
@@ -158,41 +166,27 @@ impl List {
 
 /// An empty list is right for a server that is configured, and a slip for one that is not.
 async fn nothing_of(server: &str, context: &Context) -> Result<(), Failure> {
-    let control = Control::new(context);
-    let listed = control.ask(http::Method::GET, "/accounts", None).await;
-    let names: Vec<String> = if let Ok(listed) = listed {
-        let rows = listed["accounts"].as_array().into_iter().flatten();
-        rows.map(|row| text(row, "server")).collect()
-    } else {
-        // What answered the list is no daemon that says more.
-        let servers = context.settings().map(|settings| settings.servers);
-        let servers = servers.into_iter().flatten();
-        servers.map(|server| server.name.to_string()).collect()
-    };
-    let names = || names.iter().map(String::as_str);
-    if names().any(|known| known == server) {
-        context
-            .output
-            .note(&format!("`{server}` offers no tools at the moment"));
-        return Ok(());
+    let known = Known::of(context).await;
+    if let Some(failure) = known.and_then(|known| known.no_server(server)) {
+        return Err(failure);
     }
-    let failure = Failure::new(
-        Exit::Usage,
-        "unknown_server",
-        format!("there is no server `{server}`"),
-    );
-    let near = names().find(|known| strsim::damerau_levenshtein(known, server) <= 2);
-    Err(match near {
-        Some(near) => failure.help(format!("did you mean `{near}`?")),
-        None => failure.help("see which there are:  janus account list"),
-    })
+    let said = format!("`{server}` offers no tools at the moment");
+    context.output.note(&said);
+    Ok(())
 }
 
 impl Call {
-    async fn run(&self, client: &Client, output: Output) -> Result<Exit, Failure> {
+    async fn run(&self, client: &Client, context: &Context) -> Result<Exit, Failure> {
         let given = arguments::Given::of(&self.arguments, self.args.as_deref())?;
-        let tools = tools(client).await?;
-        let tool = tools.iter().find(|tool| name(tool) == self.name);
+        // Only its server is waited for; a name without one is Janus's own, or nobody's.
+        let (server, _) = self.name.split_once("__").unwrap_or_default();
+        let listing = Listing::of(client, context, Some(server), Some(&self.name)).await?;
+        let tool = listing.tool(&self.name);
+        if tool.is_none()
+            && let Some(failure) = listing.lacks(&self.name)
+        {
+            return Err(failure);
+        }
         // A tool that is not listed may be one that a rule hides: the gateway says which rule.
         let schema = tool
             .and_then(|tool| tool.object("inputSchema"))
@@ -202,40 +196,8 @@ impl Call {
             Answer::Result(result) => result,
             Answer::Refused(refused) => return Err(answer::refused(&refused, tool.is_some())),
         };
-        answer::show(&self.name, &result, output)
+        answer::show(&self.name, &result, context.output)
     }
-}
-
-/// Every tool, in the order of the gateway.
-pub(super) async fn tools(client: &Client) -> Result<Vec<Object>, Failure> {
-    let (mut tools, mut cursor) = (Vec::new(), None::<Json>);
-    for _ in 0..MOST_PAGES {
-        let ask = Ask {
-            method: "tools/list",
-            name: None,
-            params: cursor
-                .into_iter()
-                .map(|cursor| Edit::Set("cursor", cursor))
-                .collect(),
-            headers: Vec::new(),
-        };
-        let page = match client.ask(ask).await? {
-            Answer::Result(page) => page,
-            Answer::Refused(refused) => return Err(answer::refused(&refused, true)),
-        };
-        let listed = page.get("tools").and_then(|tools| tools.elements());
-        tools.extend(
-            listed
-                .into_iter()
-                .flatten()
-                .filter_map(|tool| tool.object()),
-        );
-        cursor = page.get("nextCursor").filter(|cursor| !cursor.is_null());
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(tools)
 }
 
 /// Calls a tool. Its schema says which arguments are repeated in headers.
@@ -253,6 +215,7 @@ pub(super) async fn call(
             Edit::Set("arguments", arguments.json().clone()),
         ],
         headers: param_header::headers(schema.json(), arguments.json()),
+        said: Vec::new(),
     };
     client.ask(ask).await
 }
