@@ -63,6 +63,8 @@ fn a_refused_configuration_is_there_each_time() {
     assert_eq!(refused.iter().filter(of_event).count(), 6, "{refused:?}");
     let ended = janus.home().run(&["config", "reload"]);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    // Nobody needs the vault here, so that nothing is said of it.
+    assert_eq!(ended.stdout, "ok: the configuration was read again\n");
     assert_eq!(
         records(&janus, &["--since", "2100-01-01T00:00:00Z"]).len(),
         0
@@ -97,4 +99,28 @@ fn without_a_daemon_and_a_journal_there_is_nothing_to_read() {
     let home = Home::new("");
     let ended = home.run(&["logs"]);
     assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_a_slip_and_no_empty_log() {
+    let janus = Janus::start("notes: { command: [sh, -c, \"exit 1\"] }\n");
+    for arguments in [
+        &["logs", "--server", "note"] as &[&str],
+        &["logs", "--server", "note", "--follow"],
+    ] {
+        let ended = janus.home().run(arguments);
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert_eq!(
+            ended.stderr,
+            "error[unknown_server]: there is no server `note`\n  help:  did you mean `notes`?\n"
+        );
+    }
+    let ended = janus
+        .home()
+        .run(&["logs", "--account", "elsewhere/default"]);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.starts_with("error[unknown_account]: "),
+        "{ended:?}"
+    );
 }

@@ -11,7 +11,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::control::Control;
+use super::known::Known;
 use super::output::printable;
+use super::serve::runtime;
 use super::table::text;
 use super::{Context, Exit, Failure};
 use crate::protocol::Json;
@@ -82,17 +84,56 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     if !arguments.follow {
         waiting(context);
     }
+    if arguments.follow
+        && let Some(failure) = unknown(arguments, context)?
+    {
+        return Err(failure);
+    }
     let control = Control::new(context);
-    let asked = control.post("/logs", &json!({}));
+    // From where nothing is yet: which of the two has it is all that is asked.
+    let asked = control.post("/logs", &json!({"from": u64::MAX}));
     let is_journal = |said: &Value| said.get("journal").and_then(Value::as_bool);
-    match asked {
+    let shown = match asked {
         Ok(said) if is_journal(&said) != Some(true) || !journal::has_any() => {
-            from_memory(said, &control, arguments, context)?;
+            let said = control.post("/logs", &json!({}))?;
+            from_memory(said, &control, arguments, context)?
         }
         Err(failure) if !journal::has_any() => return Err(failure),
-        Ok(_) | Err(_) => journal::read(arguments, |record| print(&record, arguments, context))?,
+        Ok(_) | Err(_) => {
+            let mut shown = 0;
+            journal::read(arguments, |record| {
+                shown += usize::from(is_meant(&record, arguments));
+                print(&record, arguments, context)
+            })?;
+            shown
+        }
+    };
+    // What is not configured any more may have been heard of all the same.
+    match unknown(arguments, context)? {
+        Some(failure) if shown == 0 => Err(failure),
+        _ => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
+}
+
+/// That what is asked about is not there, if so.
+fn unknown(arguments: &Arguments, context: &Context) -> Result<Option<Failure>, Failure> {
+    if arguments.server.is_none() && arguments.account.is_none() {
+        return Ok(None);
+    }
+    let Some(known) = runtime()?.block_on(Known::of(context)) else {
+        return Ok(None);
+    };
+    let no_server = arguments
+        .server
+        .as_deref()
+        .and_then(|name| known.no_server(name));
+    let no_account = || {
+        arguments
+            .account
+            .as_deref()
+            .and_then(|name| known.no_account(name))
+    };
+    Ok(no_server.or_else(no_account))
 }
 
 /// Links that wait for a person come first: they are what the log is mostly looked at for.
@@ -114,13 +155,13 @@ fn waiting(context: &Context) {
     }
 }
 
-/// The daemon's own memory of it, of which this is the first answer.
+/// The daemon's own memory of it, of which this is the first answer. Gives how much of it was meant.
 fn from_memory(
     mut said: Value,
     control: &Control,
     arguments: &Arguments,
     context: &Context,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     let mut is_first = true;
     loop {
         let entries = said.get("entries").and_then(Value::as_array);
@@ -135,7 +176,7 @@ fn from_memory(
             print(record, arguments, context)?;
         }
         if !arguments.follow {
-            return Ok(());
+            return Ok(records.len());
         }
         is_first = false;
         let next = json!({"from": said.get("next"), "run": said.get("run")});

@@ -236,10 +236,7 @@ impl Downstream {
         };
         match reloaded.await {
             Ok(Ok(mut reloaded)) if asked => {
-                if let Err(why) = self.vault.check_place().await {
-                    let note = format!("the vault would be sealed after the next start: {why}");
-                    reloaded.notes.push(note);
-                }
+                reloaded.notes.extend(self.about_the_vault().await);
                 Ok(json!({"reloaded": true, "notes": reloaded.notes}))
             }
             Ok(Err(mistakes)) if asked => {

@@ -75,6 +75,26 @@ impl Downstream {
         json!({"because": because, "help": Refused::NoPlace(because).help()})
     }
 
+    /// What a person should know of the vault's key after a reload, with what helps; nothing where nobody needs it.
+    pub(super) async fn about_the_vault(&self) -> Option<String> {
+        if self.vault.status().word == "empty" {
+            let amiss = self.no_vault(&self.account_rows()).await;
+            let (because, help) = (amiss["because"].as_str()?, amiss["help"].as_array()?);
+            let help: Vec<&str> = help.iter().filter_map(Value::as_str).collect();
+            return Some(format!(
+                "logins and secrets cannot be kept, since there is no place for the vault's key: {because}; {}",
+                help.join("; or ")
+            ));
+        }
+        let Ok(Err(why)) = timeout(KEYRING, self.vault.check_place()).await else {
+            return None;
+        };
+        let help = why.help();
+        Some(format!(
+            "the vault would be sealed after the next start: {why}; {help}"
+        ))
+    }
+
     /// `janus account list`
     pub(super) fn accounts(&self) -> Value {
         json!({"accounts": self.account_rows()})
