@@ -32,6 +32,11 @@ pub enum NotLoggedIn {
         /// What proves it instead.
         why: &'static str,
     },
+    /// What it needs, it gets in its environment.
+    #[error(
+        "{0} needs no login: it is a local process, and proves itself with what is in its environment"
+    )]
+    Process(AccountId),
     /// Somebody else logged in than was meant.
     #[error("you logged in as {was}, {account} is {is}")]
     WrongIdentity {
@@ -123,7 +128,7 @@ impl NotLoggedIn {
         match self {
             Self::Flow(failed) => failed.code(),
             Self::Gone(_) => "unknown_account",
-            Self::NoLogin { .. } => "no_login",
+            Self::NoLogin { .. } | Self::Process(_) => "no_login",
             Self::WrongIdentity { .. }
             | Self::UnknownIdentity { .. }
             | Self::SameIdentity { .. } => "wrong_identity",
@@ -149,6 +154,15 @@ impl NotLoggedIn {
             Self::Flow(failed) => failed.help(account),
             Self::Gone(_) => one("janus account list".to_owned()),
             Self::NoLogin { .. } => one(format!("janus account verify {account}")),
+            Self::Process(_) => vec![
+                format!("try whether it works:  janus account verify {account}"),
+                format!(
+                    "if it wants a token, write at {}: env: {{ NAME: vault:{} }}    # then: janus secret set {}",
+                    account.server(),
+                    account.server(),
+                    account.server()
+                ),
+            ],
             Self::WrongIdentity { by, was, .. } => vec![
                 in_private(account),
                 match by {

@@ -158,6 +158,9 @@ impl Logins {
         };
         let Some(grant) = self.0.grants.find(account) else {
             return Err(match self.0.upstream.credential(account) {
+                Some(_) if self.0.upstream.is_process(account) => {
+                    NotLoggedIn::Process(account.clone())
+                }
                 Some(_) => no("its configuration has another credential, or none"),
                 None => NotLoggedIn::Gone(account.clone()),
             });

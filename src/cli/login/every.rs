@@ -51,7 +51,8 @@ impl Run<'_> {
         let (succeeded, all) = (came.done.len(), needed.len());
         let fields = json!({"needed": needed, "logins": came.done, "failed": came.failed});
         output.document("login-all", fields, || match all {
-            0 => "no account needs a login\n".to_owned(),
+            0 => "no account needs a login; to log in again, name one:  janus login ACCOUNT\n"
+                .to_owned(),
             _ if no_wait => links,
             _ => format!("{succeeded} of {all} accounts are logged in\n"),
         })?;

@@ -119,7 +119,10 @@ impl<'a> Run<'a> {
                 stands.await?
             }
             (None, Some(account)) => self.begin(account).await?,
-            (None, None) => self.begin(&self.the_one_that_needs_it().await?).await?,
+            (None, None) => match self.the_one_that_needs_it().await? {
+                Some(account) => self.begin(&account).await?,
+                None => return self.every().await,
+            },
         };
         let output = self.context.output;
         if self.arguments.no_wait {
@@ -275,19 +278,15 @@ impl<'a> Run<'a> {
         Ok(texts(known.get("needed").unwrap_or(&Value::Null)))
     }
 
-    /// The account that is meant where none is named: the only one that needs a login.
-    async fn the_one_that_needs_it(&self) -> Result<String, Failure> {
+    /// The account that is meant where none is named: the only one that needs a login, if one does.
+    async fn the_one_that_needs_it(&self) -> Result<Option<String>, Failure> {
         let needed = self.needed().await?;
-        let failure = |said: String| Failure::new(Exit::Usage, "usage", said);
         match needed.as_slice() {
-            [only] => Ok(only.clone()),
-            [] => {
-                let said = "no account needs a login; name one to log in again";
-                Err(failure(said.to_owned()).help("janus account list"))
-            }
+            [] => Ok(None),
+            [only] => Ok(Some(only.clone())),
             several => {
                 let said = format!("several accounts need a login: {}", several.join(", "));
-                Err(failure(said)
+                Err(Failure::new(Exit::Usage, "usage", said)
                     .help("janus login ACCOUNT")
                     .help("janus login --all"))
             }

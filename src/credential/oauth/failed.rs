@@ -70,6 +70,9 @@ pub enum LoginFailed {
     NoCredential(NoCredential),
 
     // Who runs the server or the provider.
+    /// The server itself does not answer now, so that nobody knows where people log in to it.
+    #[error("the server cannot be reached, so who logs people in to it is not known: {0}")]
+    NoServer(String),
     /// The server has no authorization server, or describes it wrongly.
     #[error("{0}")]
     Server(String),
@@ -113,6 +116,7 @@ impl LoginFailed {
             Self::Configuration { .. } => "bad_configuration",
             Self::OtherIssuer { .. } => "other_authorization_server",
             Self::NoCredential(why) => why.code(),
+            Self::NoServer(_) => "unavailable",
             Self::Server(_) => "no_authorization_server",
             Self::Risk { .. } => "unsafe_authorization_server",
             Self::Provider { .. } => "provider_refused",
@@ -129,6 +133,11 @@ impl LoginFailed {
             Self::Denied { .. } | Self::TooLate | Self::Unreachable(_) | Self::Janus(_) => {
                 vec![again()]
             }
+            Self::NoServer(_) => vec![
+                format!("janus logs --server {}", account.server()),
+                "is it the right address?  janus config show".to_owned(),
+                format!("when it is there again:  janus login {account}"),
+            ],
             Self::NotTheAnswer(_) => vec![
                 "open the newest link, and give the whole address that the browser ends on"
                     .to_owned(),
@@ -180,7 +189,7 @@ impl LoginFailed {
 
     /// Whether the same may go well a moment later, without anybody's doing.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::NoServer(_))
     }
 
     pub(super) fn of_client(why: NoClient) -> Self {

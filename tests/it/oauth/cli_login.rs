@@ -383,3 +383,28 @@ fn without_a_daemon_the_command_says_how_to_start_one() {
         assert!(ended.stderr.contains("janus serve"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn who_cannot_log_in_is_told_whose_fault_that_is() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let janus = Janus::start(&format!(
+        "away: {{ url: \"http://{address}/mcp\", auth: oauth }}\nhere: {{ command: [sh, -c, \"exit 1\"] }}\n"
+    ));
+    let ended = janus.home().run(&["login", "away"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let cannot = "error[unavailable]: the server cannot be reached, so who logs people in to it is not known: ";
+    assert!(ended.stderr.starts_with(cannot), "{ended:?}");
+    assert!(
+        ended.stderr.contains("  help:  janus logs --server away\n"),
+        "{ended:?}"
+    );
+    let ended = janus.home().run(&["login", "here"]);
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    insta::assert_snapshot!(ended.stderr, @"
+    error[no_login]: here/default needs no login: it is a local process, and proves itself with what is in its environment
+      help:  try whether it works:  janus account verify here/default
+      help:  if it wants a token, write at here: env: { NAME: vault:here }    # then: janus secret set here
+    ");
+}

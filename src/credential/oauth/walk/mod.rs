@@ -124,7 +124,8 @@ impl Walk {
         let answer = if let Some(answer) = self.answered.get(url.as_str()) {
             answer.clone()
         } else {
-            let answer = Answered::new(self.kept(way.send(asking(&url)).await)?);
+            let got = way.send(asking(&url)).await;
+            let answer = Answered::new(self.kept(&url, got)?);
             self.answered.insert(url.to_string(), answer.clone());
             answer
         };
@@ -136,10 +137,11 @@ impl Walk {
         let asked = self.asked.take().unwrap_or_else(|| url.clone());
         if status.is_server_error() || [408, 425, 429].contains(&status.as_u16()) {
             let host = url.host_str().unwrap_or_default();
-            self.seen.failure = Some(LoginFailed::Unreachable(format!(
+            let failed = LoginFailed::Unreachable(format!(
                 "{host} answers HTTP {} when it is asked for its metadata",
                 status.as_u16()
-            )));
+            ));
+            self.seen.failure = Some(failed);
         }
         let pinned = self.wanted.pinned.clone();
         match answer.document {
@@ -169,11 +171,12 @@ impl Walk {
     async fn probe(&mut self, way: &Way) -> Option<Response<Vec<u8>>> {
         if self.challenge.is_none() {
             let got = way.network.head(asking(&self.server), &way.policy).await;
-            let mut got = self.kept(got)?;
+            let server = self.server.clone();
+            let mut got = self.kept(&server, got)?;
             if got.status() != StatusCode::UNAUTHORIZED {
                 // Some look at the credential only where a message comes.
                 let posted = way.network.head(knocking(&self.server), &way.policy).await;
-                got = self.kept(posted)?;
+                got = self.kept(&server, posted)?;
             }
             if got.status() != StatusCode::UNAUTHORIZED {
                 return Some(response(StatusCode::OK, &Value::Null));
@@ -193,14 +196,25 @@ impl Walk {
         Some(refused)
     }
 
+    /// The same failure, where it is the server that did not answer and nobody else.
+    fn unreached(&self, url: &Url, failed: LoginFailed) -> LoginFailed {
+        match failed {
+            LoginFailed::Unreachable(why) if url.origin() == self.server.origin() => {
+                LoginFailed::NoServer(why)
+            }
+            other => other,
+        }
+    }
+
     fn kept(
         &mut self,
+        url: &Url,
         answer: Result<Response<Vec<u8>>, NetworkError>,
     ) -> Option<Response<Vec<u8>>> {
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.seen.failure = Some(LoginFailed::of_network(error));
+                self.seen.failure = Some(self.unreached(url, LoginFailed::of_network(error)));
                 None
             }
         }
