@@ -269,8 +269,12 @@ fn usage(error: &clap::Error, output: Output) -> Exit {
             output.data(&error.render().to_string())
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let text = error.render().to_string();
             let failure = Failure::new(Exit::Usage, "usage", "a command is missing");
-            Err(failure.help("janus --help"))
+            output.failure(&failure.help(help_of(&text)));
+            // Which there are, and not the options, which are the same everywhere.
+            output.tell(text.split("\nOptions:").next().unwrap_or_default());
+            return Exit::Usage;
         }
         _ => Err(Failure::usage(error)),
     };
@@ -281,6 +285,16 @@ fn usage(error: &clap::Error, output: Output) -> Exit {
             failure.exit()
         }
     }
+}
+
+/// The command that prints a help text, by the line in it that shows the usage.
+fn help_of(text: &str) -> String {
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let words = usage.unwrap_or("janus").split_whitespace();
+    let words: Vec<&str> = words
+        .take_while(|word| !word.starts_with(['[', '<']))
+        .collect();
+    format!("{} --help", words.join(" "))
 }
 
 /// The definition of the command line, for help texts.

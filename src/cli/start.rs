@@ -135,7 +135,7 @@ fn of_socket(socket: &NotBound) -> (Exit, Option<String>) {
     match socket {
         NotBound::AnotherJanus(_) => (
             Exit::Failed,
-            Some("use the one that runs:  janus tool list".to_owned()),
+            Some("use the one that runs:  janus status".to_owned()),
         ),
         NotBound::Taken(_) => (Exit::Failed, Some(format!("{other}.http"))),
         NotBound::InTheWay(path) => (Exit::Configuration, Some(look_at(path))),

@@ -203,6 +203,25 @@ fn a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn a_command_that_lacks_its_verb_shows_which_there_are() {
+    let home = TempDir::new().unwrap();
+    let (code, stdout, stderr) = run(&home, &["service"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(stderr, @"
+    error[usage]: a command is missing
+      help:  janus service --help
+    Janus as a service of the user's own systemd
+
+    Usage: janus service [OPTIONS] <COMMAND>
+
+    Commands:
+      install  Write the units where no package has, enable the socket, and see that it answers
+      remove   Stop and disable it, and delete what `install` wrote
+      status   Show the units and how they stand
+    ");
+}
+
+#[test]
 fn every_topic_and_command_has_a_help_text() {
     let home = TempDir::new().unwrap();
     for topic in [

@@ -1,5 +1,6 @@
 //! The commands of systemd that Janus runs, and what they say when they fail.
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::{Exit, Failure};
@@ -19,15 +20,19 @@ impl Systemctl {
                 "the user's systemd does not answer",
             )
             .because(why)
-            .help("without systemd:  janus serve")
         };
+        let without = "without systemd:  janus serve";
         let asked = run("systemctl", &["--user", "show-environment"]);
-        let asked = asked.map_err(|error| missing(error.to_string()))?;
+        let asked = asked.map_err(|error| missing(error.to_string()).help(without))?;
         if asked.status.success() {
-            Ok(Self(()))
-        } else {
-            Err(missing(last(&asked)))
+            return Ok(Self(()));
         }
+        let user = rustix::process::getuid().as_raw();
+        let runs = Path::new(&bus_of(user)).exists();
+        let failure = missing(last(&asked)).help(way_to_it(user, runs));
+        Err(failure
+            .help("or from a login of its own:  machinectl shell \"$(id -un)@\"")
+            .help(without))
     }
 
     /// Runs `systemctl --user`.
@@ -53,6 +58,24 @@ impl Systemctl {
         let words = [&["--user", "--man=no", "verify"], &files[..]].concat();
         succeed("systemd-analyze", &words).map(drop)
     }
+}
+
+/// Where the manager of a user is reached, if it runs.
+fn bus_of(user: u32) -> String {
+    format!("/run/user/{user}/bus")
+}
+
+/// What brings this shell and the user's manager together. `su`, `sudo` and cron give no login, and without one nobody
+/// starts the manager or says where it is.
+fn way_to_it(user: u32, runs: bool) -> String {
+    if runs {
+        return format!(
+            "it runs, and this shell does not know where:  export XDG_RUNTIME_DIR=/run/user/{user}"
+        );
+    }
+    format!(
+        "have it run without a login, as root:  loginctl enable-linger {user}    # then: export XDG_RUNTIME_DIR=/run/user/{user}"
+    )
 }
 
 /// Has this user's manager start at boot and outlive logout, if it does not already.
@@ -89,4 +112,22 @@ fn run(program: &str, words: &[&str]) -> std::io::Result<Output> {
 fn last(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     said.lines().last().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_bus_is_told_how_to_get_there() {
+        let line = |runs| {
+            let help = way_to_it(1000, runs);
+            help.split_once(":  ").unwrap().1.to_owned()
+        };
+        assert_eq!(line(true), "export XDG_RUNTIME_DIR=/run/user/1000");
+        assert_eq!(
+            line(false),
+            "loginctl enable-linger 1000    # then: export XDG_RUNTIME_DIR=/run/user/1000"
+        );
+    }
 }
