@@ -54,8 +54,12 @@ impl NotStarted {
             (_, Some(state)) => of_state(state),
             (None, None) => (Exit::Failed, None),
         };
+        // Mostly it is the daemon that was started before.
+        let runs = matches!(error.downcast_ref(), Some(Unusable::InUse { .. }));
+        let runs = runs.then(|| "if it serves already, use that one:  janus status".to_owned());
         let failure = Failure::from(error).exits(exit);
-        Self::surroundings(help.into_iter().fold(failure, Failure::help))
+        let help = help.into_iter().chain(runs);
+        Self::surroundings(help.fold(failure, Failure::help))
     }
 
     /// The failure, before anybody waits.

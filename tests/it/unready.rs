@@ -204,6 +204,8 @@ fn another_process_has_the_state() {
     let told = start(&home, |_| {});
     let what = format!("another Janus (process {id}) uses the state directory");
     told.says(1, "cannot_start", &what, &format!("ps -fp {id}"));
+    let another = "  help:  if it serves already, use that one:  janus status\n";
+    assert!(told.ended.stderr.contains(another), "{:?}", told.ended);
 }
 
 #[test]
