@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -35,6 +37,10 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_secs(10);
 /// And this long when Janus goes on as another program: they were waited for before that.
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// What is cut then is answered when its server was let go, which is a moment later. A client that does not take its answer
+/// by now is cut, too.
+const LAST_ANSWER: Duration = Duration::from_secs(4);
 
 /// The connections of one listener.
 #[derive(Debug)]
@@ -116,7 +122,7 @@ impl Connections {
         } else {
             DRAIN
         };
-        if tokio::time::timeout(limit, self.open.wait()).await.is_err() {
+        if timeout(limit, self.open.wait()).await.is_err() {
             tracing::warn!(
                 "some calls did not end within {} s and are cut off",
                 limit.as_secs()
@@ -153,6 +159,9 @@ impl Connections {
                     Serves::Control => downstream.serve_control(&peer, request).await,
                 };
                 response.map(|response| {
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        line.upgrade();
+                    }
                     let running = running.filter(|_| !is_lasting(&response));
                     response.map(|reply| Counted::new(reply, running, line))
                 })
@@ -174,26 +183,28 @@ impl Connections {
                     let goes_along = matches!(serves, Serves::Clients) && downstream.intake.is_leaving();
                     let late = async {
                         if goes_along {
-                            line.rest().await;
+                            timeout(LAST_ANSWER, line.rest()).await.is_ok()
                         } else {
-                            tokio::time::timeout(FIRST_REQUEST, begun.notified()).await.ok();
+                            timeout(FIRST_REQUEST, begun.notified()).await.is_ok()
                         }
                     };
                     // Whatever comes first: the request, the client's end, or nothing at all.
                     let early = tokio::select! {
-                        ended = &mut connection => Some(ended),
-                        () = late => None,
+                        ended = &mut connection => Ok(ended),
+                        is_at_rest = late => Err(is_at_rest),
                     };
                     match early {
-                        Some(ended) => ended,
-                        None if goes_along => {
-                            // One that was upgraded is no HTTP any more, and its client comes again.
-                            if let Some(parts) = connection.into_parts() {
+                        Ok(ended) => ended,
+                        Err(is_at_rest) if goes_along => {
+                            // One that was upgraded is no HTTP any more, and its client comes again. One that is not at
+                            // rest is cut, as somebody asked for that.
+                            let parts = is_at_rest.then(|| connection.into_parts()).flatten();
+                            if let Some(parts) = parts {
                                 downstream.rested.put(parts.io.into_inner(), parts.read_buf);
                             }
                             return;
                         }
-                        None => {
+                        Err(_) => {
                             std::pin::Pin::new(&mut connection).graceful_shutdown();
                             connection.await
                         }
@@ -229,10 +240,7 @@ pub(super) fn known(socket: &Socket) -> Result<Peer, NotAuthenticated> {
 }
 
 fn overloaded() -> http::Response<Reply> {
-    let mut response = refused(
-        http::StatusCode::SERVICE_UNAVAILABLE,
-        "too many connections",
-    );
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "too many connections");
     response.headers_mut().insert(
         http::header::RETRY_AFTER,
         http::HeaderValue::from_static("1"),

@@ -9,7 +9,7 @@
 //! - An intake that is opened again goes on as if nothing had been.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::Notify;
@@ -40,6 +40,10 @@ pub(super) struct Line {
     busy: AtomicBool,
     /// How many requests were read.
     requests: AtomicUsize,
+    /// It was upgraded: there are no requests of HTTP any more.
+    upgraded: AtomicBool,
+    /// What was answered last, until that is written.
+    unsent: Mutex<Option<Running>>,
     /// The client does not take what it is sent.
     blocked: AtomicBool,
     changed: Notify,
@@ -129,6 +133,17 @@ impl Line {
     pub(super) fn begins(&self) {
         self.busy.store(true, Ordering::Release);
         self.requests.fetch_add(1, Ordering::AcqRel);
+        self.sent();
+    }
+
+    /// What is read from now on are no requests of HTTP.
+    pub(super) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Release);
+    }
+
+    /// Whether a client can owe the head of a request now.
+    pub(super) fn expects_a_head(&self) -> bool {
+        !self.is_busy() && !self.upgraded.load(Ordering::Acquire)
     }
 
     /// How many requests were read.
@@ -141,10 +156,20 @@ impl Line {
         self.busy.load(Ordering::Acquire)
     }
 
-    /// It is answered.
-    pub(super) fn ends(&self) {
+    /// It is answered; whoever waits for that waits until it is [sent](Line::sent), too.
+    pub(super) fn ends(&self, running: Option<Running>) {
+        *self.unsent() = running;
         self.busy.store(false, Ordering::Release);
         self.changed.notify_waiters();
+    }
+
+    /// Everything is written.
+    pub(super) fn sent(&self) {
+        drop(self.unsent().take());
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, Option<Running>> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what is sent is taken.
@@ -188,10 +213,21 @@ mod tests {
         assert!(futures_util::poll!(&mut quiet).is_pending());
         drop(running);
         quiet.await;
-        line.ends();
+        line.ends(None);
         assert!(!intake.may_read(&line, waker));
         intake.open();
         assert!(intake.may_read(&line, waker) && intake.may_read(&other, waker));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_written_is_not_answered() {
+        let (intake, line) = (Intake::default(), Line::default());
+        line.begins();
+        line.ends(Some(intake.begin()));
+        let mut quiet = std::pin::pin!(intake.quiet());
+        assert!(futures_util::poll!(&mut quiet).is_pending());
+        line.sent();
+        quiet.await;
     }
 
     #[tokio::test]

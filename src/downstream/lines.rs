@@ -6,6 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::protocol::LONGEST_MESSAGE;
 
+use super::intake::Running;
+
 /// What was read.
 pub(super) enum Line {
     /// A line without its end.
@@ -14,9 +16,25 @@ pub(super) enum Line {
     TooLong,
 }
 
+/// What is to be written.
+pub(super) struct Out {
+    pub(super) line: Bytes,
+    /// The request that it answers, until it is written.
+    pub(super) running: Option<Running>,
+}
+
+impl From<Bytes> for Out {
+    fn from(line: Bytes) -> Self {
+        Self {
+            line,
+            running: None,
+        }
+    }
+}
+
 /// Writes the lines of the queue until it ends or nobody reads any more.
-pub(super) async fn write<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Bytes>, mut output: W) {
-    while let Some(line) = queue.recv().await {
+pub(super) async fn write<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Out>, mut output: W) {
+    while let Some(Out { line, running }) = queue.recv().await {
         let written = async {
             output.write_all(&line).await?;
             output.write_all(b"\n").await?;
@@ -25,6 +43,7 @@ pub(super) async fn write<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Bytes
         if written.await.is_err() {
             return;
         }
+        drop(running);
     }
 }
 

@@ -34,11 +34,11 @@ pub(super) enum Reply {
     Events(Box<EventStream>),
 }
 
-/// The body of a response while it is sent: until then its request is not answered.
+/// The body of a response: when it ends, what is left is to [write](Line::sent) it.
 pub(super) struct Counted {
     reply: Reply,
     /// `None` for a stream that has no end of its own.
-    _running: Option<Running>,
+    running: Option<Running>,
     line: Arc<Line>,
 }
 
@@ -315,7 +315,7 @@ impl Counted {
     pub(super) fn new(reply: Reply, running: Option<Running>, line: Arc<Line>) -> Self {
         Self {
             reply,
-            _running: running,
+            running,
             line,
         }
     }
@@ -323,7 +323,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.line.ends();
+        self.line.ends(self.running.take());
     }
 }
 

@@ -22,8 +22,9 @@ use crate::protocol::{Envelope, Json, Kind, Request, Revision, RpcError, code};
 
 use super::adapt::{Response, ResponseBody, error_text};
 use super::conversation::{Conversation, Edge, Next, Posed};
+use super::intake::Running;
 use super::legacy::{Follow, Opened, Reading, Session};
-use super::lines::{self, Line};
+use super::lines::{self, Line, Out};
 use super::{Downstream, modern, refusal};
 
 /// Lines waiting to be written: a client that does not read slows its own answers.
@@ -33,6 +34,9 @@ const LINES: usize = 64;
 const IN_FLIGHT: usize = 4096;
 /// A client that closed its end may still wait for answers, but not for long.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// And to read them.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The one client.
 struct Peer {
@@ -51,7 +55,7 @@ struct Peer {
     listening: CancellationToken,
     /// The answers under way.
     calls: TaskTracker,
-    lines: mpsc::Sender<Bytes>,
+    lines: mpsc::Sender<Out>,
 }
 
 /// A client that can come again on another connection.
@@ -126,7 +130,7 @@ impl Downstream {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let (lines, queue) = mpsc::channel(LINES);
-        let writer = self.tasks.spawn(lines::write(queue, output));
+        let mut writer = self.tasks.spawn(lines::write(queue, output));
         let stopping = self.stopping.clone();
         let (reserved, session, shown) = returning.map_or((None, None, None), |client| {
             (Some(client.reserved), client.session, Some(client.shown))
@@ -161,8 +165,10 @@ impl Downstream {
         }
         peer.close(ended);
         drop(peer);
-        // A client that is gone takes nothing more.
-        drop(tokio::time::timeout(Duration::from_secs(2), writer).await);
+        // A client that is gone takes nothing more, and one that does not read sees the end of the connection.
+        if tokio::time::timeout(LAST_LINES, &mut writer).await.is_err() {
+            writer.abort();
+        }
     }
 }
 
@@ -378,9 +384,8 @@ impl Peer {
         let (peer, session) = (Arc::clone(self), Arc::clone(session));
         let running = self.downstream.intake.begin();
         self.spawn(async move {
-            peer.run(&id, conversation, false).await;
+            peer.run(&id, conversation, Some(running)).await;
             session.finish(&id);
-            drop(running);
         });
     }
 
@@ -415,9 +420,8 @@ impl Peer {
         let peer = Arc::clone(self);
         let running = (!listens).then(|| self.downstream.intake.begin());
         self.spawn(async move {
-            peer.run(&id, conversation, listens).await;
+            peer.run(&id, conversation, running).await;
             peer.leave(&id);
-            drop(running);
         });
     }
 
@@ -452,7 +456,9 @@ impl Peer {
         }
     }
 
-    async fn run(&self, id: &Json, mut conversation: Conversation, listens: bool) {
+    /// Answers a request; it counts as `running` until the answer is written.
+    async fn run(&self, id: &Json, mut conversation: Conversation, running: Option<Running>) {
+        let listens = running.is_none();
         loop {
             match conversation.next().await {
                 Next::Stream => {}
@@ -465,10 +471,10 @@ impl Peer {
                 {
                     return;
                 }
-                Next::Response(response) => return self.respond(id, response).await,
+                Next::Response(response) => return self.respond(id, response, running).await,
                 Next::Pause => {
                     if let Some(response) = self.downstream.parking.park(conversation) {
-                        self.respond(id, response).await;
+                        self.respond(id, response, running).await;
                     }
                     return;
                 }
@@ -478,9 +484,9 @@ impl Peer {
     }
 
     /// A line must be whole before it is begun: another message may come between its parts.
-    async fn respond(&self, id: &Json, response: Response) {
-        match response.body {
-            ResponseBody::Whole(parts) => self.write(super::adapt::joined(&parts)).await,
+    async fn respond(&self, id: &Json, response: Response, running: Option<Running>) {
+        let line = match response.body {
+            ResponseBody::Whole(parts) => super::adapt::joined(&parts),
             ResponseBody::Stream(mut stream) => {
                 let mut line = BytesMut::new();
                 while let Some(chunk) = stream.next().await {
@@ -492,14 +498,19 @@ impl Peer {
                         }
                     }
                 }
-                self.write(line.freeze()).await;
+                line.freeze()
             }
-        }
+        };
+        self.send(Out { line, running }).await;
     }
 
     async fn write(&self, line: Bytes) {
+        self.send(line.into()).await;
+    }
+
+    async fn send(&self, out: Out) {
         // The writer ends when the client is gone.
-        drop(self.lines.send(line).await);
+        drop(self.lines.send(out).await);
     }
 
     /// A task for one answer: waited for when the input ends, and when Janus does.
@@ -531,5 +542,7 @@ impl Peer {
             .unwrap_or_else(PoisonError::into_inner)
             .values()
             .for_each(CancellationToken::cancel);
+        // What its session is told from now on waits for whoever reads it next.
+        self.over().cancel();
     }
 }

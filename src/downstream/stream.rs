@@ -88,7 +88,7 @@ impl Stream {
 
     /// Ends when a client took too long for the head that it owes.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.owes || self.line.is_busy() {
+        if !self.owes || !self.line.expects_a_head() {
             return Poll::Pending;
         }
         let limit = self.limit.get_or_insert_with(|| Box::pin(sleep(HEAD)));
@@ -138,7 +138,7 @@ impl AsyncRead for Stream {
         if read.is_pending() {
             return self.poll_limit(cx);
         }
-        self.owes |= !self.line.is_busy();
+        self.owes |= self.line.expects_a_head();
         read
     }
 }
@@ -170,7 +170,11 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.socket, stream => Pin::new(stream).poll_flush(cx))
+        let flushed = either!(&mut self.socket, stream => Pin::new(stream).poll_flush(cx));
+        if flushed.is_ready() {
+            self.line.sent();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -244,11 +248,24 @@ mod tests {
         read(&mut one.stream).await.unwrap();
         one.line.begins();
         assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
-        one.line.ends();
+        one.line.ends(None);
         assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
         one.client.write_all(b"GET").await.unwrap();
         read(&mut one.stream).await.unwrap();
         assert!(is_cut(&mut one.stream).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_upgraded_owes_nothing() {
+        let mut one = connected();
+        one.client.write_all(b"GET").await.unwrap();
+        read(&mut one.stream).await.unwrap();
+        one.line.begins();
+        one.line.upgrade();
+        one.line.ends(None);
+        one.client.write_all(b"half a line").await.unwrap();
+        read(&mut one.stream).await.unwrap();
+        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

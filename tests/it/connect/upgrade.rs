@@ -1,7 +1,7 @@
 //! The daemon's side, as the shim sees it: one request, then lines.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use super::{initialize, server};
@@ -150,4 +150,23 @@ async fn over_tcp_there_are_no_lines_and_another_protocol_is_ignored() {
     for door in [janus.http(), janus.unix()] {
         assert_eq!(door.send(asked("websocket")).await.status, 405);
     }
+}
+
+#[tokio::test]
+async fn a_connection_of_lines_may_rest_for_longer_than_a_head_may_take() {
+    let janus = Janus::start(&server("good", &[]));
+    let mut lines = Lines::open(&janus, "").await;
+    lines.say(&initialize()).await;
+    lines.response().await;
+    let ping = format!("{}\n", request(7, "ping", &json!({})));
+    let (half, rest) = ping.split_at(ping.len() / 2);
+    lines.stream.write_all(half.as_bytes()).await.unwrap();
+    // Whoever owes a head from now on is cut later than this one would be.
+    let mut slow = UnixStream::connect(janus.socket()).await.unwrap();
+    slow.write_all(b"POST /mcp").await.unwrap();
+    within("the end of the slow one", slow.read_to_end(&mut Vec::new()))
+        .await
+        .ok();
+    lines.stream.write_all(rest.as_bytes()).await.unwrap();
+    assert_eq!(lines.response().await["id"], 7);
 }
