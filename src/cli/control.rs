@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::serve::runtime;
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A server that starts, and a command that gets its token.
 const FOR_A_SERVER: Duration = Duration::from_mins(2);
 
-/// How often a daemon that went away is asked again; the next one may be about to go, too.
-const AGAIN: usize = 3;
+/// When a daemon that went away is asked again. The one after it may be about to go, too: that ends with the patience.
+const AGAIN: Duration = Duration::from_millis(10);
 /// The code of a connection that ended before the answer.
 const LOST: &str = "connection_lost";
 
@@ -144,13 +144,12 @@ impl Control {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let harmless = method == Method::GET || ["/reload", "/go-on"].contains(&path);
-        for _ in 0..AGAIN {
+        loop {
             match self.once(method.clone(), path, body).await {
-                Err(failure) if harmless && is_on_its_way_out(&failure) => {}
+                Err(failure) if harmless && is_on_its_way_out(&failure) => sleep(AGAIN).await,
                 answered => return answered,
             }
         }
-        self.once(method, path, body).await
     }
 
     async fn once(

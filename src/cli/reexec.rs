@@ -1,5 +1,6 @@
 //! `janus reexec`: the running daemon goes on as the program that is installed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
@@ -68,10 +69,13 @@ async fn serving(control: &Control, asked: &Value, by: Instant) -> Result<Value,
     loop {
         match control.ask(Method::GET, "/life", None).await {
             Ok(now) if lives(&now) > lives(asked) => return Ok(now),
+            // It is kept running by somebody.
+            Ok(now) if now.get("pid") != asked.get("pid") => return Err(ended()),
             // The connection may end with the program before.
             Err(failure) if failure.exit() != Exit::NoDaemon || Instant::now() > by => {
                 return Err(failure);
             }
+            Err(_) if is_gone(asked) => return Err(ended()),
             Ok(_) if Instant::now() > by => {
                 let failure =
                     Failure::new(Exit::Failed, "timed_out", "the program does not serve yet");
@@ -80,6 +84,19 @@ async fn serving(control: &Control, asked: &Value, by: Instant) -> Result<Value,
             Ok(_) | Err(_) => sleep(LOOK).await,
         }
     }
+}
+
+/// The program took over, and ended.
+fn ended() -> Failure {
+    let said = "the program took over and ended: connections, sessions and local servers of before are lost";
+    let failure = Failure::new(Exit::Failed, "not_replaced", said);
+    failure.help("janus logs").help("janus status")
+}
+
+/// Whether the process that answered is no more.
+fn is_gone(asked: &Value) -> bool {
+    let pid = asked.get("pid").and_then(Value::as_u64);
+    pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }
 
 /// How often the process became another program.

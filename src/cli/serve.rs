@@ -10,7 +10,8 @@ use super::start::NotStarted;
 use super::{Context, Exit, Failure, start_logging};
 use crate::config::{ConfigError, Problem};
 use crate::daemon::{
-    Handed, Inherited, Read, Stopped, Way, hold_signals, release_signals, run as run_daemon,
+    Handed, Inherited, Read, Stopped, Way, hold_signals, keep_memory_private, release_signals,
+    run as run_daemon,
 };
 use crate::handover::{Program, Rehearsed};
 use crate::store::Store;
@@ -34,6 +35,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     if arguments.rehearse {
         return rehearse(context);
     }
+    // What comes along holds secrets.
+    keep_memory_private();
     let program = started(context);
     let mut way = if arguments.go_on {
         Some(Way::receive()?)
@@ -83,7 +86,12 @@ fn served(context: &Context, program: Program, way: &mut Option<Way>) -> Result<
     // Before there is any thread. Until somebody takes them, signals wait.
     hold_signals();
     let handed = Handed {
-        inherited: Inherited::take(),
+        // What the program before was handed comes along another way.
+        inherited: if way.is_some() {
+            Inherited::default()
+        } else {
+            Inherited::take()
+        },
         program: Some(program),
         ..Handed::default()
     };

@@ -7,7 +7,7 @@ use rustix::process::{
 
 /// No core file, and no other process of this user looks into the memory, the environment or the descriptors
 /// (`PR_SET_DUMPABLE(2const)`, `proc(5)`). Children are not affected: a new program is dumpable again.
-pub(super) fn keep_memory_private() {
+pub fn keep_memory_private() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "other programs of this user can read the memory of Janus");
     }

@@ -20,6 +20,7 @@ mod wake;
 
 pub use bind::NotBound;
 pub use hand_over::{Came, Leaving, Way};
+pub use hygiene::keep_memory_private;
 pub use run::{Handed, Read, Ready, Stopped, asked_to_stop, run};
 pub use systemd::{Inherited, Manager};
 

@@ -111,13 +111,18 @@ async fn serve(
         reload: read.is_some().then_some(reload),
         go_on: program.is_some().then_some(go_on),
     };
-    let mut daemon = Daemon::start(settings, handed, asks, on_ready).await?;
     let mut stopped = std::pin::pin!(async {
         tokio::select! {
             () = stop.cancelled() => {}
             () = asked => {}
         }
     });
+    let daemon = Daemon::start(settings, handed, asks, on_ready).await;
+    if daemon.is_err() {
+        // There may be a program to go back to.
+        pass_on(&mut stopped).await;
+    }
+    let mut daemon = daemon?;
     let why = loop {
         let wish = tokio::select! {
             () = &mut stopped => break Why::Asked,
@@ -149,13 +154,17 @@ async fn serve(
     drop((reloads, wishes));
     let ended = daemon.end(why).await?;
     if matches!(ended, Stopped::Leaving(_)) {
-        hold_signals();
-        // Whoever asked for the end meanwhile means the next program too.
-        if timeout(LAST_LOOK, &mut stopped).await.is_ok() {
-            ask_the_next_to_stop();
-        }
+        pass_on(&mut stopped).await;
     }
     Ok(ended)
+}
+
+/// Whoever asks for the end from now on, or has done so, means the next program of this process.
+async fn pass_on(stopped: &mut (impl Future<Output = ()> + Unpin)) {
+    hold_signals();
+    if timeout(LAST_LOOK, stopped).await.is_ok() {
+        ask_the_next_to_stop();
+    }
 }
 
 /// Why Janus may go on as another program.

@@ -16,11 +16,11 @@ use super::Luggage;
 /// Files in one message; the system takes 253 (`SCM_MAX_FD`).
 const AT_ONCE: usize = 200;
 
-/// Puts all of it into a socket; gives the end that the next program reads.
+/// Puts all of it into a socket, where nobody has it open; gives the end that the next program reads.
 ///
 /// # Errors
-/// The system refuses; everything is as it was, but for the files, which are closed.
-pub fn send(text: &[u8], luggage: Luggage) -> io::Result<OwnedFd> {
+/// The system refuses; everything is as it was.
+pub fn send(text: &[u8], luggage: &Luggage) -> io::Result<OwnedFd> {
     let mut memory = File::from(memfd_create("janus-handover", MemfdFlags::CLOEXEC)?);
     memory.write_all(text)?;
     let (ours, theirs) = socketpair(
@@ -29,9 +29,8 @@ pub fn send(text: &[u8], luggage: Luggage) -> io::Result<OwnedFd> {
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         None,
     )?;
-    let files: Vec<OwnedFd> = luggage.0.into_iter().flatten().collect();
     let mut all = vec![memory.as_fd()];
-    all.extend(files.iter().map(AsFd::as_fd));
+    all.extend(luggage.0.iter().flatten().map(AsFd::as_fd));
     let count = u32::try_from(all.len()).map_err(io::Error::other)?;
     for some in all.chunks(AT_ONCE) {
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
@@ -104,7 +103,8 @@ mod tests {
                 (luggage.put(reader), writer)
             })
             .collect();
-        let socket = send(b"{}", luggage).unwrap();
+        let socket = send(b"{}", &luggage).unwrap();
+        drop(luggage);
         let (text, mut luggage) = receive(socket.as_fd()).unwrap();
         assert_eq!(text, b"{}");
         for (number, (carried, mut writer)) in pipes.into_iter().enumerate() {

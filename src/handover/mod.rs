@@ -4,7 +4,10 @@
 //! `SCM_RIGHTS` keeps files open that `exec` would close (`unix(7)`); nothing of it has a name that another process could
 //! open. Each room says itself what of its own goes along, as a record that names its files by their [`Carried`] place.
 //!
-//! Invariant: what is not taken out is closed.
+//! Invariants:
+//! - What is not taken out is closed.
+//! - A file is open once at most, besides the copy in a socket, which the limit of open files does not count: as many go
+//!   along as can be open.
 
 pub mod bytes;
 mod carry;
@@ -33,25 +36,6 @@ impl Luggage {
     pub fn put(&mut self, file: impl Into<OwnedFd>) -> Carried {
         self.0.push(Some(file.into()));
         Carried(self.0.len() - 1)
-    }
-
-    /// The same files once more.
-    ///
-    /// # Errors
-    /// Too many are open.
-    pub fn try_clone(&self) -> std::io::Result<Self> {
-        let files = self.0.iter();
-        let copies = files.map(|file| file.as_ref().map(OwnedFd::try_clone).transpose());
-        copies.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// One of them once more.
-    ///
-    /// # Errors
-    /// It is not there, or too many are open.
-    pub fn copy(&self, carried: Carried) -> std::io::Result<OwnedFd> {
-        let file = self.0.get(carried.0).and_then(Option::as_ref);
-        file.ok_or(std::io::ErrorKind::NotFound)?.try_clone()
     }
 
     /// Gives the file back, once.

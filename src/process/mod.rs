@@ -7,4 +7,6 @@ mod signals;
 
 pub use group::{Group, Pipes, Process};
 pub use limit::{descriptor_limit_before, raise_descriptor_limit};
-pub use signals::{ask_the_next_to_stop, hold_signals, release_signals, with_signals_held};
+pub use signals::{
+    ask_the_next_to_stop, expect_the_next_within, hold_signals, release_signals, with_signals_held,
+};

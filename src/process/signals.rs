@@ -1,10 +1,14 @@
 //! The signals that ask a daemon for something, held back while nobody would take them: until its handlers stand, and
 //! while it becomes another program. Held back, they wait for the process, also across `exec` (`signal(7)`).
 //!
+//! A program that takes over has a limit for that: its predecessor leaves it an alarm (`alarm(2)`), which `exec` keeps and
+//! which ends the process. Held-back signals could not end one that hangs.
+//!
 //! Invariant: a thread takes them only if it waits for them. Whoever starts a thread beside the first one starts it
 //! without.
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::unistd::alarm;
 
 fn asking() -> SigSet {
     [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]
@@ -18,8 +22,14 @@ pub fn hold_signals() {
     asking().thread_block().ok();
 }
 
+/// The program that this process becomes has so long until it [takes them](release_signals).
+pub fn expect_the_next_within(seconds: u32) {
+    alarm::set(seconds);
+}
+
 /// This thread takes them, and what came meanwhile at once.
 pub fn release_signals() {
+    alarm::cancel();
     asking().thread_unblock().ok();
 }
 

@@ -1,17 +1,19 @@
 //! What came along from the program before, and the way back to it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::dup2_stdin;
 
+use super::TAKES_OVER;
 use super::record::{Head, Record};
 use crate::daemon::bind::Sockets;
 use crate::downstream::{ClientRecord, Resumed};
 use crate::handover::{FORMAT, Luggage, receive, send};
+use crate::process::expect_the_next_within;
 use crate::store::{StateDirectory, Unusable};
 use crate::telemetry::go_on_after;
 use crate::upstream::{ChildRecord, Upstream};
@@ -27,7 +29,10 @@ pub struct Came {
 #[derive(Debug)]
 pub struct Way {
     text: Vec<u8>,
+    /// What came along, until it is used.
     luggage: Luggage,
+    /// The same once more, with nothing of it open.
+    again: OwnedFd,
     head: Head,
 }
 
@@ -44,28 +49,27 @@ impl Way {
         dup2_stdin(&null)?;
         let head: Head =
             serde_json::from_slice(&text).context("what an earlier Janus left cannot be read")?;
+        let again = send(&text, &luggage).context("the way back cannot be kept")?;
         Ok(Self {
             text,
             luggage,
+            again,
             head,
         })
     }
 
-    /// What came along, to be used. The way back keeps its own.
+    /// What came along, to be used, once. The way back keeps its own.
     ///
     /// # Errors
     /// It cannot be used, and the way back should be taken.
-    pub fn came(&self) -> anyhow::Result<Came> {
+    pub fn came(&mut self) -> anyhow::Result<Came> {
         anyhow::ensure!(
             self.head.format == FORMAT,
             "it was handed things in format {}, and knows {FORMAT}",
             self.head.format
         );
         let record = serde_json::from_slice(&self.text).context("what came along is not whole")?;
-        let luggage = self
-            .luggage
-            .try_clone()
-            .context("too many files are open")?;
+        let luggage = std::mem::take(&mut self.luggage);
         Ok(Came { record, luggage })
     }
 
@@ -89,23 +93,24 @@ impl Way {
         if self.head.failed.is_some() {
             return io::Error::other("the earlier program cannot go on either");
         }
-        let gone_back = self.gone_back(why);
-        let (text, running): (Vec<u8>, OwnedFd) = match gone_back {
-            Ok(both) => both,
-            Err(error) => return error,
-        };
-        match send(&text, self.luggage) {
-            Ok(socket) => self.head.program.go_back(&socket, &running),
+        let program = self.head.program.clone();
+        // What was used is closed by now, and so is the rest.
+        drop(std::mem::take(&mut self.luggage));
+        expect_the_next_within(TAKES_OVER);
+        match self.packed_again(why) {
+            Ok((socket, running)) => program.go_back(&socket, &running),
             Err(error) => error,
         }
     }
 
-    fn gone_back(&mut self, why: &str) -> io::Result<(Vec<u8>, OwnedFd)> {
-        let mut text: serde_json::Map<_, _> = serde_json::from_slice(&self.text)?;
+    fn packed_again(self, why: &str) -> io::Result<(OwnedFd, OwnedFd)> {
+        let (text, mut luggage) = receive(self.again.as_fd())?;
+        let mut text: serde_json::Map<_, _> = serde_json::from_slice(&text)?;
         text.insert("failed".to_owned(), why.into());
         text.insert("lives".to_owned(), (self.head.lives + 1).into());
-        let running = self.luggage.copy(self.head.running)?;
-        Ok((serde_json::to_vec(&text)?, running))
+        let socket = send(&serde_json::to_vec(&text)?, &luggage)?;
+        let running = luggage.take(self.head.running);
+        Ok((socket, running.ok_or(io::ErrorKind::NotFound)?))
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::TAKES_OVER;
 use super::came::Way;
 use super::record::{Head, Record};
 use crate::daemon::bind::{Sockets, SocketsRecord};
 use crate::downstream::Downstream;
 use crate::handover::{Carried, FORMAT, Luggage, Program, send};
-use crate::process::descriptor_limit_before;
+use crate::process::{descriptor_limit_before, expect_the_next_within};
 use crate::store::StateDirectory;
 use crate::telemetry::recorded;
 use crate::upstream::ChildRecord;
@@ -85,7 +86,7 @@ impl Along {
         };
         let text = serde_json::to_vec(&record)?;
         Ok(Leaving {
-            socket: send(&text, self.luggage).context("it cannot be handed over")?,
+            socket: send(&text, &self.luggage).context("it cannot be handed over")?,
             program,
         })
     }
@@ -95,6 +96,7 @@ impl Leaving {
     /// Becomes the other program. Returns only if neither it nor the one that runs can be started. No other thread may
     /// hold anything that must be finished.
     pub fn go(self) -> anyhow::Error {
+        expect_the_next_within(TAKES_OVER);
         let failed = self.program.become_it(&self.socket);
         let path = self.program.path().display();
         match Way::receive() {

@@ -1,8 +1,12 @@
 //! Whether Janus may go on as another program now: the program can, and nothing is under way.
 
+use std::io;
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::daemon::compose::Composed;
@@ -14,7 +18,9 @@ use crate::telemetry::redact;
 const REHEARSAL: Duration = Duration::from_secs(20);
 /// How often it is looked whether servers still work on something.
 const LOOK: Duration = Duration::from_millis(5);
-/// Of what a program says of its failure.
+/// Of what it says.
+const LONGEST: u64 = 64 * 1024;
+/// Of that, for a person, where it fails.
 const MOST: usize = 600;
 
 /// Resolves when it may: nothing is read from clients any more. Otherwise everything goes on as before. The version that
@@ -87,23 +93,44 @@ async fn rehearse(program: &Program) -> Result<Rehearsed, NotNow> {
         why,
     };
     let mut command = Command::from(program.rehearsal());
-    let output = timeout(REHEARSAL, command.kill_on_drop(true).output());
-    let output = match output.await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(unable(format!("it cannot be started: {error}"))),
-        Err(_) => {
-            let limit = REHEARSAL.as_secs();
-            return Err(unable(format!("it did not answer within {limit} s")));
-        }
+    let started = command.process_group(0).kill_on_drop(true).spawn();
+    let mut child = started.map_err(|error| unable(format!("it cannot be started: {error}")))?;
+    let heard = timeout(REHEARSAL, heard(&mut child)).await;
+    let Ok(heard) = heard else {
+        end_all(&child);
+        let limit = REHEARSAL.as_secs();
+        return Err(unable(format!("it did not answer within {limit} s")));
     };
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
+    let (status, answer, complaint) =
+        heard.map_err(|error| unable(format!("it cannot be heard: {error}")))?;
+    if !status.success() {
+        let said = String::from_utf8_lossy(&complaint);
         let said: String = redact(said.trim()).chars().take(MOST).collect();
-        return Err(unable(format!(
-            "it would not start ({}): {said}",
-            output.status
-        )));
+        return Err(unable(format!("it would not start ({status}): {said}")));
     }
-    serde_json::from_slice(&output.stdout)
+    serde_json::from_slice(&answer)
         .map_err(|_| unable("it does not know how to take over".to_owned()))
+}
+
+/// How it ended, its answer, and what it complained of.
+async fn heard(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (answer, complaint) = tokio::join!(beginning(stdout), beginning(stderr));
+    Ok((child.wait().await?, answer?, complaint?))
+}
+
+async fn beginning(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(LONGEST).read_to_end(&mut text).await?;
+    }
+    Ok(text)
+}
+
+/// Ends it with all that it started. It was not waited for, so its id is not another's.
+fn end_all(child: &Child) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(group) = id.and_then(Pid::from_raw) {
+        kill_process_group(group, Signal::KILL).ok();
+    }
 }

@@ -1,7 +1,7 @@
 //! What goes along: connections, sessions, processes; and what does not.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -48,18 +48,17 @@ async fn sessions_connections_and_processes_go_along() {
 }
 
 /// One request of a client that keeps its connection, in two pieces of its text.
-fn pieces(address: &str) -> (String, String) {
+pub(super) fn pieces(host: &str, text: &str) -> (String, String) {
     let body = json!({
         "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": "server__echo", "arguments": {"text": "kept"}, "_meta": {
+        "params": {"name": "server__echo", "arguments": {"text": text}, "_meta": {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
         }},
     })
     .to_string();
-    let head =
-        format!("POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let head = format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n");
     let rest = format!(
         "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: server__echo\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -67,7 +66,7 @@ fn pieces(address: &str) -> (String, String) {
     (head, rest)
 }
 
-fn answered(stream: &mut TcpStream) -> String {
+pub(super) fn answered(stream: &mut impl Read) -> String {
     let mut text = String::new();
     let mut piece = [0; 4096];
     while !text.contains("\"kept\"") {
@@ -87,7 +86,7 @@ async fn a_connection_is_kept_with_half_a_request_in_it() {
         .strip_prefix("http://")
         .unwrap()
         .to_owned();
-    let (head, rest) = pieces(&address);
+    let (head, rest) = pieces(&address, "kept");
     let connect = || {
         let stream = TcpStream::connect(&address).unwrap();
         stream

@@ -4,10 +4,12 @@
 mod asked;
 mod carried;
 mod refused;
+mod slow;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -41,6 +43,17 @@ impl Installed {
 
     /// With a command that starts the server, given where that is written down.
     fn start_as(listen: &str, command: impl FnOnce(&Path) -> Value) -> Self {
+        Self::start_by(listen, command, |command| {
+            Command::new(command.get_program())
+        })
+    }
+
+    /// The same, started by a program of the caller's.
+    fn start_by(
+        listen: &str,
+        command: impl FnOnce(&Path) -> Value,
+        start: impl FnOnce(&Command) -> Command,
+    ) -> Self {
         let home = Home::new("");
         let log = home.path().join("log");
         let text = format!(
@@ -51,8 +64,9 @@ impl Installed {
         let program = home.path().join("janus");
         fs::copy(env!("CARGO_BIN_EXE_janus"), &program).unwrap();
         let janus = Janus::start_in(home, |command| {
-            let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-            *command = installed(command, &program, &arguments);
+            let mut started = start(&Command::new(&program));
+            like(command, &mut started);
+            *command = started;
         });
         Self { janus, log }
     }
@@ -129,18 +143,10 @@ impl Installed {
     }
 }
 
-fn installed(
-    before: &std::process::Command,
-    program: &Path,
-    arguments: &[std::ffi::OsString],
-) -> std::process::Command {
-    let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear();
-    command.envs(
-        before
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    command.current_dir(before.get_current_dir().unwrap());
-    command
+/// With the same arguments, the same environment and the same directory.
+fn like(before: &Command, started: &mut Command) {
+    let variables = before.get_envs();
+    started.args(before.get_args()).env_clear();
+    started.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    started.current_dir(before.get_current_dir().unwrap());
 }

@@ -1,11 +1,12 @@
 //! A program that does not take over.
 
 use std::fs;
+use std::time::Instant;
 
 use serde_json::json;
 
 use super::Installed;
-use crate::support::{Client, Era};
+use crate::support::{Client, Era, within};
 
 #[tokio::test]
 async fn a_program_that_does_not_take_over_changes_nothing() {
@@ -116,4 +117,65 @@ async fn a_program_that_cannot_be_started_after_all_gives_everything_back() {
     assert_eq!(client.text("server__echo", json!({"text": "y"})).await, "y");
     let status = installed.status().await;
     assert_eq!((installed.starts(), &status["pid"]), (starts, &json!(id)));
+}
+
+/// It answers the question like the real one, and ends when it has taken over.
+const SHORT_LIVED: &str = r#"#!/bin/sh
+for word; do [ "$word" = --rehearse ] && exec "JANUS" "$@"; done
+exit 0
+"#;
+
+#[tokio::test]
+async fn a_program_that_ends_after_all_is_told_of_at_once() {
+    let installed = Installed::start();
+    installed.install(|new| {
+        fs::write(
+            new,
+            SHORT_LIVED.replace("JANUS", env!("CARGO_BIN_EXE_janus")),
+        )
+        .unwrap();
+    });
+    let begun = Instant::now();
+    let asked = installed.begin(&["reexec"]);
+    // Whoever started it takes notice, or its id would stay.
+    let (_, _home) = installed.janus.finish();
+    let ended = asked.finish();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("took over and ended"),
+        "{}",
+        ended.stderr
+    );
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+/// It says more than anybody wants to know, and starts somebody who stays.
+const TALKATIVE: &str = r#"#!/bin/sh
+sleep 300 &
+echo $! > PLACE
+exec yes
+"#;
+
+#[tokio::test]
+async fn a_program_that_never_ends_its_answer_is_not_heard_to_its_end() {
+    let installed = Installed::start();
+    let place = installed.janus.home().path().join("left");
+    installed.install(|new| {
+        let text = TALKATIVE.replace("PLACE", place.to_str().unwrap());
+        fs::write(new, text).unwrap();
+    });
+    let ended = installed.reexec(&[]);
+    let said = ended.stdout + &ended.stderr;
+    assert!(said.contains("nothing changed"), "{said}");
+    let left = fs::read_to_string(place).unwrap();
+    within("the end of what it started", async {
+        while is_running(left.trim()) {}
+    })
+    .await;
+}
+
+/// Whether it is there and no zombie.
+fn is_running(id: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/status"));
+    status.is_ok_and(|status| !status.contains("State:\tZ"))
 }
