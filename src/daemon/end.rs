@@ -56,7 +56,10 @@ impl Daemon {
         let mut in_time = timeout_at(by, served).await.is_ok();
         match &mut along {
             // It has limits of its own; one from outside would lose what was given so far.
-            Some(along) => along.children = upstream.give(&mut along.luggage).await,
+            Some(along) => {
+                along.children = upstream.give(&mut along.luggage).await;
+                along.printed = upstream.printed();
+            }
             None => in_time &= timeout_at(by, upstream.shutdown()).await.is_ok(),
         }
         self.tasks.close();

@@ -21,7 +21,7 @@ use super::key::{Key, KeyRecord};
 use super::leg::Leg;
 use super::stdio::GivenAway;
 use super::{State, Upstream, snapshot};
-use crate::credential::Given;
+use crate::credential::{Given, PrintedRecord};
 use crate::handover::{Carried, Luggage};
 use crate::model::{AccountId, Endpoint};
 use crate::process::{Pipes, Process};
@@ -104,6 +104,25 @@ impl Upstream {
             .zip(given)
             .filter_map(|((account, connection), away)| record(account, connection, away?, luggage))
             .collect()
+    }
+
+    /// The tokens that commands have printed, by account.
+    pub fn printed(&self) -> Vec<(String, Vec<PrintedRecord>)> {
+        let accounts = self.accounts();
+        let printed = accounts
+            .iter()
+            .map(|(id, account)| (id.to_string(), account.dial.credential.printed()));
+        printed.filter(|(_, printed)| !printed.is_empty()).collect()
+    }
+
+    /// Goes on with the tokens that commands printed for the program before; before [`Upstream::adopt`], which compares
+    /// what processes were given with what counts.
+    pub fn adopt_printed(&self, printed: &[(String, Vec<PrintedRecord>)]) {
+        for account in self.accounts().values() {
+            let id = account.id().to_string();
+            let own = printed.iter().filter(|(of, _)| *of == id);
+            own.for_each(|(_, printed)| account.dial.credential.go_on_with(printed));
+        }
     }
 
     /// Goes on with processes that the program before had; before [`Upstream::start`]. How many there are.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,8 @@ use tokio_util::task::TaskTracker;
 use self::format::{End, Printed};
 use super::clock::{Clock, Moment};
 use super::error::NoCredential;
-use crate::model::{Helper, Secret};
+use super::hand_over::PrintedRecord;
+use crate::model::{Helper, Secret, hex};
 use crate::telemetry::learn;
 
 /// A token is renewed this much of its life before its end, but not earlier than [`MOST_EARLY`].
@@ -178,11 +180,61 @@ impl Source {
         self.0.state().due(self.0.clock.now())
     }
 
+    /// The token at hand, for the next program; `None` for one that is good for one use.
+    pub(super) fn record(&self) -> Option<PrintedRecord> {
+        let token = self.held().filter(|_| !self.is_once())?;
+        Some(PrintedRecord {
+            command: digest(&self.0.helper),
+            token: token.secret.expose().to_owned(),
+            renew: token.renew,
+            end: token.end,
+        })
+    }
+
+    /// Goes on with the token of this command among these, unless it has run already.
+    pub(super) fn go_on_with(&self, printed: &[PrintedRecord]) {
+        let command = digest(&self.0.helper);
+        let Some(record) = printed.iter().find(|record| record.command == command) else {
+            return;
+        };
+        let secret = Arc::new(Secret::new(record.token.as_str()));
+        learn(&secret);
+        self.0.state().token.get_or_insert(Token {
+            secret,
+            generation: 1,
+            renew: record.renew,
+            end: record.end,
+        });
+    }
+
     /// How long the token at hand is valid, where it ends.
     pub(super) fn left(&self) -> Option<Duration> {
         let state = self.0.state();
         Some(state.token.as_ref()?.end?.from(self.0.clock.now()))
     }
+}
+
+/// All that makes a command print what it prints, as far as the configuration says.
+fn digest(helper: &Helper) -> String {
+    let Helper {
+        argv,
+        format,
+        ttl,
+        pointer,
+        expiry_pointer,
+        timeout: _,
+        pass_env,
+        input,
+    } = helper;
+    let passed: Vec<_> = pass_env
+        .iter()
+        .map(|(name, value)| (name, value.expose()))
+        .collect();
+    let all = format!(
+        "{:?}",
+        (argv, format, ttl, pointer, expiry_pointer, passed, input)
+    );
+    hex(&Sha256::digest(all))
 }
 
 /// What a run brings.

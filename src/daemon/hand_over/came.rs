@@ -148,6 +148,7 @@ impl Came {
 
     /// Goes on with the processes. How many there are.
     pub(in crate::daemon) async fn children(&mut self, upstream: &Upstream) -> usize {
+        upstream.adopt_printed(&std::mem::take(&mut self.record.printed));
         let children: Vec<ChildRecord> = std::mem::take(&mut self.record.children);
         upstream.adopt(children, &mut self.luggage).await
     }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use super::TAKES_OVER;
 use super::came::Way;
 use super::record::{Head, Record};
+use crate::credential::PrintedRecord;
 use crate::daemon::bind::{Sockets, SocketsRecord};
 use crate::downstream::Downstream;
 use crate::handover::{Carried, FORMAT, Luggage, Program, send};
@@ -28,6 +29,7 @@ pub struct Leaving {
 pub(in crate::daemon) struct Along {
     pub(in crate::daemon) luggage: Luggage,
     pub(in crate::daemon) children: Vec<ChildRecord>,
+    pub(in crate::daemon) printed: Vec<(String, Vec<PrintedRecord>)>,
     started: SystemTime,
     sockets: SocketsRecord,
     lock: Carried,
@@ -53,6 +55,7 @@ impl Along {
             started,
             luggage,
             children: Vec::new(),
+            printed: Vec::new(),
         })
     }
 
@@ -82,6 +85,7 @@ impl Along {
             limit: descriptor_limit_before(),
             lock: self.lock,
             children: self.children,
+            printed: self.printed,
             clients: downstream.give(luggage),
         };
         let text = serde_json::to_vec(&record)?;

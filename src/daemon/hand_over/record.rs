@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::PrintedRecord;
 use crate::daemon::bind::SocketsRecord;
 use crate::downstream::ClientRecord;
 use crate::handover::{Carried, Program};
@@ -42,5 +43,7 @@ pub(super) struct Record {
     /// The lock of the state directory.
     pub(super) lock: Carried,
     pub(super) children: Vec<ChildRecord>,
+    /// The tokens that commands have printed, by account.
+    pub(super) printed: Vec<(String, Vec<PrintedRecord>)>,
     pub(super) clients: Vec<ClientRecord>,
 }

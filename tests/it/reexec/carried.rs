@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Installed, SERVER};
+use super::{Installed, SERVER, server};
 use crate::support::{Client, Era, within};
 
 #[tokio::test]
@@ -189,7 +189,10 @@ async fn a_process_whose_account_is_gone_by_then_ends() {
 async fn what_is_being_started_is_not_started_twice() {
     let slow =
         r#"echo start >> "$1"; until test -e "$1.go"; do sleep 0.02; done; exec python3 "$0""#;
-    let installed = Installed::start_as("", |log| json!(["sh", "-c", slow, SERVER, log]));
+    let installed = Installed::start_as(
+        "",
+        |log| json!({"command": ["sh", "-c", slow, SERVER, log]}),
+    );
     // Janus starts it by itself, and nobody waits for it.
     within("the start", async { while !installed.log.exists() {} }).await;
     let (asked, ()) = tokio::join!(installed.go_on(), async {
@@ -248,4 +251,26 @@ async fn another_version_goes_on_and_so_does_this_one_after_it() {
         assert_eq!(installed.status().await["version"], version);
         assert_eq!(client.text("server__pid", json!({})).await, child);
     }
+}
+
+#[tokio::test]
+async fn a_token_that_a_command_printed_goes_along_with_whoever_was_given_it() {
+    let installed = Installed::start_as("", |log| {
+        let runs = log.with_extension("runs");
+        let prints = format!("echo x >> {0}; wc -l < {0}", runs.display());
+        let mut server = server(log);
+        let auth =
+            json!({"command": ["sh", "-c", prints], "format": "raw", "ttl": "1h", "into": "TOKEN"});
+        server["auth"] = auth;
+        server
+    });
+    let runs = || fs::read_to_string(installed.log.with_extension("runs")).unwrap();
+    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
+    let child = client.text("server__pid", json!({})).await;
+    for _ in 0..2 {
+        let ended = installed.reexec(&[]);
+        assert!(ended.status.success(), "{}", ended.stderr);
+        assert_eq!(client.text("server__pid", json!({})).await, child);
+    }
+    assert_eq!((runs().as_str(), installed.starts()), ("x\n", 1));
 }

@@ -22,7 +22,7 @@ const SERVER: &str = concat!(
 
 /// The server, which writes down when it starts.
 fn server(log: &Path) -> Value {
-    json!(["python3", SERVER, "--log", log])
+    json!({"command": ["python3", SERVER, "--log", log]})
 }
 
 /// A Janus that was started from a copy of the program, which can be replaced.
@@ -41,9 +41,9 @@ impl Installed {
         Self::start_as(listen, server)
     }
 
-    /// With a command that starts the server, given where that is written down.
-    fn start_as(listen: &str, command: impl FnOnce(&Path) -> Value) -> Self {
-        Self::start_by(listen, command, |command| {
+    /// With another server, given where it writes down that it starts.
+    fn start_as(listen: &str, server: impl FnOnce(&Path) -> Value) -> Self {
+        Self::start_by(listen, server, |command| {
             Command::new(command.get_program())
         })
     }
@@ -51,14 +51,14 @@ impl Installed {
     /// The same, started by a program of the caller's.
     fn start_by(
         listen: &str,
-        command: impl FnOnce(&Path) -> Value,
+        server: impl FnOnce(&Path) -> Value,
         start: impl FnOnce(&Command) -> Command,
     ) -> Self {
         let home = Home::new("");
         let log = home.path().join("log");
         let text = format!(
-            "listen: {{ http: \"127.0.0.1:0\"{listen} }}\nservers:\n  server: {{ command: {} }}\n",
-            command(&log)
+            "listen: {{ http: \"127.0.0.1:0\"{listen} }}\nservers:\n  server: {}\n",
+            server(&log)
         );
         fs::write(home.config(), text).unwrap();
         let program = home.path().join("janus");
