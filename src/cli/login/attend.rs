@@ -76,7 +76,7 @@ impl Attended<'_> {
                 line = next(lines.as_mut()) => match line {
                     Some(line) if line.trim().is_empty() => {}
                     Some(line) => {
-                        if self.paste(line.trim()).await {
+                        if self.paste(address(&line)).await {
                             lines = None;
                         }
                     }
@@ -216,6 +216,11 @@ impl Attended<'_> {
                 .await,
         );
     }
+}
+
+/// What was pasted, without what it was copied with.
+fn address(line: &str) -> &str {
+    line.trim_matches(|around: char| around.is_whitespace() || "'\"`<>".contains(around))
 }
 
 /// Whether a request failed because the daemon stops, or is gone.

@@ -56,6 +56,21 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// A daemon in a terminal has the addresses that the units want, and would be cut from its commands.
+fn nobody_serves(context: &Context) -> Result<(), Failure> {
+    let Ok(life) = Control::new(context).get("/life") else {
+        return Ok(());
+    };
+    let process = life.get("pid").and_then(Value::as_u64).unwrap_or_default();
+    let message = format!("Janus serves already, in process {process}");
+    let failure = Failure::new(Exit::Refused, "already_serving", message);
+    Err(failure
+        .because("nothing was written or enabled")
+        .help(format!(
+            "end it, and again:  kill {process}; janus service install"
+        )))
+}
+
 fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
     let files = Files::of(context)?;
     let path = shell::path(context);
@@ -78,6 +93,9 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
         return Err(failure
             .because("nothing was written or enabled")
             .help("move it away, and again:  janus service install"));
+    }
+    if !systemctl.is("janus.socket", "active") {
+        nobody_serves(context)?;
     }
     let mut written = Vec::new();
     for file in &wanted {

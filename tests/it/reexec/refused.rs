@@ -150,11 +150,11 @@ async fn a_program_that_ends_after_all_is_told_of_at_once() {
 }
 
 /// It says more than anybody wants to know, and starts somebody who stays.
-const TALKATIVE: &str = r#"#!/bin/sh
+const TALKATIVE: &str = "#!/bin/sh
 sleep 300 &
 echo $! > PLACE
 exec yes
-"#;
+";
 
 #[tokio::test]
 async fn a_program_that_never_ends_its_answer_is_not_heard_to_its_end() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{CONFIG, ask, janus, main_process, notes};
-use crate::support::{Machine, until};
+use crate::support::{Machine, Output, Process, until};
 
 /// The program where `cargo install` puts it, which is on the login shell's PATH alone.
 const PROGRAM: &str = "/home/tester/.cargo/bin/janus";
@@ -215,4 +215,37 @@ fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
         "disabled"
     );
     assert_eq!(machine.property("janus.socket", "ActiveState"), "inactive");
+}
+
+#[test]
+fn what_serves_already_is_named_and_nothing_is_written() {
+    let Some(machine) = machine("what_serves_already_is_named_and_nothing_is_written") else {
+        return;
+    };
+    machine.write(CONFIG, &notes("notes"));
+    let before = home(&machine);
+    let mut serving = Process::start("janus serve", &mut machine.command(&[PROGRAM, "serve"]));
+    serving.line(Output::Stderr, |line| {
+        line.contains("ready on").then_some(())
+    });
+    let ended = machine.run(&[PROGRAM, "service", "install"]);
+    assert_eq!(
+        ended.status.code(),
+        Some(5),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("serves already, in process "),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(home(&machine), before);
+    // It can still be asked.
+    machine.done(&[PROGRAM, "status"]);
+    let (_, process) = ended.stderr.split_once("in process ").unwrap();
+    let process: String = process.chars().take_while(char::is_ascii_digit).collect();
+    machine.done(&["kill", &process]);
+    assert!(serving.finish().status.success());
 }
