@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::{CONNECTION, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -35,9 +36,8 @@ const HEADERS: usize = 100;
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Calls in flight get this long when Janus stops: shorter than any service manager waits.
 const DRAIN: Duration = Duration::from_secs(10);
-/// And this long when Janus goes on as another program: they were waited for before that.
+/// And this long when Janus goes on as another program: clients' calls were waited for before that.
 const LEAVING: Duration = Duration::from_secs(1);
-
 /// What is cut then is answered when its server was let go, which is a moment later. A client that does not take its answer
 /// by now is cut, too.
 const LAST_ANSWER: Duration = Duration::from_secs(4);
@@ -122,7 +122,9 @@ impl Connections {
         } else {
             DRAIN
         };
-        if timeout(limit, self.open.wait()).await.is_err() {
+        let drained = timeout(limit, self.open.wait()).await.is_ok();
+        // What goes along has a limit of its own.
+        if !drained && !self.downstream.intake.is_leaving() {
             tracing::warn!(
                 "some calls did not end within {} s and are cut off",
                 limit.as_secs()
@@ -241,9 +243,9 @@ pub(super) fn known(socket: &Socket) -> Result<Peer, NotAuthenticated> {
 
 fn overloaded() -> http::Response<Reply> {
     let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "too many connections");
-    response.headers_mut().insert(
-        http::header::RETRY_AFTER,
-        http::HeaderValue::from_static("1"),
-    );
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    // The next one may find a place, and this one takes none of those for whoever is told so.
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -1,7 +1,8 @@
 //! The bytes of a client's connection: not read while the intake is closed, and first those that were read before.
 //!
 //! Invariant: a client that owes the head of a request is waited for within a limit, and one that Janus does not read from
-//! owes nothing. Between requests a connection may rest for as long as it likes.
+//! owes nothing. Between requests a connection may rest for long, but not for ever; a head whose beginning came together
+//! with the request before it counts as rest.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,6 +21,8 @@ use super::intake::{Intake, Line};
 
 /// A client that connects and says nothing, or begins a request and says no more of its head.
 const HEAD: Duration = Duration::from_secs(10);
+/// A client that asks nothing more: a program that forgets its connections takes the place of others.
+const REST: Duration = Duration::from_mins(30);
 
 /// A socket.
 #[derive(Debug)]
@@ -86,12 +89,13 @@ impl Stream {
         }
     }
 
-    /// Ends when a client took too long for the head that it owes.
+    /// Ends when a client took too long for the head that it owes, or for the next request.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.owes || !self.line.expects_a_head() {
+        if !self.line.expects_a_head() {
             return Poll::Pending;
         }
-        let limit = self.limit.get_or_insert_with(|| Box::pin(sleep(HEAD)));
+        let most = if self.owes { HEAD } else { REST };
+        let limit = self.limit.get_or_insert_with(|| Box::pin(sleep(most)));
         let over = limit.as_mut().poll(cx);
         over.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -138,7 +142,9 @@ impl AsyncRead for Stream {
         if read.is_pending() {
             return self.poll_limit(cx);
         }
-        self.owes |= self.line.expects_a_head();
+        if !self.owes && self.line.expects_a_head() {
+            (self.owes, self.limit) = (true, None);
+        }
         read
     }
 }
@@ -249,10 +255,19 @@ mod tests {
         one.line.begins();
         assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
         one.line.ends(None);
-        assert!(timeout(100 * HEAD, read(&mut one.stream)).await.is_err());
+        assert!(timeout(REST / 2, read(&mut one.stream)).await.is_err());
         one.client.write_all(b"GET").await.unwrap();
         read(&mut one.stream).await.unwrap();
         assert!(is_cut(&mut one.stream).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_forgotten_by_its_client_ends() {
+        let mut one = connected();
+        one.line.begins();
+        one.line.ends(None);
+        let ended = timeout(2 * REST, read(&mut one.stream)).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
