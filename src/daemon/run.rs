@@ -117,9 +117,9 @@ async fn serve(
             () = asked => {}
         }
     });
+    let can_go_back = handed.came.is_some();
     let daemon = Daemon::start(settings, handed, asks, on_ready).await;
-    if daemon.is_err() {
-        // There may be a program to go back to.
+    if daemon.is_err() && can_go_back {
         pass_on(&mut stopped).await;
     }
     let mut daemon = daemon?;

@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 pub use carry::{receive, send};
 pub use program::{Program, Rehearsed};
 
-/// The format of the text. A program that cannot read what is sent is not started.
-pub const FORMAT: u32 = 1;
+/// The format of the text, and what the next program has to undo: held-back signals and an alarm. It changes with every
+/// change of a record. A program that does not know it is not started.
+pub const FORMAT: u32 = 2;
 
 /// The open files that go along.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! - A process goes on for the account, the client and the values it was started for, or ends.
 //! - Ids go on from where they were: a late answer to an old request is nobody's.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A process that goes along.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct ChildRecord {
     account: String,
     key: KeyRecord,
@@ -52,6 +53,15 @@ pub struct ChildRecord {
     facts: String,
     /// The values of its account's credential it was started with.
     given: Vec<String>,
+}
+
+impl fmt::Debug for ChildRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut record = f.debug_struct("ChildRecord");
+        record
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Upstream {

@@ -283,8 +283,8 @@ impl Upstream {
         timeout(within, read).await.ok();
     }
 
-    /// Connects an account whose lists were never read, and waits for them for as long as a call waits for its
-    /// connection. At once for one whose lists are known.
+    /// Connects an account whose lists were never read, and waits for them: for as long as a call waits for its
+    /// connection, then for as long as each page takes. At once for one whose lists are known.
     ///
     /// # Errors
     /// Why they are not known.

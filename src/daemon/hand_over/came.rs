@@ -1,12 +1,13 @@
 //! What came along from the program before, and the way back to it.
 
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::SystemTime;
+use std::{fmt, io};
 
 use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::dup2_stdin;
+use zeroize::Zeroizing;
 
 use super::TAKES_OVER;
 use super::record::{Head, Record};
@@ -26,14 +27,20 @@ pub struct Came {
 }
 
 /// The way back, until Janus serves.
-#[derive(Debug)]
 pub struct Way {
-    text: Vec<u8>,
+    /// It holds secrets.
+    text: Zeroizing<Vec<u8>>,
     /// What came along, until it is used.
     luggage: Luggage,
     /// The same once more, with nothing of it open.
     again: OwnedFd,
     head: Head,
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").finish_non_exhaustive()
+    }
 }
 
 impl Way {
@@ -51,7 +58,7 @@ impl Way {
             serde_json::from_slice(&text).context("what an earlier Janus left cannot be read")?;
         let again = send(&text, &luggage).context("the way back cannot be kept")?;
         Ok(Self {
-            text,
+            text: Zeroizing::new(text),
             luggage,
             again,
             head,

@@ -47,11 +47,12 @@ pub(in crate::daemon) async fn prepare(
     if !force {
         no_login(composed)?;
     }
-    let by = Instant::now() + wait;
     // A process that has not said yet what it is does not go along, and would be started again. One that never says it
     // is no reason to stay.
-    timeout_at(by, upstream.started()).await.ok();
+    let starts = if force { wait / 4 } else { wait / 2 };
+    timeout(starts, upstream.started()).await.ok();
     downstream.close_intake();
+    let by = Instant::now() + wait;
     let quiet = async {
         loop {
             downstream.quiet().await;

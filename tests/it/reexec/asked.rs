@@ -1,15 +1,11 @@
 //! Janus is asked for several things at once: nobody is forgotten.
 
 use std::path::Path;
-use std::time::Instant;
 
 use serde_json::json;
 
 use super::Installed;
-use crate::support::{Client, Era, scale};
-
-/// Somebody who waits for longer than this has been forgotten.
-const AT_ONCE: u64 = 15;
+use crate::support::{Client, Era, scale, within};
 
 #[tokio::test]
 async fn wishes_at_once_are_all_answered() {
@@ -17,7 +13,6 @@ async fn wishes_at_once_are_all_answered() {
     let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
     client.text("server__echo", json!({"text": "x"})).await;
     let starts = installed.starts();
-    let begun = Instant::now();
     let asked: Vec<_> = (0..12)
         .map(|number| match number % 3 {
             0 => installed.begin(&["config", "reload"]),
@@ -29,7 +24,6 @@ async fn wishes_at_once_are_all_answered() {
         let ended = one.finish();
         assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
     }
-    assert!(begun.elapsed().as_secs() < AT_ONCE, "{:?}", begun.elapsed());
     assert_eq!(client.text("server__echo", json!({"text": "y"})).await, "y");
     assert_eq!(installed.starts(), starts);
 }
@@ -57,7 +51,12 @@ async fn whoever_asks_for_the_end_meanwhile_gets_it_from_the_next_program() {
         installed.install_again();
         assert_eq!(installed.go_on().await["goes_on"], true);
         if matches!(moment, Moment::After) {
-            while installed.running() != installed.program() {}
+            within("the other program", async {
+                while installed.running() != installed.program() {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
         }
         installed.janus.terminate();
         let socket = installed.janus.socket().to_owned();

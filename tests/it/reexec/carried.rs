@@ -194,7 +194,12 @@ async fn what_is_being_started_is_not_started_twice() {
         |log| json!({"command": ["sh", "-c", slow, SERVER, log]}),
     );
     // Janus starts it by itself, and nobody waits for it.
-    within("the start", async { while !installed.log.exists() {} }).await;
+    within("the start", async {
+        while !installed.log.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let (asked, ()) = tokio::join!(installed.go_on(), async {
         // It has the time to become the other program now.
         for _ in 0..50 {
@@ -219,7 +224,12 @@ async fn the_log_goes_on_and_so_does_the_time_since_the_start() {
         let ended = installed.janus.home().run(&["logs"]);
         ended.stdout.matches("was read again").count()
     };
-    within("the reload", async { while reloaded() == 0 {} }).await;
+    within("the reload", async {
+        while reloaded() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let started = installed.status().await["started"].clone();
     assert!(installed.reexec(&[]).status.success());
     assert_eq!(reloaded(), 1);

@@ -87,3 +87,10 @@ fn asks(stream: &mut UnixStream) {
     write!(stream, "{head}{rest}").unwrap();
     assert!(super::carried::answered(stream).starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test]
+async fn a_server_that_never_starts_is_no_reason_to_stay() {
+    let installed = Installed::start_as("", |_| json!({"command": ["sleep", "300"]}));
+    let ended = installed.reexec(&["--wait", "1s"]);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+}
