@@ -30,8 +30,13 @@ const AGAIN: Duration = Duration::from_millis(10);
 const LOST: &str = "connection_lost";
 
 /// Whether the daemon that was asked did nothing, because another one comes.
-fn is_on_its_way_out(failure: &Failure) -> bool {
-    [LOST, "stopping"].contains(&failure.parts().code)
+fn did_nothing(failure: &Failure, path: &str) -> bool {
+    ["/reload", "/go-on"].contains(&path) && failure.parts().code == "stopping"
+}
+
+/// Whether it is not known what the daemon did.
+fn is_lost(failure: &Failure) -> bool {
+    failure.parts().code == LOST
 }
 
 /// The control socket of the daemon that runs.
@@ -143,10 +148,12 @@ impl Control {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let harmless = method == Method::GET || ["/reload", "/go-on"].contains(&path);
+        let harmless = method == Method::GET || path == "/reload";
         loop {
             match self.once(method.clone(), path, body).await {
-                Err(failure) if harmless && is_on_its_way_out(&failure) => sleep(AGAIN).await,
+                Err(failure) if did_nothing(&failure, path) || (harmless && is_lost(&failure)) => {
+                    sleep(AGAIN).await;
+                }
                 answered => return answered,
             }
         }

@@ -95,7 +95,9 @@ impl Listing {
     /// a call.
     pub(super) fn lacks(&self, tool: &str) -> Option<Failure> {
         let waited = self.waited?;
-        let missing = self.missing.first()?;
+        // A starting one may have it.
+        let starting = self.missing.iter().find(|missing| missing.is_starting);
+        let missing = starting.or_else(|| self.missing.first())?;
         let failure = if missing.is_starting {
             let seconds = waited.as_secs();
             let said = format!(
