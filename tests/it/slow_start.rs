@@ -108,11 +108,11 @@ fn a_server_that_does_not_come_in_time_is_named_with_what_helps() {
 
 /// A busy machine takes its time.
 fn untimed(text: &str) -> String {
-    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
     let mut parts = text.split("after ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| {
-        format!("{text}after N{}", &part[digits(part)..])
+        let rest = part.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        format!("{text}after N{rest}")
     })
 }
 
