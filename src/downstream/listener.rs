@@ -85,10 +85,24 @@ impl Downstream {
     }
 }
 
+/// What a defect would do, for the tests of the watchdog.
+#[cfg(debug_assertions)]
+static HANGS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// From now on no connection can be accepted.
+#[cfg(debug_assertions)]
+pub(super) fn hang_accept() {
+    HANGS.store(true, std::sync::atomic::Ordering::Relaxed);
+}
+
 /// The next connection, and who it is. A stranger is told so with each of its requests.
 pub(super) async fn accept(
     listener: &Listener,
 ) -> std::io::Result<(Socket, Result<Peer, NotAuthenticated>)> {
+    #[cfg(debug_assertions)]
+    if HANGS.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(std::io::Error::other("a test wants it so"));
+    }
     let socket = match listener {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;

@@ -200,6 +200,11 @@ impl Downstream {
                 self.sessions.hang_store().await;
                 Ok(json!({}))
             }
+            #[cfg(debug_assertions)]
+            (&Method::POST, "/hang/accept") => {
+                crate::downstream::listener::hang_accept();
+                Ok(json!({}))
+            }
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::POST, "/go-on") => self.go_on(&read(text)?).await,
             (&Method::POST, "/account/verify") => self.verify(&read(text)?).await,

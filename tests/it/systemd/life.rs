@@ -114,24 +114,11 @@ fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
         "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n",
     );
     machine.systemctl(&["daemon-reload"]);
-    let socket = format!("/run/user/{}/janus/control.sock", machine.user());
     for (hangs, ended) in [("runtime", 1), ("store", 2)] {
         answered(&machine);
         let process = main_process(&machine);
-        let url = format!("http://localhost/hang/{hangs}");
         // Nobody answers it.
-        machine.run(&[
-            "curl",
-            "-q",
-            "-s",
-            "-m",
-            "1",
-            "-X",
-            "POST",
-            "--unix-socket",
-            &socket,
-            &url,
-        ]);
+        hang(&machine, hangs);
         another(&machine, &process);
         assert_eq!(
             machine.property("janus.service", "NRestarts"),
@@ -142,6 +129,42 @@ fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
         });
         answered(&machine);
     }
+}
+
+/// Has a part of it fail from now on, which the debug build can.
+fn hang(machine: &Machine, part: &str) {
+    let socket = format!("/run/user/{}/janus/control.sock", machine.user());
+    let url = format!("http://localhost/hang/{part}");
+    let words = ["curl", "-q", "-s", "-m", "1", "-X", "POST", "--unix-socket"];
+    machine.run(&[&words[..], &[&socket, &url]].concat());
+}
+
+#[test]
+fn an_accept_loop_that_only_fails_is_ended_by_the_watchdog() {
+    let name = "an_accept_loop_that_only_fails_is_ended_by_the_watchdog";
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    machine.write(
+        "~/.config/systemd/user/janus.service.d/test.conf",
+        "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n",
+    );
+    machine.systemctl(&["daemon-reload"]);
+    answered(&machine);
+    let process = main_process(&machine);
+    hang(&machine, "accept");
+    // A client waits now, sees its connection end with the process, and is served with the next one.
+    another(&machine, &process);
+    answered(&machine);
+    let failed = "a connection could not be accepted";
+    assert!(machine.journal().contains(failed), "{}", machine.journal());
+    assert_eq!(machine.property("janus.service", "NRestarts"), "1");
+    until("the words of systemd", || {
+        machine.journal().matches("Watchdog timeout").count() == 1
+    });
 }
 
 #[test]
