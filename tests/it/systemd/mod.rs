@@ -7,6 +7,7 @@ mod life;
 mod load;
 mod start;
 mod units;
+mod upgrade;
 
 use crate::support::{Ended, Machine, until};
 
