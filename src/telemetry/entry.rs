@@ -73,13 +73,29 @@ impl Entry {
             write!(message, " ({})", rest.join(", ")).ok();
         }
         fields.complete();
+        let message = redact(&message);
         Self {
             time: SystemTime::now(),
             level: *metadata.level(),
-            message: redact(&message).into_owned(),
+            message: fields.named_in(&message),
             fields,
         }
     }
+}
+
+/// Whether a text says a name, and not just one that begins or ends like it.
+fn says(text: &str, name: &str) -> bool {
+    let part = |next: Option<char>| next.is_some_and(|c| c.is_alphanumeric() || "-_".contains(c));
+    let mut parts = text.split(name).peekable();
+    while let Some(before) = parts.next() {
+        if let Some(after) = parts.peek()
+            && !part(before.chars().next_back())
+            && !part(after.chars().next())
+        {
+            return true;
+        }
+    }
+    false
 }
 
 impl Fields {
@@ -98,6 +114,14 @@ impl Fields {
         } = self;
         let values = [event, server, account, profile, client, tool, login, code];
         FIELDS.into_iter().zip(values.map(Option::as_deref))
+    }
+
+    /// A text with the account that it is about, or else the server: many who read the journal see the text alone.
+    fn named_in(&self, text: &str) -> String {
+        match self.account.as_ref().or(self.server.as_ref()) {
+            Some(name) if !says(text, name) => format!("{name}: {text}"),
+            _ => text.to_owned(),
+        }
     }
 
     fn of_name(&mut self, name: &str) -> Option<&mut Option<String>> {
@@ -213,7 +237,7 @@ mod tests {
                 "login needed"
             );
         });
-        assert_eq!(said.message, "login needed (left: 3)");
+        assert_eq!(said.message, "github/work: login needed (left: 3)");
         assert_eq!(said.level, Level::WARN);
         let fields = Fields {
             message_id: Some("37dff62c57424717ab94f66148ab322b"),
@@ -224,6 +248,42 @@ mod tests {
             ..Fields::default()
         };
         assert_eq!(said.fields, fields);
+    }
+
+    #[test]
+    fn the_text_says_once_whom_it_is_about() {
+        let of = |account: Option<&str>, server: Option<&str>, text| {
+            entry(|| tracing::info!(account, server, "{text}")).message
+        };
+        let (account, server) = (Some("github/work"), Some("github"));
+        for (account, server, text, said) in [
+            (account, None, "gone", "github/work: gone"),
+            (account, server, "gone", "github/work: gone"),
+            (None, server, "gone", "github: gone"),
+            (None, None, "gone", "gone"),
+            (
+                account,
+                None,
+                "the login of github/work ended",
+                "the login of github/work ended",
+            ),
+            (
+                account,
+                None,
+                "`github/work` is gone",
+                "`github/work` is gone",
+            ),
+            (None, server, "github/work is gone", "github/work is gone"),
+            (
+                account,
+                None,
+                "github/work-2 is not",
+                "github/work: github/work-2 is not",
+            ),
+            (None, server, "mygithub is not", "github: mygithub is not"),
+        ] {
+            assert_eq!(of(account, server, text), said);
+        }
     }
 
     #[test]

@@ -33,6 +33,19 @@ fn records_have_fields_and_ids_that_the_catalogue_explains() {
     until("the server's words in the journal", || {
         of_server().contains("no-such-thing")
     });
+    // The plain text says whose they are, once.
+    let text = machine.done(&[
+        "journalctl",
+        "--user",
+        "-u",
+        "janus",
+        "-o",
+        "cat",
+        "--no-pager",
+    ]);
+    let line = |line: &str| text.lines().any(|there| there == line);
+    assert!(line("broken/default: no-such-thing"), "{text}");
+    assert!(!text.contains("broken/default: broken/default"), "{text}");
     let fields = [
         "journalctl",
         "--user",
@@ -57,10 +70,8 @@ fn records_have_fields_and_ids_that_the_catalogue_explains() {
 
     // The same by Janus's own command, of one server and without its fellows.
     let told = janus(&machine, &["logs", "--server", "broken"]);
-    assert!(
-        told.stdout.contains("broken/default: no-such-thing"),
-        "{told:?}"
-    );
+    let said = |line: &str| line.ends_with(" info  broken/default: no-such-thing");
+    assert!(told.stdout.lines().any(said), "{told:?}");
     let told = janus(&machine, &["logs", "--server", "notes"]);
     assert!(!told.stdout.contains("no-such-thing"), "{told:?}");
 
