@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::control::Control;
+use super::table::{table, text};
 use super::{Context, Exit, Failure};
 use files::{File, Files, is_marked};
 use systemctl::{Systemctl, linger};
@@ -147,7 +148,7 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
 
 /// What answered.
 fn runs(answer: &Value) -> String {
-    let version = super::table::text(answer, "version");
+    let version = text(answer, "version");
     let listening = answer.get("listening").and_then(Value::as_array);
     let places: Vec<&str> = listening
         .into_iter()
@@ -247,6 +248,8 @@ fn remove(context: &Context) -> Result<(), Failure> {
         }
     }
     systemctl.run(&["daemon-reload"])?;
+    // The sockets went with their units; where a daemon has its own in it, it stays.
+    std::fs::remove_dir(context.environment.runtime_directory()).ok();
     if !ours.is_empty() {
         // There is nothing to reset where nothing failed.
         systemctl.run(&[&["reset-failed"], &ours[..]].concat()).ok();
@@ -272,8 +275,9 @@ fn status(context: &Context) -> Result<(), Failure> {
             "state": systemctl.property(unit, "ActiveState")?,
         }));
     }
-    let says = systemctl.property("janus.service", "StatusText")?;
+    let says = systemctl.property(SERVICE, "StatusText")?;
     let shown = (units.clone(), says.clone());
+    let stands = stands(&units);
     let fields = json!({"units": units, "status": says});
     context.output.document("service-status", fields, || {
         let (units, says) = shown;
@@ -284,7 +288,7 @@ fn status(context: &Context) -> Result<(), Failure> {
         ];
         rows.extend(units.iter().map(|unit| {
             ["unit", "state", "enabled", "file"]
-                .map(|member| super::table::text(unit, member))
+                .map(|member| text(unit, member))
                 .to_vec()
         }));
         let says = if says.is_empty() {
@@ -292,6 +296,42 @@ fn status(context: &Context) -> Result<(), Failure> {
         } else {
             format!("\n{says}\n")
         };
-        format!("{}{says}", super::table::table(&rows))
+        format!("{}{says}", table(&rows))
+    })?;
+    stands
+}
+
+/// Whether clients reach the service, or whoever connects next will. Otherwise what helps.
+fn stands(units: &[Value]) -> Result<(), Failure> {
+    let of = |unit: &str, member: &str| {
+        let there = units.iter().find(|there| text(there, "unit") == unit);
+        there.map_or_else(String::new, |there| text(there, member))
+    };
+    let [socket, _, service] = UNITS;
+    if of(socket, "file").is_empty() && of(service, "file").is_empty() {
+        let failure = Failure::new(Exit::NoDaemon, "not_installed", "there is no service yet");
+        return Err(failure.help("janus service install"));
+    }
+    if of(service, "state") == "failed" {
+        let failure = Failure::new(Exit::Failed, "service_failed", "the service failed");
+        return Err(failure
+            .help("say why:  janus logs")
+            .help("start it again:  systemctl --user restart janus"));
+    }
+    let serves = |unit: &str| ["active", "activating", "reloading"].contains(&&*of(unit, "state"));
+    if serves(socket) || serves(service) {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        Exit::NoDaemon,
+        "not_listening",
+        "nobody listens for clients",
+    );
+    Err(if of(socket, "state") == "failed" {
+        failure
+            .because("janus.socket failed: another program may have its address")
+            .help(format!("say why:  systemctl --user status {socket}"))
+    } else {
+        failure.help(format!("systemctl --user enable --now {socket}"))
     })
 }

@@ -41,6 +41,34 @@ fn home(machine: &Machine) -> Vec<String> {
     found
 }
 
+/// Another PATH is taken when it is asked for, and other variables stay. Where they are.
+fn another_path(machine: &Machine) -> std::path::PathBuf {
+    let service = |words: &[&str]| machine.run(&[&[PROGRAM, "service"], words].concat());
+    let environment = machine.seen("~/.config/janus/service.env");
+    let was = std::fs::read_to_string(&environment).unwrap();
+    machine.write("~/.config/janus/service.env", &format!("{was}MINE=1\n"));
+    machine.write(
+        "~/.profile",
+        "PATH=\"$HOME/.cargo/bin:/opt/node/bin:$PATH\"\n",
+    );
+    assert!(service(&["install"]).status.success());
+    assert!(
+        !std::fs::read_to_string(&environment)
+            .unwrap()
+            .contains("/opt/node/bin")
+    );
+    assert!(service(&["install", "--refresh-path"]).status.success());
+    let now = std::fs::read_to_string(&environment).unwrap();
+    assert!(
+        now.contains("/opt/node/bin") && now.contains("MINE=1"),
+        "{now}"
+    );
+    // A variable of one's own may be a secret.
+    let mode = std::fs::metadata(&environment).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    environment
+}
+
 #[test]
 fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     let Some(machine) = machine("from_a_fresh_account_to_an_answer_and_back_to_nothing") else {
@@ -50,6 +78,12 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     machine.write(CONFIG, &notes("notes").replace("/usr/bin/janus", "janus"));
     let service = |words: &[&str]| machine.run(&[&[PROGRAM, "service"], words].concat());
     let before = home(&machine);
+    let missing = service(&["status"]);
+    assert_eq!(missing.status.code(), Some(3), "{missing:?}");
+    assert!(
+        missing.stderr.ends_with("help:  janus service install\n"),
+        "{missing:?}"
+    );
 
     let printed = service(&["install", "--print"]).stdout;
     assert!(
@@ -80,7 +114,11 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
         let (status, body) = ask(&machine);
         status == 200 && body.to_string().contains("notes__add_note")
     });
-    let shown: Value = serde_json::from_str(&service(&["--json", "status"]).stdout).unwrap();
+    let runtime = machine.seen(&format!("/run/user/{}/janus", machine.user()));
+    assert_eq!(std::fs::read_dir(&runtime).unwrap().count(), 2);
+    let shown = service(&["--json", "status"]);
+    assert!(shown.status.success(), "{shown:?}");
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown["units"][0]["state"], "active");
     assert_eq!(shown["units"][0]["enabled"], "enabled");
     assert_eq!(
@@ -101,29 +139,7 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     assert_eq!(again["written"], serde_json::json!([]));
     assert_eq!((home(&machine), main_process(&machine)), (files, process));
 
-    // Another PATH is taken when it is asked for, and other variables stay.
-    let environment = machine.seen("~/.config/janus/service.env");
-    let was = std::fs::read_to_string(&environment).unwrap();
-    machine.write("~/.config/janus/service.env", &format!("{was}MINE=1\n"));
-    machine.write(
-        "~/.profile",
-        "PATH=\"$HOME/.cargo/bin:/opt/node/bin:$PATH\"\n",
-    );
-    assert!(service(&["install"]).status.success());
-    assert!(
-        !std::fs::read_to_string(&environment)
-            .unwrap()
-            .contains("/opt/node/bin")
-    );
-    assert!(service(&["install", "--refresh-path"]).status.success());
-    let now = std::fs::read_to_string(&environment).unwrap();
-    assert!(
-        now.contains("/opt/node/bin") && now.contains("MINE=1"),
-        "{now}"
-    );
-    // A variable of one's own may be a secret.
-    let mode = std::fs::metadata(&environment).unwrap().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let environment = another_path(&machine);
 
     // What somebody else wrote is not touched.
     let foreign = "~/.config/systemd/user/janus-control.socket";
@@ -151,6 +167,7 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     machine.systemctl(&["daemon-reload"]);
     let known = machine.systemctl(&["list-units", "--all", "--plain", "--no-legend", "janus*"]);
     assert_eq!(known.trim(), "");
+    assert!(!runtime.exists());
     assert_eq!(ask(&machine).0, 0);
 }
 
@@ -207,6 +224,26 @@ fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
     );
     assert!(machine.seen("~/.config/janus/service.env").exists());
     assert_eq!(ask(&machine).0, 200);
+
+    // How it stands is the exit status too, with what helps.
+    let stands = |code: i32, help: &str| {
+        let told = janus(&machine, &["service", "status"]);
+        assert_eq!(told.status.code(), Some(code), "{told:?}");
+        assert!(told.stderr.contains(help), "{told:?}");
+        assert!(told.stdout.contains("janus.socket"), "{told:?}");
+    };
+    stands(0, "");
+    machine.systemctl(&["stop", "janus.service"]);
+    stands(0, "");
+    machine.systemctl(&["stop", "janus.socket"]);
+    stands(3, "help:  systemctl --user enable --now janus.socket\n");
+    machine.systemctl(&["start", "janus.socket"]);
+    machine.write(CONFIG, "servers: 7\n");
+    assert_eq!(ask(&machine).0, 503);
+    until("the end", || {
+        machine.property("janus.service", "ActiveState") == "failed"
+    });
+    stands(1, "help:  say why:  janus logs\n");
     let removed = janus(&machine, &["service", "remove"]);
     assert!(removed.status.success(), "{removed:?}");
     assert!(machine.seen("/usr/lib/systemd/user/janus.service").exists());
