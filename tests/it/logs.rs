@@ -31,7 +31,8 @@ fn what_a_server_says_is_found_under_its_name() {
     let mut said = Vec::new();
     until("the server's words", || {
         said = of("one");
-        said.iter().any(|record| record["message"] == "first-word")
+        said.iter()
+            .any(|record| record["message"] == "one/default: first-word")
     });
     assert!(
         said.iter().all(|record| record["server"] == "one"),
@@ -84,7 +85,7 @@ fn whoever_follows_sees_what_the_next_daemon_says_from_its_beginning() {
     let word = |line: &str| {
         let record: Value = serde_json::from_str(line).ok()?;
         assert_eq!(record["server"], "one");
-        (record["message"] == "word-of-one").then_some(())
+        (record["message"] == "one/default: word-of-one").then_some(())
     };
     follows.line(Output::Stdout, word);
     let (_, home) = janus.stop();
@@ -92,6 +93,32 @@ fn whoever_follows_sees_what_the_next_daemon_says_from_its_beginning() {
     follows.line(Output::Stdout, word);
     follows.kill();
     drop(again);
+}
+
+#[test]
+fn whoever_follows_sees_the_last_ones_first_unless_asked_for_more() {
+    let script = "seq -f line-%g 20 >&2; exec sleep 600";
+    let janus = Janus::start(&format!("one: {{ command: [sh, -c, \"{script}\"] }}\n"));
+    until("the server's words", || {
+        let said = records(&janus, &["--server", "one"]);
+        said.last()
+            .is_some_and(|record| record["message"] == "one/default: line-20")
+    });
+    for (asked, first) in [
+        (&[][..], "one/default: line-11"),
+        (&["-n", "3"], "one/default: line-18"),
+        (&["--since", "1h"], "one/default: line-1"),
+    ] {
+        let words = [&["logs", "-f", "--server", "one"], asked].concat();
+        let mut follows = Process::start("janus logs", &mut janus.home().command(&words));
+        follows.line(Output::Stdout, |line| {
+            assert!(line.ends_with(first), "{asked:?}: {line}");
+            Some(())
+        });
+        follows.kill();
+    }
+    let last = records(&janus, &["-n", "1"]);
+    assert_eq!(last.len(), 1, "{last:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 
-use super::{Arguments, Level, Record, SHOWN, microseconds};
+use super::{Arguments, Level, Record, microseconds};
 use crate::cli::{Exit, Failure};
 use crate::telemetry::FIELDS;
 
@@ -19,15 +19,16 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     let mut command = journalctl();
     command.args(matches(arguments));
-    match arguments.since {
-        Some(since) => {
-            let seconds = microseconds(since) / 1_000_000;
-            command.arg(format!("--since=@{seconds}"));
-        }
-        None => {
-            command.arg(format!("--lines={SHOWN}"));
-        }
+    if let Some(since) = arguments.since {
+        let seconds = microseconds(since) / 1_000_000;
+        command.arg(format!("--since=@{seconds}"));
     }
+    // By itself it would leave out what came before the last ten, where it follows.
+    let last = arguments.last();
+    command.arg(last.map_or_else(
+        || "--lines=all".to_owned(),
+        |last| format!("--lines={last}"),
+    ));
     if arguments.follow {
         command.arg("--follow");
     }

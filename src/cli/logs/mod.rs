@@ -18,8 +18,10 @@ use super::table::text;
 use super::{Context, Exit, Failure};
 use crate::protocol::Json;
 
-/// Without `--since`, so many records are shown.
+/// Unless it is said from when on or how many, so many records are shown.
 const SHOWN: usize = 100;
+/// And so many before what is followed, which is what matters there.
+const BEFORE: usize = 10;
 /// How often the daemon is asked for more.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -40,9 +42,20 @@ pub(super) struct Arguments {
     /// Not older than this: a time such as 30m or 2d ago, or a moment such as 2026-11-26T09:00:00Z.
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<SystemTime>,
+    /// So many of the last records at most: otherwise 100, before what is followed 10, and all with --since.
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    lines: Option<usize>,
     /// Only what is at least so bad.
     #[arg(long, value_enum, value_name = "LEVEL")]
     level: Option<Level>,
+}
+
+impl Arguments {
+    /// How many of the last records are shown; `None`: all.
+    fn last(&self) -> Option<usize> {
+        let usual = if self.follow { BEFORE } else { SHOWN };
+        self.lines.or_else(|| self.since.is_none().then_some(usual))
+    }
 }
 
 /// How bad it is.
@@ -169,8 +182,8 @@ fn from_memory(
         let mut records: Vec<Record> = records
             .filter(|record| is_meant(record, arguments))
             .collect();
-        if is_first && arguments.since.is_none() {
-            records.drain(..records.len().saturating_sub(SHOWN));
+        if let Some(last) = arguments.last().filter(|_| is_first) {
+            records.drain(..records.len().saturating_sub(last));
         }
         for record in &records {
             print(record, arguments, context)?;
@@ -248,18 +261,8 @@ fn print(record: &Record, arguments: &Arguments, context: &Context) -> Result<()
 
 /// A record as people read it. Anybody may write to the journal, so that nothing in it steers the terminal.
 fn line(record: &Record) -> String {
-    let about = match text(&record.fields, "account") {
-        account if account.is_empty() => text(&record.fields, "server"),
-        account => account,
-    };
-    let about = if about.is_empty() || record.message.contains(&about) {
-        String::new()
-    } else {
-        format!("{about}: ")
-    };
     let (time, level) = (clock(record.time), record.level.name());
-    let said = printable(&format!("{about}{}", record.message));
-    format!("{time} {level:<5} {said}\n")
+    format!("{time} {level:<5} {}\n", printable(&record.message))
 }
 
 /// A moment as the clock here shows it.
@@ -313,6 +316,7 @@ mod tests {
             account: None,
             client: None,
             since: None,
+            lines: None,
             level: None,
         }
     }
@@ -346,14 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_followed_has_little_before_it() {
+        let of = |follow, since: Option<SystemTime>, lines| {
+            let arguments = Arguments {
+                follow,
+                since,
+                lines,
+                ..asked()
+            };
+            arguments.last()
+        };
+        assert_eq!(of(false, None, None), Some(100));
+        assert_eq!(of(true, None, None), Some(10));
+        assert_eq!(of(true, None, Some(3)), Some(3));
+        let hour = since("1h").ok();
+        assert_eq!(of(true, hour, None), None);
+        assert_eq!(of(false, hour, Some(3)), Some(3));
+    }
+
+    #[test]
     fn a_record_is_one_line_that_steers_no_terminal() {
         let one = Record {
-            message: "a\u{1b}[2J\nb".to_owned(),
-            ..record(json!({"server": "x\u{7}"}))
+            message: "a\u{1b}[2J\nb\u{7}".to_owned(),
+            ..record(json!({}))
         };
         let line = line(&one);
         assert!(
-            line.ends_with("warn  x\u{fffd}: a\u{fffd}[2J\u{fffd}b\n"),
+            line.ends_with("warn  a\u{fffd}[2J\u{fffd}b\u{fffd}\n"),
             "{line:?}"
         );
     }
