@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::serve::runtime;
+use super::service::listens_at;
 use super::{Exit, Failure};
 use crate::daemon::{Inherited, Manager, NotBound, Unready};
 use crate::store::Unusable;
@@ -46,6 +47,9 @@ impl NotStarted {
 
     /// What the daemon says.
     pub(super) fn of(error: anyhow::Error) -> Self {
+        if let Some(failure) = error.downcast_ref().and_then(of_service) {
+            return Self::surroundings(failure);
+        }
         let (exit, help) = match (
             error.downcast_ref::<NotBound>(),
             error.downcast_ref::<Unusable>(),
@@ -132,6 +136,24 @@ fn of_state(state: &Unusable) -> (Exit, Option<String>) {
         Unusable::Database { path, .. } => (Exit::Failed, Some(look_at(path))),
         Unusable::Io { path, source } => (exit_of(source), Some(look_at(path))),
     }
+}
+
+/// The service is installed, and systemd listens where this Janus would.
+fn of_service(socket: &NotBound) -> Option<Failure> {
+    let place = match socket {
+        NotBound::Taken(address) => address.to_string(),
+        NotBound::AnotherJanus(place) => {
+            let place = place.trim_start_matches("http://").trim_end_matches("/mcp");
+            place.trim_start_matches("unix:").to_owned()
+        }
+        NotBound::InTheWay(_) | NotBound::Io { .. } => return None,
+    };
+    listens_at(&place).then(|| {
+        let message = format!("the service has {place}: systemd listens there for it");
+        Failure::new(Exit::Failed, "already_serving", message)
+            .help("use it, the first connection starts it:  janus status")
+            .help("or end it before:  systemctl --user stop janus.socket")
+    })
 }
 
 fn of_socket(socket: &NotBound) -> (Exit, Option<String>) {

@@ -57,6 +57,18 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Whether the socket unit listens there, on an address or a path.
+pub(super) fn listens_at(place: &str) -> bool {
+    let [socket, ..] = UNITS;
+    let Ok(systemctl) = Systemctl::there() else {
+        return false;
+    };
+    // A line for each: `127.0.0.1:7332 (Stream)`.
+    let is = |line: &str| line.split(" (").next() == Some(place);
+    let listens = systemctl.property(socket, "Listen");
+    systemctl.is(socket, "active") && listens.is_ok_and(|listens| listens.lines().any(is))
+}
+
 /// A daemon in a terminal has the addresses that the units want, and would be cut from its commands.
 fn nobody_serves(context: &Context) -> Result<(), Failure> {
     let Ok(life) = Control::new(context).get("/life") else {

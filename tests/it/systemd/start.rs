@@ -49,6 +49,30 @@ fn the_first_connection_starts_it_and_systemd_holds_its_sockets() {
 }
 
 #[test]
+fn whoever_serves_by_hand_is_told_that_the_service_has_the_address() {
+    let name = "whoever_serves_by_hand_is_told_that_the_service_has_the_address";
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    let ended = janus(&machine, &["serve"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    for said in [
+        "error[already_serving]: the service has 127.0.0.1:7332: systemd listens there for it\n",
+        "help:  use it, the first connection starts it:  janus status\n",
+        "help:  or end it before:  systemctl --user stop janus.socket\n",
+    ] {
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    // What it says is what helps.
+    machine.systemctl(&["stop", "janus.socket"]);
+    let mut serving = Process::start("janus serve", &mut machine.command(&["janus", "serve"]));
+    serving.line(Output::Stderr, |line| {
+        line.contains("ready on").then_some(())
+    });
+    serving.kill();
+}
+
+#[test]
 fn a_foreign_socket_is_explained_and_a_child_sees_nothing_of_the_service() {
     let name = "a_foreign_socket_is_explained_and_a_child_sees_nothing_of_the_service";
     // A server that writes down what it was given, and is no server.
