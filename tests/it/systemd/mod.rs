@@ -5,6 +5,7 @@ mod install;
 mod journal;
 mod life;
 mod load;
+mod package;
 mod start;
 mod units;
 mod upgrade;

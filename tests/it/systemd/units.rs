@@ -69,35 +69,6 @@ fn score(machine: &Machine) -> String {
         .to_owned()
 }
 
-#[test]
-fn a_package_with_another_prefix_starts_the_program_that_it_installs() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut command = std::process::Command::new("make");
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([
-            "-s",
-            "-f",
-            "packaging/install.mk",
-            "install",
-            "PREFIX=/opt/janus",
-        ])
-        .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_janus")))
-        .arg(format!("DESTDIR={}", directory.path().display()));
-    let ended = crate::support::Process::run("make", &mut command);
-    assert!(ended.status.success(), "{ended:?}");
-    let installed = |path: &str| directory.path().join("opt/janus").join(path);
-    assert!(installed("bin/janus").exists());
-    let unit = std::fs::read_to_string(installed("lib/systemd/user/janus.service")).unwrap();
-    for line in [
-        "ExecStart=/opt/janus/bin/janus serve",
-        "ExecReload=/opt/janus/bin/janus config reload",
-    ] {
-        assert!(unit.lines().any(|there| there == line), "{unit}");
-    }
-    assert!(!unit.contains("/usr/bin/janus"), "{unit}");
-}
-
 /// In a namespace of its own for its mounts, for the case that it does not refuse.
 #[test]
 fn the_box_refuses_to_take_apart_what_is_no_box() {
