@@ -134,7 +134,10 @@ impl Downstream {
             .gateway
             .initialize(scope.as_deref(), opened.revision)
             .await;
-        let session = self.sessions.open(&self.gateway, entry, opened).await;
+        let opening = self
+            .sessions
+            .open(&self.gateway, entry, opened, scope.as_deref());
+        let session = opening.await;
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         let mut response = json(
             StatusCode::OK,

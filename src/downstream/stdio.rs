@@ -301,15 +301,12 @@ impl Peer {
         let result = gateway.initialize(scope.as_deref(), opened.revision).await;
         // Before the new one opens: it may have the same id.
         self.leave_session();
-        let session = match &self.reserved {
-            Some(id) => {
-                let id = Arc::clone(id);
-                downstream
-                    .sessions
-                    .open_as(id, gateway, entry, opened)
-                    .await
-            }
-            None => downstream.sessions.open(gateway, entry, opened).await,
+        let (sessions, scope) = (&downstream.sessions, scope.as_deref());
+        let session = if let Some(id) = &self.reserved {
+            let id = Arc::clone(id);
+            sessions.open_as(id, gateway, entry, opened, scope).await
+        } else {
+            sessions.open(gateway, entry, opened, scope).await
         };
         let id = message.id().cloned().unwrap_or_else(|| Json::of(&()));
         self.write(Envelope::result_text(&id, &result).into_bytes())

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Problem, seconds};
 use crate::downstream::Downstream;
+use crate::downstream::legacy::Shown;
 use crate::model::ClientId;
 use crate::store::Holder;
 
@@ -40,12 +41,13 @@ impl Downstream {
             }));
         }
         for record in self.sessions.dormant() {
+            let shown = Shown::of(&record.facts);
             rows.push(json!({
                 "session": &*record.id,
                 "client": record.client.as_ref().map(ClientId::as_str),
-                "program": Value::Null,
-                "profile": Value::Null,
-                "directory": Value::Null,
+                "program": shown.program,
+                "profile": shown.profile,
+                "directory": shown.directory,
                 "used": seconds(record.used),
                 "choices": self.choices_of(&record.id),
             }));

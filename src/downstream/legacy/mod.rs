@@ -20,5 +20,6 @@ pub(super) use frozen::lost;
 pub(super) use hub::run as run_hub;
 pub(super) use kept::{Follow, KeptStream, LONGEST as LONGEST_KEPT};
 pub(super) use questions::Questions;
+pub(super) use record::Shown;
 pub(super) use session::{Opened, Reading, Session};
 pub(super) use sessions::{Found, Sessions, random_id};

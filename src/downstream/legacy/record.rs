@@ -56,10 +56,38 @@ pub(super) struct Record {
     subscriptions: BTreeSet<String>,
     #[serde(default)]
     streams: Vec<Frozen>,
+    /// What it acted as and where its client works: for people, and nothing follows from it.
+    #[serde(default)]
+    profile: Option<String>,
+    #[serde(default)]
+    directory: Option<String>,
+}
+
+/// What people are told of a session that nobody has taken up yet.
+#[derive(Debug, Default)]
+pub(in crate::downstream) struct Shown {
+    pub(in crate::downstream) program: Option<String>,
+    pub(in crate::downstream) profile: Option<String>,
+    pub(in crate::downstream) directory: Option<String>,
+}
+
+impl Shown {
+    /// Of a record; nothing if it is none.
+    pub(in crate::downstream) fn of(facts: &str) -> Self {
+        let Some(record) = Record::read(facts) else {
+            return Self::default();
+        };
+        let program = record.info.as_ref().and_then(|info| info.get("name"));
+        Self {
+            program: program.and_then(|name| name.as_str()).map(str::to_owned),
+            profile: record.profile,
+            directory: record.directory,
+        }
+    }
 }
 
 impl Record {
-    pub(super) fn of(entry: &Entry, opened: &Opened, kept: &Kept) -> Self {
+    pub(super) fn of(entry: &Entry, opened: &Opened, kept: &Kept, profile: Option<String>) -> Self {
         Self {
             entry: digest(entry),
             revision: opened.revision.as_str().to_owned(),
@@ -70,6 +98,8 @@ impl Record {
             level: Some(kept.level.as_str().to_owned()),
             subscriptions: kept.subscriptions.clone(),
             streams: kept.streams.clone(),
+            profile,
+            directory: entry.caller.directory().map(ToString::to_string),
         }
     }
 

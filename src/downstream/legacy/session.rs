@@ -238,7 +238,7 @@ impl Session {
         };
         Stored::SessionFacts {
             id: Arc::clone(&self.id),
-            facts: Record::of(self.entry(), &opened, kept).text(),
+            facts: Record::of(self.entry(), &opened, kept, self.standing.profile()).text(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::record::{Kept, Record};
 use super::{Opened, Session};
-use crate::binding::Entry;
+use crate::binding::{Entry, Scope};
 use crate::gateway::Gateway;
 use crate::model::hex;
 use crate::store::{Change, SessionRecord, Store};
@@ -108,14 +108,16 @@ impl Sessions {
         self.store.hang().await;
     }
 
-    /// Opens a session. It is in the store when this returns.
+    /// Opens a session, which acts as `scope` as far as that is known. It is in the store when this returns.
     pub(in crate::downstream) async fn open(
         &self,
         gateway: &Gateway,
         entry: Entry,
         opened: Opened,
+        scope: Option<&Scope>,
     ) -> Arc<Session> {
-        self.begin(random_id(), gateway, entry, opened).await
+        self.begin(random_id(), gateway, (entry, scope), opened)
+            .await
     }
 
     /// Opens a session under an id that was given out for it.
@@ -125,25 +127,27 @@ impl Sessions {
         gateway: &Gateway,
         entry: Entry,
         opened: Opened,
+        scope: Option<&Scope>,
     ) -> Arc<Session> {
         // What was chosen in an earlier session of this id is not for this one.
         self.store.note(Change::SessionEnded(Arc::clone(&id)));
-        self.begin(id, gateway, entry, opened).await
+        self.begin(id, gateway, (entry, scope), opened).await
     }
 
     async fn begin(
         &self,
         id: Arc<str>,
         gateway: &Gateway,
-        entry: Entry,
+        (entry, scope): (Entry, Option<&Scope>),
         opened: Opened,
     ) -> Arc<Session> {
         let kept = Kept::default();
+        let profile = scope.map(|scope| scope.profile().as_str().to_owned());
         let now = SystemTime::now();
         let record = SessionRecord {
             id: Arc::clone(&id),
             client: entry.caller.client().cloned(),
-            facts: Record::of(&entry, &opened, &kept).text(),
+            facts: Record::of(&entry, &opened, &kept, profile).text(),
             opened: now,
             used: now,
         };

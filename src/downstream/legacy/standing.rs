@@ -57,6 +57,14 @@ impl Standing {
         self.state().roots.clone()
     }
 
+    /// As what it acted last.
+    pub(super) fn profile(&self) -> Option<String> {
+        let state = self.state();
+        let (_, resolved) = state.resolved.as_ref()?;
+        let scope = resolved.as_ref().ok()?;
+        Some(scope.profile().as_str().to_owned())
+    }
+
     /// The scope, if it needs no question.
     pub(super) fn settled(&self, reach: &Reach) -> Option<Result<Arc<Scope>, Refused>> {
         let generation = reach.generation();
