@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::control::Control;
 use super::serve::runtime;
+use super::table::texts;
 use super::{Context, Exit, Failure};
 
 /// For everything but the calls that are waited for.
@@ -51,14 +52,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     }
     let (from, version) = (asked.get("from"), now.get("version"));
     let pid = now.get("pid");
-    let fields = json!({"from": from, "version": version, "pid": pid});
+    // An earlier daemon has none.
+    let notes = asked.get("notes").map(texts).unwrap_or_default();
+    let fields = json!({"from": from, "version": version, "pid": pid, "notes": notes});
     context.output.document("reexec", fields, || {
         let (from, version) = (text(from), text(version));
         let pid = pid.and_then(Value::as_u64).unwrap_or_default();
+        let notes = notes.iter().flat_map(|note| ["note: ", note, "\n"]);
+        let notes: String = notes.collect();
         if from == version {
-            format!("ok: Janus {version} goes on as it was installed, in process {pid}")
+            format!("ok: Janus {version} goes on as it was installed, in process {pid}\n{notes}")
         } else {
-            format!("ok: Janus {from} goes on as {version}, in process {pid}")
+            format!("ok: Janus {from} goes on as {version}, in process {pid}\n{notes}")
         }
     })?;
     Ok(Exit::Done)

@@ -143,14 +143,23 @@ impl Composed {
         &self.settings
     }
 
+    /// What another configuration does not change while this process lives, and what does.
+    pub(super) fn stays(&self, settings: &Settings) -> Option<String> {
+        let (now, then) = (&self.settings.listen, &settings.listen);
+        if now.http == then.http && now.socket == then.socket {
+            return None;
+        }
+        let helps = if self.downstream.is_held() {
+            "systemd holds the sockets: another address is a drop-in of theirs, systemctl --user edit janus.socket, and then systemctl --user restart janus.socket"
+        } else {
+            "the addresses change with the next start"
+        };
+        Some(format!("`listen` changed: {helps}"))
+    }
+
     /// Goes on with another configuration: what is the same in both is not touched.
     pub(super) fn reload(&mut self, settings: Settings) -> Reloaded {
-        let mut notes = Vec::new();
-        if settings.listen.http != self.settings.listen.http
-            || settings.listen.socket != self.settings.listen.socket
-        {
-            notes.push("`listen` changed: the addresses change with the next start".to_owned());
-        }
+        let mut notes: Vec<String> = self.stays(&settings).into_iter().collect();
         self.vault.configure(&settings.vault);
         notes.extend(self.upstream.configure(&settings));
         self.logins.configured();

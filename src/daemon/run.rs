@@ -16,7 +16,7 @@ use super::hygiene::keep_memory_private;
 use super::start::{Asks, Daemon};
 use super::systemd::{Inherited, Manager};
 use crate::credential::Clock;
-use crate::downstream::control::{GoOn, Reload, Reloaded};
+use crate::downstream::control::{Coming, GoOn, Reload, Reloaded};
 use crate::handover::Program;
 use crate::model::Settings;
 use crate::process::{ask_the_next_to_stop, hold_signals, release_signals};
@@ -143,7 +143,7 @@ async fn serve(
             continue;
         };
         tokio::select! {
-            comes = goes_on(&daemon.composed, wish, program) => if comes {
+            comes = goes_on(&daemon.composed, wish, program, read.as_ref()) => if comes {
                 break Why::GoesOn(program.clone());
             },
             () = &mut stopped => break Why::Asked,
@@ -176,7 +176,7 @@ enum Wish {
 }
 
 /// Whether nothing is read any more, and Janus goes on as `program`.
-async fn goes_on(composed: &Composed, wish: Wish, program: &Program) -> bool {
+async fn goes_on(composed: &Composed, wish: Wish, program: &Program, read: Option<&Read>) -> bool {
     let (how, answer) = match wish {
         Wish::GoOn(asked) => ((asked.force, asked.wait), Some(asked.answer)),
         Wish::Reloaded => {
@@ -192,8 +192,17 @@ async fn goes_on(composed: &Composed, wish: Wish, program: &Program) -> bool {
     if let Err(not_now) = &prepared {
         tracing::warn!(event = "not_replaced", "Janus goes on as it is: {not_now}");
     }
+    let coming = prepared.map(|version| {
+        // The program that comes reads the same file.
+        let settings = read.and_then(|read| read().ok());
+        let stays = settings.and_then(|settings| composed.stays(&settings));
+        Coming {
+            version,
+            notes: stays.into_iter().collect(),
+        }
+    });
     // Whoever asked may not wait any more.
-    drop(answer.map(|answer| answer.send(prepared)));
+    drop(answer.map(|answer| answer.send(coming)));
     comes
 }
 

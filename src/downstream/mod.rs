@@ -133,6 +133,11 @@ impl Downstream {
         self.pulse.felt(&self.stopping).await;
     }
 
+    /// Whether the service manager holds the sockets.
+    pub fn is_held(&self) -> bool {
+        self.about.held
+    }
+
     /// Waits until somebody was answered for the first time.
     pub async fn answered(&self) {
         self.answered.wait().await;

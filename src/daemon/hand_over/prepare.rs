@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(5);
 const LONGEST: u64 = 64 * 1024;
 /// Of that, for a person, where it fails.
 const MOST: usize = 600;
+/// How a program ends whose configuration is wrong (`EX_CONFIG` of sysexits.h).
+const CONFIGURATION: i32 = 78;
 
 /// Resolves when it may: nothing is read from clients any more. Otherwise everything goes on as before. The version that
 /// comes.
@@ -36,13 +38,9 @@ pub(in crate::daemon) async fn prepare(
     let (downstream, upstream) = (&composed.downstream, &composed.upstream);
     let rehearsed = rehearse(program).await?;
     if !rehearsed.formats.contains(&FORMAT) {
-        return Err(NotNow::Unable {
-            program: program.path().to_owned(),
-            why: format!(
-                "it is version {}, which cannot take over what this one has",
-                rehearsed.version
-            ),
-        });
+        let version = rehearsed.version;
+        let why = format!("it is version {version}, which cannot take over what this one has");
+        return Err(unable(program, why, Cure::Restart));
     }
     if !force {
         no_login(composed)?;
@@ -87,30 +85,67 @@ fn no_login(composed: &Composed) -> Result<(), NotNow> {
     }
 }
 
-/// Asks the program whether it could go on.
-async fn rehearse(program: &Program) -> Result<Rehearsed, NotNow> {
-    let unable = |why: String| NotNow::Unable {
+/// What a person does about a program that does not take over.
+#[derive(Debug, Clone, Copy)]
+enum Cure {
+    /// It is no program that runs here.
+    Install,
+    /// It runs, and says more to a person.
+    Try,
+    /// What it says is that the configuration is wrong.
+    Configure,
+    /// It takes over from none, or not from this one.
+    Restart,
+}
+
+fn unable(program: &Program, why: String, cure: Cure) -> NotNow {
+    let path = program.path().display();
+    let help = match cure {
+        Cure::Install => format!("install it again, then janus reexec:  ls -l '{path}'"),
+        Cure::Try => format!("see whether it runs:  '{path}' --version"),
+        Cure::Configure => "janus config validate".to_owned(),
+        Cure::Restart => "start it anew:  systemctl --user restart janus".to_owned(),
+    };
+    NotNow::Unable {
         program: program.path().to_owned(),
         why,
-    };
+        help,
+    }
+}
+
+/// Asks the program whether it could go on.
+async fn rehearse(program: &Program) -> Result<Rehearsed, NotNow> {
+    let unable = |why, cure| unable(program, why, cure);
     let mut command = Command::from(program.rehearsal());
     let started = command.process_group(0).kill_on_drop(true).spawn();
-    let mut child = started.map_err(|error| unable(format!("it cannot be started: {error}")))?;
+    let mut child =
+        started.map_err(|error| unable(format!("it cannot be started: {error}"), Cure::Install))?;
     let heard = timeout(REHEARSAL, heard(&mut child)).await;
     let Ok(heard) = heard else {
         end_all(&child);
         let limit = REHEARSAL.as_secs();
-        return Err(unable(format!("it did not answer within {limit} s")));
+        let why = format!("it did not answer within {limit} s");
+        return Err(unable(why, Cure::Try));
     };
     let (status, answer, complaint) =
-        heard.map_err(|error| unable(format!("it cannot be heard: {error}")))?;
+        heard.map_err(|error| unable(format!("it cannot be heard: {error}"), Cure::Try))?;
     if !status.success() {
         let said = String::from_utf8_lossy(&complaint);
         let said: String = redact(said.trim()).chars().take(MOST).collect();
-        return Err(unable(format!("it would not start ({status}): {said}")));
+        let cure = if status.code() == Some(CONFIGURATION) {
+            Cure::Configure
+        } else {
+            Cure::Try
+        };
+        let why = format!("it would not start ({status}): {said}");
+        return Err(unable(why, cure));
     }
-    serde_json::from_slice(&answer)
-        .map_err(|_| unable("it does not know how to take over".to_owned()))
+    serde_json::from_slice(&answer).map_err(|_| {
+        unable(
+            "it does not know how to take over".to_owned(),
+            Cure::Restart,
+        )
+    })
 }
 
 /// How it ended, its answer, and what it complained of.

@@ -22,8 +22,17 @@ pub struct GoOn {
     pub force: bool,
     /// How long they get.
     pub wait: Duration,
-    /// The version that comes.
-    pub answer: oneshot::Sender<Result<String, NotNow>>,
+    /// What comes.
+    pub answer: oneshot::Sender<Result<Coming, NotNow>>,
+}
+
+/// The program that comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// Its version.
+    pub version: String,
+    /// What it does not change, in words for people: one line each.
+    pub notes: Vec<String>,
 }
 
 /// Why it does not; all is as it was.
@@ -36,6 +45,8 @@ pub enum NotNow {
         program: PathBuf,
         /// Why not.
         why: String,
+        /// What helps.
+        help: String,
     },
     /// A login lives in this process alone.
     #[error("a login is under way: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
@@ -82,10 +93,11 @@ impl Downstream {
             None => false,
         };
         match comes.await {
-            Ok(Ok(version)) if sent => Ok(json!({
+            Ok(Ok(coming)) if sent => Ok(json!({
                 "goes_on": true,
                 "from": env!("CARGO_PKG_VERSION"),
-                "version": version,
+                "version": coming.version,
+                "notes": coming.notes,
                 "pid": std::process::id(),
                 "lives": self.about.lives,
             })),
@@ -103,7 +115,7 @@ impl Downstream {
 impl From<NotNow> for Problem {
     fn from(not_now: NotNow) -> Self {
         let (code, help) = match &not_now {
-            NotNow::Unable { .. } => ("not_replaced", "janus config validate"),
+            NotNow::Unable { help, .. } => ("not_replaced", help.as_str()),
             NotNow::LoginWaits(_) => (
                 "deferred",
                 "janus reexec    # when it is done, or with --force",

@@ -14,7 +14,7 @@ mod status;
 mod verify;
 mod who;
 
-pub use go_on::{GoOn, NotNow};
+pub use go_on::{Coming, GoOn, NotNow};
 pub use secrets::Secrets;
 
 use std::convert::Infallible;

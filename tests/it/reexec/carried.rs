@@ -186,6 +186,40 @@ async fn a_process_whose_account_is_gone_by_then_ends() {
 }
 
 #[tokio::test]
+async fn an_address_that_changed_is_said_to_stay() {
+    let installed = Installed::start();
+    let text = fs::read_to_string(installed.janus.home().config()).unwrap();
+    let text = text.replace("127.0.0.1:0", "127.0.0.1:1");
+    fs::write(installed.janus.home().config(), text).unwrap();
+    let ended = installed.reexec(&[]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let note = "`listen` changed: the addresses change with the next start";
+    assert_eq!(told["notes"], json!([note]));
+    // The program that runs has read it.
+    let ended = installed.reexec(&[]);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(told["notes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_session_is_shown_as_before_until_its_client_comes_again() {
+    let installed = Installed::start();
+    let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
+    client.text("server__echo", json!({"text": "x"})).await;
+    let shown = async || {
+        let control = installed.janus.control();
+        let listed: Value = control.get("/sessions", &[]).await.json().await;
+        let session = &listed["sessions"][0];
+        ["session", "client", "program", "profile", "directory"].map(|name| session[name].clone())
+    };
+    let before = shown().await;
+    assert!(before[2].is_string() && before[3].is_string(), "{before:?}");
+    assert!(installed.reexec(&[]).status.success());
+    assert_eq!(shown().await, before);
+}
+
+#[tokio::test]
 async fn what_is_being_started_is_not_started_twice() {
     let slow =
         r#"echo start >> "$1"; until test -e "$1.go"; do sleep 0.02; done; exec python3 "$0""#;

@@ -14,25 +14,27 @@ async fn a_program_that_does_not_take_over_changes_nothing() {
     let mut client = Client::open(installed.janus.http(), "/mcp", Era::Legacy).await;
     client.text("server__echo", json!({"text": "x"})).await;
     let starts = installed.starts();
-    let programs: [(&str, &str); 4] = [
-        ("no program at all", "cannot be started"),
-        ("#!/bin/sh\nexit 3\n", "would not start"),
-        ("#!/bin/sh\necho hello\n", "does not know how"),
+    let path = installed.program();
+    let path = path.display();
+    let (look, run) = (format!("ls -l '{path}'"), format!("'{path}' --version"));
+    let anew = "systemctl --user restart janus";
+    let programs: [(&str, &str, &str); 4] = [
+        ("no program at all", "cannot be started", &look),
+        ("#!/bin/sh\nexit 3\n", "would not start", &run),
+        ("#!/bin/sh\necho hello\n", "does not know how", anew),
         (
             "#!/bin/sh\necho '{\"version\":\"9.9.9\",\"formats\":[99]}'\n",
             "cannot take over what this one has",
+            anew,
         ),
     ];
-    for (program, why) in programs {
+    for (program, why, helps) in programs {
         installed.install(|new| fs::write(new, program).unwrap());
         let ended = installed.reexec(&[]);
         assert_eq!(ended.status.code(), Some(1), "{program}");
-        assert!(
-            ended.stdout.contains(why) || ended.stderr.contains(why),
-            "{}{}",
-            ended.stdout,
-            ended.stderr
-        );
+        for said in [why, helps] {
+            assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        }
         assert_eq!(client.text("server__echo", json!({"text": "y"})).await, "y");
     }
     assert_eq!(
@@ -52,6 +54,7 @@ async fn a_wrong_configuration_is_found_before_anything_changes() {
         said.contains("janus.yaml") && said.contains("nothing changed"),
         "{said}"
     );
+    assert!(said.contains("janus config validate"), "{said}");
     let mut client = Client::open(installed.janus.http(), "/mcp", Era::Modern).await;
     assert_eq!(client.text("server__echo", json!({"text": "z"})).await, "z");
 }
