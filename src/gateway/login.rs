@@ -24,7 +24,7 @@ use crate::upstream::Failure;
 
 use super::bridge::{is_accepted, named, unique_name};
 use super::error::{self, Login, Way};
-use super::{Gateway, sealed};
+use super::{Gateway, noted, sealed};
 
 /// A person who opens the page at once is done by then; clients give a call a minute.
 const PERSON: Duration = Duration::from_secs(45);
@@ -89,7 +89,10 @@ impl Gateway {
                 let (_, told) = self.begun(scope, subject, request, failure, &need).await;
                 told
             }
-            None => error::failed(request.method(), failure),
+            None => {
+                noted::failed(scope, subject, failure);
+                error::failed(request.method(), failure)
+            }
         }
     }
 
@@ -158,6 +161,7 @@ impl Gateway {
         failure: &Failure,
         need: &Need,
     ) -> (Option<Pending>, Outcome) {
+        noted::failed(scope, subject, failure);
         let account = failure.account();
         let method = request.method();
         if need.reason == LoginReason::Scope && !self.may_step(account, subject) {
@@ -172,7 +176,6 @@ impl Gateway {
                     method,
                     &self.told(failure, need, Way::Pending(pending.clone())),
                 );
-                tracing::debug!(%account, client = ?scope.client(), "a call needs a login");
                 (Some(pending), told)
             }
             Err(way) => (

@@ -17,6 +17,7 @@ mod listen;
 mod lists;
 mod logging;
 mod login;
+mod noted;
 mod prompts;
 mod relay;
 mod resources;

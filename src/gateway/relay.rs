@@ -9,7 +9,7 @@ use crate::protocol::{
 };
 
 use super::login::Asked;
-use super::{Gateway, bridge, error, sealed};
+use super::{Gateway, bridge, error, noted, sealed};
 
 impl Gateway {
     /// Sends a request to an account that an address or a seal of ours names, or that is one of all that are meant.
@@ -42,7 +42,10 @@ impl Gateway {
         let voice = known.voice(scope, &route, &self.upstream);
         let permitted = match known.policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
-            Err(denied) => return error::denied(request.method(), &denied),
+            Err(denied) => {
+                noted::denied(scope, &denied);
+                return error::denied(request.method(), &denied);
+            }
         };
         let request = match self.opened(scope, &account, &request) {
             Ok(request) => request,

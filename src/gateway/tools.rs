@@ -13,7 +13,7 @@ use crate::protocol::{
 
 use super::control::Control;
 use super::login::Asked;
-use super::{Gateway, error};
+use super::{Gateway, error, noted};
 use crate::upstream::{Failure, State};
 
 /// A name that no list has.
@@ -158,6 +158,7 @@ impl Gateway {
                         .policy
                         .permit(account, &Subject::Tool(tool.key), ())
             {
+                noted::denied(scope, &denied);
                 return error::denied(request.method(), &denied);
             }
         }
@@ -213,6 +214,7 @@ impl Gateway {
             reason: "its lists could not be read".to_owned(),
             retry_in: None,
         });
+        noted::failed(scope, &Subject::Tool(name.to_owned()), &failure);
         error::failed(request.method(), &failure)
     }
 

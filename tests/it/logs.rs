@@ -151,3 +151,42 @@ fn a_server_that_is_not_there_is_a_slip_and_no_empty_log() {
         "{ended:?}"
     );
 }
+
+#[tokio::test]
+async fn a_call_without_an_answer_is_found_by_its_client() {
+    let text = "listen: { http: \"127.0.0.1:0\" }
+servers:
+  gone: { command: [sh, -c, \"exit 1\"] }
+  notes: { command: [JANUS, demo-server, ana], tools: { exclude: [add_note] } }
+profiles:
+  work: { servers: [gone, notes] }
+clients:
+  laptop: { profile: work }
+  other: {}
+";
+    let home = Home::with(&text.replace("JANUS", env!("CARGO_BIN_EXE_janus")));
+    let janus = Janus::start_in(home, |_| {});
+    let key = janus.key("laptop").await;
+    for (tool, code) in [
+        ("gone__anything", "unavailable"),
+        ("notes__add_note", "denied"),
+    ] {
+        let mut command = janus.home().command(&["tool", "call", tool, "text=milk"]);
+        let ended = Process::run("janus tool", command.env("JANUS_KEY", &key));
+        assert_ne!(ended.status.code(), Some(0), "{ended:?}");
+        let said = records(&janus, &["--client", "laptop"]);
+        let of = |record: &&Value| record["code"] == code;
+        let record = said.iter().find(of);
+        let record = record.unwrap_or_else(|| panic!("{tool}: {said:?}"));
+        let (server, name) = tool.split_once("__").unwrap();
+        assert_eq!(record["account"], format!("{server}/default"), "{record}");
+        assert_eq!(record["profile"], "work", "{record}");
+        assert!(
+            [tool, name].map(Value::from).contains(&record["tool"]),
+            "{record}"
+        );
+        // What was sent is nobody's business.
+        assert!(!record.to_string().contains("milk"), "{record}");
+    }
+    assert_eq!(records(&janus, &["--client", "other"]), Vec::<Value>::new());
+}
