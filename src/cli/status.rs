@@ -20,7 +20,10 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
 
 fn page(status: &Value) -> String {
     let started = status["started"].as_u64().unwrap_or_default();
-    let config = status["config"].as_str().unwrap_or("no file");
+    let config = match status["config"].as_str() {
+        Some(file) => format!("{file} ({})", in_force(status)),
+        None => "no file".to_owned(),
+    };
     let directory = status["directory"]
         .as_str()
         .unwrap_or("an unknown directory");
@@ -52,11 +55,27 @@ fn page(status: &Value) -> String {
     )
 }
 
+/// Since when the configuration is in force, and whether it is what the file says.
+fn in_force(status: &Value) -> String {
+    let read = status["config_read"].as_u64().map(clock);
+    let read = format!("read {}", read.unwrap_or_default());
+    if texts(&status["config_refused"]).is_empty() {
+        read
+    } else {
+        format!("{read}; what it says now is refused")
+    }
+}
+
 /// What waits for a person: logins that have a link, then accounts that need one, a secret, or a correction.
 fn waiting(status: &Value) -> String {
     let (logins, accounts) = (&status["logins"], &status["accounts"]);
     let logins = logins.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = Vec::new();
+    if let Some(first) = texts(&status["config_refused"]).first() {
+        lines.push(format!(
+            "  janus config validate   # the earlier configuration stays in force: {first}\n"
+        ));
+    }
     if let Some(why) = status["vault"]["because"].as_str() {
         let ways = texts(&status["vault"]["help"]);
         let ways: Vec<String> = ways.iter().map(|way| format!("      {way}\n")).collect();

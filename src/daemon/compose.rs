@@ -16,7 +16,7 @@ use crate::credential::{self, Clock};
 use crate::downstream::control::{About, Reloaded};
 use crate::downstream::{Downstream, Parts};
 use crate::gateway::Gateway;
-use crate::model::Settings;
+use crate::model::{Settings, Surroundings};
 use crate::store::{InstallationKey, Kept, Store};
 use crate::upstream::Upstream;
 use crate::vault::{OAuthRows, Vault};
@@ -173,6 +173,9 @@ impl Composed {
             self.downstream.prove_again(None);
         }
         self.settings = settings;
+        // Whoever asks for this may have mended what an account waits for.
+        self.upstream.heed(&Surroundings::Reachable);
+        self.logins.grants().look_again();
         tracing::info!("the configuration was read again");
         Reloaded { notes }
     }

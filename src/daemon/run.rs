@@ -217,6 +217,7 @@ impl Daemon {
             Ok(_) => self.standing.configured(self.composed.settings()),
             Err(mistakes) => {
                 self.standing.refused(mistakes);
+                self.composed.downstream.refuse(mistakes);
                 tracing::error!(
                     event = "configuration_refused",
                     "the configuration is wrong, and the earlier one stays in force: {}",

@@ -154,6 +154,11 @@ impl Downstream {
         self.gateway.end_listens();
     }
 
+    /// The configuration was read again and is wrong: the earlier one stays in force.
+    pub fn refuse(&self, mistakes: &[String]) {
+        self.reach.refuse(mistakes);
+    }
+
     /// Writes down what streams hold, when nothing is said any more: clients take them up again in the next process.
     pub async fn keep_streams(&self) {
         self.sessions.keep_streams().await;

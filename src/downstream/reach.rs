@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::binding::{Binding, Entry, Refused, Scope};
 
@@ -21,6 +22,19 @@ struct State {
     scopes: BTreeMap<Entry, Result<Arc<Scope>, Refused>>,
     generation: u64,
     file: Option<PathBuf>,
+    read: SystemTime,
+    refused: Vec<String>,
+}
+
+/// What is known of the file that the rules come from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// `None`: there is none.
+    pub(super) file: Option<PathBuf>,
+    /// When what is in force was read.
+    pub(super) read: SystemTime,
+    /// The mistakes for which it is not in force as it stands now.
+    pub(super) refused: Vec<String>,
 }
 
 impl Reach {
@@ -31,6 +45,8 @@ impl Reach {
             scopes: BTreeMap::new(),
             generation: 0,
             file: file.map(Path::to_owned),
+            read: SystemTime::now(),
+            refused: Vec::new(),
         }))
     }
 
@@ -41,6 +57,23 @@ impl Reach {
         state.scopes.clear();
         state.generation += 1;
         state.file = file.map(Path::to_owned);
+        state.read = SystemTime::now();
+        state.refused.clear();
+    }
+
+    /// The file is wrong, and the earlier rules go on.
+    pub(super) fn refuse(&self, mistakes: &[String]) {
+        self.state().refused = mistakes.to_vec();
+    }
+
+    /// What is known of the file.
+    pub(super) fn source(&self) -> Source {
+        let state = self.state();
+        Source {
+            file: state.file.clone(),
+            read: state.read,
+            refused: state.refused.clone(),
+        }
     }
 
     /// The scope of a request.

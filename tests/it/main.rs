@@ -35,6 +35,7 @@ mod questions;
 mod readme;
 mod reexec;
 mod refusals;
+mod reload;
 mod restart;
 mod rmcp_peers;
 mod roots;

@@ -40,13 +40,16 @@ impl Downstream {
             Ok(scope) => json!({"profile": scope.profile().as_str()}),
             Err(refused) => json!({"refused": refused.to_string()}),
         };
+        let source = self.reach.source();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "started": seconds(self.about.started),
             "lives": self.about.lives,
             "not_replaced": self.about.not_replaced,
-            "config": self.reach.file().map(|file| file.display().to_string()),
+            "config": source.file.map(|file| file.display().to_string()),
+            "config_read": seconds(source.read),
+            "config_refused": source.refused,
             "listening": self.about.listening,
             "held_by_systemd": self.about.held,
             "keys_required": self.authn.requires_key(),
