@@ -226,3 +226,34 @@ fn a_question_whose_daemon_is_gone_is_withdrawn() {
     client.leave();
     drop(janus);
 }
+
+#[tokio::test]
+async fn a_call_that_does_not_end_is_answered_when_janus_is_asked_to_stop() {
+    let directory = TempDir::new().unwrap();
+    let socket = directory.path().join("held");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let janus = Janus::start(&server("good", &["--held", socket.to_str().unwrap()]));
+    let _child = within("the server", listener.accept()).await.unwrap().0;
+    let mut clients = Era::CLIENTS.map(|era| {
+        let mut client = Client::open(janus.home(), era, &ALONE);
+        let params = json!({ "name": "hold", "arguments": {}, "_meta": { "progressToken": 1 } });
+        let held = client.ask("tools/call", params);
+        client.heard("notifications/progress");
+        (client, held)
+    });
+    janus.terminate();
+    for (client, held) in &mut clients {
+        let told = client.answer(*held).to_string();
+        assert!(told.contains("outcome_unknown"), "{told}");
+    }
+    let (ended, home) = janus.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let janus = start(home);
+    for (client, _) in &mut clients {
+        client.echo("after");
+    }
+    for (client, _) in clients {
+        client.leave();
+    }
+    drop(janus);
+}

@@ -60,6 +60,40 @@ async fn a_call_in_flight_is_answered_before_janus_ends() {
 }
 
 #[tokio::test]
+async fn a_call_that_does_not_end_is_answered_all_the_same() {
+    let home = TempDir::new().unwrap();
+    let socket = home.path().join("held");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let janus = Janus::start(&server("bad", &["--held", socket.to_str().unwrap()], ""));
+    let _child = held(&listener).await;
+    let mut calls = Vec::new();
+    for (era, http) in [
+        (Era::Legacy, janus.http()),
+        (Era::Modern, janus.http()),
+        (Era::Legacy, janus.unix()),
+    ] {
+        let mut client = Client::open(http, "/mcp/@bad", era).await;
+        let params = json!({ "name": "hold", "_meta": { "progressToken": 1 } });
+        let mut reply = client.send("tools/call", params).await;
+        assert_eq!(reply.message().await.unwrap()["params"]["progress"], 1);
+        calls.push((era, reply));
+    }
+    terminate(&janus);
+    // Nobody lets the server go on: what becomes of the calls is not known, and that is said.
+    for (era, mut reply) in calls {
+        let mut last = Value::Null;
+        while let Some(message) = within("an answer", reply.message()).await {
+            last = message;
+        }
+        let told = last.to_string();
+        assert!(told.contains("outcome_unknown"), "{era:?}: {told}");
+    }
+    let (ended, _home) = janus.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cut off"), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn streams_that_stay_open_hold_up_nobody() {
     let janus = Janus::start(&good());
     let id = session(&janus.http(), VIEW, "2025-11-25").await;
