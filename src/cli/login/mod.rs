@@ -234,10 +234,13 @@ impl<'a> Run<'a> {
             return Ok(false);
         };
         let address = text("code_at").or_else(|| text("url"));
-        match browser::open(&argv, address.unwrap_or_default()).await {
+        let address = address.unwrap_or_default();
+        let output = self.context.output;
+        // Whoever watches can stop it, and has it where none shows.
+        output.tell(&format!("a browser opens:\n     {address}"));
+        match browser::open(&argv, address).await {
             Ok(()) => Ok(true),
             Err(why) => {
-                let output = self.context.output;
                 output.tell(&format!("no browser was opened: {why}"));
                 Ok(false)
             }

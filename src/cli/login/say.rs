@@ -76,15 +76,12 @@ pub(super) fn what_to_do(
     }
     let back = text(pending, "redirect_uri");
     if opened {
-        let mut lines = vec![format!(
-            "a browser was opened; if none shows, open:\n     {url}"
-        )];
-        lines.push(if takes_lines {
-            "waiting for the browser, or the address on which it ended:".to_owned()
+        let waits = if takes_lines {
+            "waiting for the browser, or the address on which it ended:"
         } else {
-            "waiting for the browser".to_owned()
-        });
-        return lines;
+            "waiting for the browser"
+        };
+        return vec![waits.to_owned()];
     }
     let mut lines = vec![format!("  1  open on any machine:\n     {url}")];
     lines.push(format!(

@@ -46,10 +46,16 @@ async fn a_browser_is_opened_by_its_arguments() {
     let seen = rig.janus.home().path().join("seen");
     let script = format!("sh -c 'printf %s \"$1\" > {}' browser", seen.display());
     let mut login = begin(&rig.janus, &["login", "s", "--browser", &script]);
+    // First it is shown, then it is opened.
     login.line(Output::Stderr, |line| {
-        line.starts_with("a browser was opened").then_some(())
+        (line == "a browser opens:").then_some(())
+    });
+    let shown = login.line(Output::Stderr, |line| Some(line.trim().to_owned()));
+    login.line(Output::Stderr, |line| {
+        line.starts_with("waiting for the browser").then_some(())
     });
     let url = fs::read_to_string(&seen).unwrap();
+    assert_eq!(shown, url);
     assert!(url.starts_with(rig.authority.issuer()), "{url}");
     land(&rig.authority.follow(&url).await).await;
     assert_eq!(login.finish().status.code(), Some(0));
@@ -83,7 +89,7 @@ async fn the_browser_of_the_desktop_is_opened_only_where_there_is_a_desktop() {
         let opened = fs::read_to_string(&seen).ok();
         assert_eq!(opened, display.map(|_| url), "{display:?}");
         assert_eq!(
-            ended.stderr.contains("a browser was opened"),
+            ended.stderr.contains("a browser opens:"),
             display.is_some(),
             "{}",
             ended.stderr
