@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::{Initiator, LoggedIn, NotLoggedIn, Pending, Wanted, id};
-use crate::credential::oauth::{Callback, Options};
+use crate::credential::oauth::{Callback, Expected, Options};
 use crate::credential::{Clock, Moment};
 use crate::model::AccountId;
 
@@ -54,7 +54,7 @@ pub(super) struct Entry {
 struct Link {
     pending: Pending,
     /// Which answer is its own; `None`: a device flow has none.
-    state: Option<String>,
+    expected: Option<Expected>,
     ends: Moment,
 }
 
@@ -157,10 +157,10 @@ impl Entry {
     }
 
     /// The link is there: a person can act.
-    pub(super) fn show(&self, pending: Pending, state: Option<String>, ends: Moment) {
+    pub(super) fn show(&self, pending: Pending, expected: Option<Expected>, ends: Moment) {
         let link = Link {
             pending,
-            state,
+            expected,
             ends,
         };
         if self.link.set(link).is_ok() {
@@ -214,8 +214,21 @@ impl Entry {
     }
 
     pub(super) fn has_state(&self, state: &str) -> bool {
-        let own = self.link.get().and_then(|link| link.state.as_deref());
-        own.is_some_and(|own| own == state) && self.is_open()
+        self.had_state(state) && self.is_open()
+    }
+
+    /// Whether an answer of this state is its own, also when it has ended.
+    pub(super) fn had_state(&self, state: &str) -> bool {
+        self.expected().is_some_and(|own| own.state == state)
+    }
+
+    /// Whether this is its answer, without the end.
+    pub(super) fn is_cut_off(&self, text: &str) -> bool {
+        self.expected().is_some_and(|own| own.is_cut_off(text))
+    }
+
+    fn expected(&self) -> Option<&Expected> {
+        self.link.get()?.expected.as_ref()
     }
 
     /// Brings the answer. Whether it is the first.
@@ -303,7 +316,12 @@ mod tests {
             left: life,
         };
         let ends = entry.clock.now().after(life);
-        entry.show(pending, Some("s".to_owned()), ends);
+        let expected = Expected {
+            state: "s".to_owned(),
+            issuer: "https://as.example".to_owned(),
+            names_issuer: true,
+        };
+        entry.show(pending, Some(expected), ends);
     }
 
     #[tokio::test]

@@ -102,9 +102,28 @@ pub enum NotLoggedIn {
     /// There is no login of this id, or not any more.
     #[error("there is no login `{0}`")]
     Unknown(String),
+    /// What was pasted is not where the browser ended, or not all of it. The login goes on.
+    #[error("this is not the whole answer to the login: {what}")]
+    NotTheAddress {
+        /// What it is instead, or what is lacking.
+        what: String,
+        /// How the address begins that is wanted.
+        wanted: Option<String>,
+    },
     /// What was pasted belongs elsewhere. The login goes on.
     #[error("this address belongs to another login, or to none")]
     ForeignState,
+    /// What was pasted answers another login that waits. Both go on.
+    #[error("this address belongs to another login, that of {account}")]
+    OfAnother {
+        /// Whose login it answers.
+        account: AccountId,
+        /// Which that is.
+        id: String,
+    },
+    /// What was pasted answers a login that is over. This one goes on.
+    #[error("this address belongs to another login of {0}, which is over")]
+    OfEarlier(AccountId),
     /// It was answered already.
     #[error("this login was answered already")]
     Answered,
@@ -142,7 +161,10 @@ impl NotLoggedIn {
             | Self::NotForgotten(_) => "unavailable",
             Self::Stopping => "stopping",
             Self::Unknown(_) => "login_unknown",
-            Self::ForeignState | Self::Answered => "foreign_state",
+            Self::NotTheAddress { .. } => "not_the_answer",
+            Self::ForeignState | Self::OfAnother { .. } | Self::OfEarlier(_) | Self::Answered => {
+                "foreign_state"
+            }
             Self::Sealed(_) => "sealed",
         }
     }
@@ -201,8 +223,20 @@ impl NotLoggedIn {
                 "or name another that the provider knows:  auth.oauth.callback_port".to_owned(),
             ],
             Self::NoPort { .. } => one("auth.oauth.callback_port names another".to_owned()),
+            Self::NotTheAddress { wanted, .. } => one(match wanted {
+                Some(wanted) => format!(
+                    "paste the whole address on which the browser ends; it begins with {wanted}?"
+                ),
+                None => "nothing is pasted here: the login goes on at the other device".to_owned(),
+            }),
             Self::ForeignState => {
                 one("paste the address on which the browser of this very login ended".to_owned())
+            }
+            Self::OfAnother { id, .. } => one(format!(
+                "hand it over there:  janus login --paste --wait {id}"
+            )),
+            Self::OfEarlier(_) => {
+                one("open the newest link, and paste the address on which that ends".to_owned())
             }
             Self::NotForgotten(_) => one(format!(
                 "when the disk takes it again:  janus logout {account}"

@@ -18,6 +18,7 @@ mod held;
 mod id;
 mod identity;
 mod logout;
+mod pasted;
 mod run;
 mod settle;
 
@@ -310,24 +311,6 @@ impl Logins {
     /// The account of a login.
     pub fn account_of(&self, id: &str) -> Option<AccountId> {
         Some(self.find(id)?.account.clone())
-    }
-
-    /// Takes what a person pasted: the whole address on which the browser ended, or its query.
-    ///
-    /// # Errors
-    /// It is no such address, or another login's; then this one goes on.
-    pub fn paste(&self, id: &str, text: &str) -> Result<(), NotLoggedIn> {
-        let unknown = || NotLoggedIn::Unknown(cut(id));
-        let entry = self.find(id).ok_or_else(unknown)?;
-        let callback = Callback::read(text.trim())?;
-        if !entry.has_state(&callback.state) {
-            return Err(NotLoggedIn::ForeignState);
-        }
-        if entry.answer(callback) {
-            Ok(())
-        } else {
-            Err(NotLoggedIn::Answered)
-        }
     }
 
     /// Takes what a browser brought to `http://HOST PATH?QUERY`, and waits a moment for what comes of it. What belongs to

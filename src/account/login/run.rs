@@ -235,7 +235,6 @@ impl Logins {
             browser_command: settings.browser.command.clone(),
             left: LIFE,
         };
-        let state = pending.device.is_none().then(|| flow.state().to_owned());
         let local = settings.browser.local_journal;
         let shown = if local && settings.browser.open == OpenBrowser::Never {
             pending.own_page()
@@ -257,7 +256,7 @@ impl Logins {
             pending: Arc::new(pending.clone()),
             by: entry.by,
         };
-        entry.show(pending, state, ends);
+        entry.show(pending, flow.expected(), ends);
         self.0.events.send(waits).ok();
     }
 }

@@ -1,11 +1,14 @@
 //! What a browser brought back: the query of the redirect (RFC 6749, section 4.1.2; RFC 9207).
 //!
 //! Invariant: after a wrong `iss` nothing of it is acted on or shown.
+//!
+//! A browser brings the whole of it; a person who copies may lose the end ([`Expected::is_cut_off`]). That is said before
+//! the login takes it, since it takes one answer only.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::failed::{LoginFailed, foreign};
+use super::failed::{LoginFailed, foreign, host_of};
 use crate::model::Secret;
 use crate::telemetry::learn;
 
@@ -83,7 +86,7 @@ impl Callback {
     }
 
     /// The code, if this is the answer to the login of this state, from this issuer.
-    pub(super) fn code(self, expected: &Expected<'_>) -> Result<Arc<Secret>, LoginFailed> {
+    pub(super) fn code(self, expected: &Expected) -> Result<Arc<Secret>, LoginFailed> {
         let wrong = |why: &str| LoginFailed::NotTheAnswer(why.to_owned());
         if self.state != expected.state {
             return Err(wrong("it belongs to another login"));
@@ -93,7 +96,7 @@ impl Callback {
         //= https://www.rfc-editor.org/rfc/rfc9207#section-2.4
         //# If the value does not match the expected issuer identifier, clients MUST reject the authorization response and MUST NOT proceed with the authorization grant.
         match &self.issuer {
-            Some(issuer) if issuer != expected.issuer => {
+            Some(issuer) if *issuer != expected.issuer => {
                 return Err(wrong("it comes from another authorization server"));
             }
             None if expected.names_issuer => {
@@ -105,7 +108,7 @@ impl Callback {
         }
         if let Some(error) = self.error {
             return Err(LoginFailed::Denied {
-                host: expected.host.to_owned(),
+                host: host_of(&expected.issuer),
                 why: foreign(&error),
             });
         }
@@ -114,13 +117,68 @@ impl Callback {
 }
 
 /// What a callback is held against.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected<'e> {
-    pub(super) state: &'e str,
-    pub(super) issuer: &'e str,
-    /// The authorization server says that it names itself.
-    pub(super) names_issuer: bool,
-    pub(super) host: &'e str,
+#[derive(Clone)]
+pub struct Expected {
+    /// Of this login alone.
+    pub state: String,
+    /// The authorization server.
+    pub issuer: String,
+    /// It says that it names itself.
+    pub names_issuer: bool,
+}
+
+impl Expected {
+    /// Whether this is the beginning of the answer, whose end was lost where it was copied: its last value is the
+    /// beginning of what is expected there, or what comes with a code is not there at all.
+    ///
+    /// What is cut off inside the code itself cannot be told, unless something belongs after it.
+    pub fn is_cut_off(&self, text: &str) -> bool {
+        let query = match text.trim().split_once('?') {
+            Some((_, query)) => query,
+            None => text.trim(),
+        };
+        // What comes after it is the browser's own, and whole where that has begun.
+        let is_whole = query.contains('#');
+        let (query, _) = query.split_once('#').unwrap_or((query, ""));
+        let value = |name: &str| {
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+            let found = pairs.find(|(named, value)| named == name && !value.is_empty());
+            found.map(|(_, value)| value.into_owned())
+        };
+        let last = query.rsplit('&').next().unwrap_or_default();
+        let ends_within = |name: &str, whole: &str| {
+            let begun = last.strip_prefix(name).and_then(|it| it.strip_prefix('='));
+            begun.is_some_and(|begun| is_beginning(begun, whole)) && !is_whole
+        };
+        if ends_within("state", &self.state) || ends_within("iss", &self.issuer) {
+            return true;
+        }
+        value("code").is_some()
+            && match value("state") {
+                None => true,
+                Some(state) => state == self.state && self.names_issuer && value("iss").is_none(),
+            }
+    }
+}
+
+/// Whether `begun`, as it stands in a query, is the beginning of `whole` and not all of it.
+fn is_beginning(begun: &str, whole: &str) -> bool {
+    // It may end within what stands for one character.
+    let begun = match begun.char_indices().rev().take(2).find(|(_, c)| *c == '%') {
+        Some((at, _)) => begun.get(..at).unwrap_or_default(),
+        None => begun,
+    };
+    let pair = format!("v={begun}");
+    let begun = url::form_urlencoded::parse(pair.as_bytes()).next();
+    begun.is_some_and(|(_, begun)| begun.len() < whole.len() && whole.starts_with(&*begun))
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expected")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Callback {
@@ -137,13 +195,16 @@ mod tests {
 
     const ISSUER: &str = "https://as.example";
 
-    fn outcome(query: &str, names_issuer: bool) -> String {
-        let expected = Expected {
-            state: "state-of-this-login",
-            issuer: ISSUER,
+    fn expected(names_issuer: bool) -> Expected {
+        Expected {
+            state: "state-of-this-login".to_owned(),
+            issuer: ISSUER.to_owned(),
             names_issuer,
-            host: "as.example",
-        };
+        }
+    }
+
+    fn outcome(query: &str, names_issuer: bool) -> String {
+        let expected = expected(names_issuer);
         match Callback::read(query).and_then(|callback| callback.code(&expected)) {
             Ok(code) => code.expose().to_owned(),
             Err(failed) => format!("{}: {failed}", failed.code()),
@@ -278,9 +339,39 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_lost_its_end_is_no_answer_of_somebody_else() {
+        let whole = "http://127.0.0.1:7334/callback?code=c0de&state=state-of-this-login&iss=https%3A%2F%2Fas.example";
+        let first_of_state = whole.find("&state").unwrap();
+        // Also within the name, and within what stands for one character.
+        for end in first_of_state..whole.len() {
+            let begun = whole.get(..end).unwrap();
+            assert!(expected(true).is_cut_off(begun), "{begun}");
+        }
+        assert!(!expected(true).is_cut_off(whole));
+        // Where no `iss` is promised, what ends before it is whole.
+        let (without, _) = whole.split_once("&iss").unwrap();
+        assert!(!expected(false).is_cut_off(without));
+        assert!(expected(false).is_cut_off(whole.strip_suffix('e').unwrap()));
+        for other in [
+            "code=c0de&state=state-of-this-login&iss=https://as.example.evil",
+            "code=c0de&state=state-of-this-login&iss=https://evil.example",
+            "code=c0de&state=state-of-this-login&iss=https://as.exam#_",
+            "code=c0de&iss=https://as.exam&state=state-of-this-login",
+            "code=c0de&state=other&iss=https://as.example",
+            "error=access_denied&state=state-of-this-login",
+            "a=b",
+            "",
+        ] {
+            assert!(!expected(true).is_cut_off(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_callback_shows_nothing_of_itself() {
         let read = Callback::read("code=very-secret-code&state=very-secret-state").unwrap();
         let shown = format!("{read:?}");
         assert!(!shown.contains("secret"), "{shown}");
+        let shown = format!("{:?}", expected(true));
+        assert!(!shown.contains("state-of"), "{shown}");
     }
 }

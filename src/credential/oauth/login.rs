@@ -13,8 +13,7 @@ use rmcp::transport::auth::{
 use url::Url;
 
 use super::authorization;
-pub use super::callback::Callback;
-use super::callback::Expected;
+pub use super::callback::{Callback, Expected};
 use super::device::Device;
 use super::discovery::{Found, defect, find};
 use super::exchange::{Client, Exchanging};
@@ -211,11 +210,19 @@ impl Flow {
         &self.source.issuer
     }
 
-    /// Which login a callback belongs to; empty for the device flow, which has none.
-    pub fn state(&self) -> &str {
+    /// What the callback of this login is held against; `None`: the device flow has none.
+    pub fn expected(&self) -> Option<Expected> {
         match &self.kind {
-            Kind::Browser { state, .. } => state,
-            Kind::Device(_) => "",
+            Kind::Browser {
+                state,
+                names_issuer,
+                ..
+            } => Some(Expected {
+                state: state.clone(),
+                issuer: self.source.issuer.clone(),
+                names_issuer: *names_issuer,
+            }),
+            Kind::Device(_) => None,
         }
     }
 
@@ -242,24 +249,21 @@ impl Flow {
     /// # Errors
     /// Why there are none.
     pub async fn finish(mut self, callback: Callback) -> Result<Granted, LoginFailed> {
-        let Kind::Browser {
-            session,
-            seam,
-            state,
-            names_issuer,
-        } = self.kind
+        let (
+            Some(expected),
+            Kind::Browser {
+                session,
+                seam,
+                state,
+                ..
+            },
+        ) = (self.expected(), self.kind)
         else {
             return Err(LoginFailed::NotTheAnswer(
                 "this login waits for another device".to_owned(),
             ));
         };
-        let host = host_of(&self.source.issuer);
-        let code = callback.code(&Expected {
-            state: &state,
-            issuer: &self.source.issuer,
-            names_issuer,
-            host: &host,
-        })?;
+        let code = callback.code(&expected)?;
         let exchanging = Exchanging {
             client: self.client.clone(),
             source: self.source.clone(),

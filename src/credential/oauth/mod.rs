@@ -47,7 +47,7 @@ mod walk;
 pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice, Point};
 pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
 pub use identity::{NotTold, told};
-pub use login::{Brought, Callback, Challenge, Flow, LoginFailed, Options};
+pub use login::{Brought, Callback, Challenge, Expected, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
 pub use reason::LoginReason;
 pub use revocation::revoke;

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::rig::{Rig, begun, home, known, provider_link, status};
-use crate::support::authorization::{Endpoint, Protection, land};
+use crate::support::authorization::{
+    AuthorizationServer, Endpoint, ProtectedServer, Protection, land,
+};
 use crate::support::{Ended, Janus, Output, Process};
 
 pub(super) async fn rig() -> Rig {
@@ -33,6 +35,17 @@ pub(super) fn failure(ended: &Ended) -> (String, String) {
     let error: Value = serde_json::from_str(line).unwrap();
     let text = |member: &str| error["error"][member].as_str().unwrap().to_owned();
     (text("code"), text("message"))
+}
+
+/// What copying leaves of a text that loses its end.
+fn cut(text: &str, end: usize) -> &str {
+    text.get(..end).unwrap()
+}
+
+/// Janus's own page of the login that waits.
+fn known_page(janus: &Janus) -> String {
+    let page = status(janus)["logins"][0]["page"].clone();
+    page.as_str().unwrap().to_owned()
 }
 
 /// Logs in to the end, as `who`.
@@ -128,13 +141,30 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
     let code = back.split_once("code=").unwrap().1;
     let code = code.split('&').next().unwrap().to_owned();
     let without_code = back.replace("code=", "no=");
+    let (uri, _) = back.split_once('?').unwrap();
+    let (until_issuer, _) = back.split_once("&iss=").expect("the provider names itself");
+    let (until_state, _) = back.split_once("&state=").unwrap();
+    let lost = "its end was lost";
+    let page = known_page(&rig.janus);
     for (line, refused, why) in [
         (code.as_str(), "not_the_answer", "a code alone"),
         ("hello", "not_the_answer", "the whole address"),
-        ("http://x.example/?a=b", "not_the_answer", "no state"),
+        ("http://x.example/?a=b", "not_the_answer", "at x.example"),
         (&without_code, "not_the_answer", "no code"),
         (&url, "not_the_answer", "the link to log in with"),
-        (&of_other, "foreign_state", "another login"),
+        (
+            cut(&url, url.len() / 2),
+            "not_the_answer",
+            "the link to log",
+        ),
+        (&page, "not_the_answer", "the link to log in with"),
+        (&of_other, "foreign_state", "another login of s/default"),
+        // Copying lost the end.
+        (uri, "not_the_answer", "end lost"),
+        (until_state, "not_the_answer", lost),
+        (cut(&back, until_state.len() + 12), "not_the_answer", lost),
+        (until_issuer, "not_the_answer", lost),
+        (cut(&back, back.len() - 4), "not_the_answer", lost),
     ] {
         login.say("");
         login.say(line);
@@ -146,12 +176,55 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
         assert_eq!(failed["error"]["code"], refused, "{line}: {failed}");
         let message = failed["error"]["message"].as_str().unwrap();
         assert!(message.contains(why), "{line}: {message}");
+        let wanted = failed["error"]["help"].to_string();
+        assert!(wanted.contains("paste the"), "{line}: {wanted}");
     }
+    assert_eq!(rig.authority.count(Endpoint::Token), 1, "no code was sent");
     login.say(back.split_once('?').unwrap().1);
     let ended = login.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(&code), "{}", ended.stderr);
     rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_pasted_address_of_another_issuer_ends_the_login_and_that_of_another_account_says_whose()
+{
+    let servers = |server: &str| {
+        format!(
+            "  s:\n    url: \"{server}\"\n    auth: oauth\n    accounts: {{ a: {{}}, b: {{}} }}\n"
+        )
+    };
+    let authority = AuthorizationServer::start(known()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    let janus = Janus::start_in(home(&servers(&server.url()), ""), |_| {});
+    let mut other = begin(&janus, &["login", "s/b", "--paste"]);
+    let of_other = authority.follow(&provider_link(&mut other)).await;
+    let mut login = begin(&janus, &["login", "s/a", "--paste"]);
+    let back = authority.follow(&provider_link(&mut login)).await;
+    login.say(&of_other);
+    let said = "error[foreign_state]: this address belongs to another login, that of s/b";
+    login.line(Output::Stderr, |line| line.starts_with(said).then_some(()));
+    let there = login.line(Output::Stderr, |line| {
+        line.split_once("janus login --paste --wait ")
+            .map(|(_, id)| id.to_owned())
+    });
+    let logins = status(&janus)["logins"].clone();
+    let of_b = logins.as_array().unwrap().iter();
+    let of_b: Vec<_> = of_b.filter(|it| it["account"] == "s/b").collect();
+    assert_eq!(of_b[0]["login"], json!(there));
+
+    // The mix-up defence: no code goes anywhere.
+    let (until_issuer, _) = back.split_once("&iss=").unwrap();
+    login.say(&format!("{until_issuer}&iss=https%3A%2F%2Fevil.example"));
+    let ended = login.finish();
+    assert_ne!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let why = "it comes from another authorization server";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    assert_eq!(authority.count(Endpoint::Token), 0);
+    other.say(&of_other);
+    let ended = other.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn begun(server: &Scripted, settings: OAuth) -> Result<Flow, LoginFailed> 
 
 async fn finished(flow: Flow, query: &str) -> Result<Granted, LoginFailed> {
     let query = query
-        .replace("STATE", flow.state())
+        .replace("STATE", &flow.expected().unwrap().state)
         .replace("ISSUER", flow.issuer());
     Box::pin(flow.finish(Callback::read(&query)?)).await
 }
@@ -129,8 +129,9 @@ async fn a_login_goes_from_a_page_to_tokens() {
     assert_eq!(asked["scope"], "read");
     // As it was published, byte for byte.
     assert_eq!(asked["resource"], format!("{}/mcp/", server.origin));
-    assert_eq!(asked["state"], flow.state());
-    assert!(flow.state().len() >= 22, "128 bits");
+    let state = flow.expected().unwrap().state;
+    assert_eq!(asked["state"], state);
+    assert!(state.len() >= 22, "128 bits");
     assert_eq!(flow.new_scopes(), ["read"]);
     let granted = finished(flow, ANSWER).await.unwrap();
     let sent = form(&server);
