@@ -16,6 +16,9 @@ use super::login::Asked;
 use super::{Gateway, error, noted};
 use crate::upstream::{Failure, State};
 
+/// The argument that names an account, where no list says whether it is one.
+const NAMED_BY: Option<&str> = Some("janus_account");
+
 /// A name that no list has.
 struct Unlisted<'a> {
     merged: &'a Merged,
@@ -101,7 +104,8 @@ impl Gateway {
                 State::NoCredential(_)
             )
         };
-        let meant: Vec<&AccountId> = self.unlisted(scope, name).filter(may_come).collect();
+        let unlisted = self.unlisted(scope, request, name).into_iter();
+        let meant: Vec<&AccountId> = unlisted.filter(may_come).collect();
         if meant.is_empty() {
             self.settled(scope).await;
             return (merged(), None);
@@ -121,18 +125,21 @@ impl Gateway {
         (merged(), failed)
     }
 
-    /// The accounts that may have what is named so, as nobody has listed them yet.
-    fn unlisted<'a>(
-        &'a self,
-        scope: &'a Scope,
-        name: &'a str,
-    ) -> impl Iterator<Item = &'a AccountId> {
-        let is_of = move |account: &&AccountId| {
+    /// The accounts that may have what is named so, as nobody has listed them yet. Of a server of whose accounts one is
+    /// meant, no other one tells anything.
+    fn unlisted<'a>(&self, scope: &'a Scope, request: &Request, name: &str) -> Vec<&'a AccountId> {
+        let is_of = |account: &&AccountId| {
             let rest = name.strip_prefix(account.server().as_str());
             rest.is_some_and(|rest| rest.starts_with("__"))
         };
         let accounts = scope.accounts().iter().filter(is_of);
-        accounts.filter(|account| self.listing(account).server.is_none())
+        let unlisted = accounts.filter(|account| self.listing(account).server.is_none());
+        unlisted
+            .filter(|account| {
+                let chosen = self.choose(scope, account.server(), NAMED_BY, request.clone());
+                chosen.map_or(true, |(chosen, _)| chosen.account() == *account)
+            })
+            .collect()
     }
 
     /// A tool that a rule hides is denied, so that the person learns the rule; one of a server that was never reached
@@ -162,7 +169,7 @@ impl Gateway {
                 return error::denied(request.method(), &denied);
             }
         }
-        let first = self.unlisted(scope, name).next();
+        let first = self.unlisted(scope, &request, name).into_iter().next();
         match first {
             Some(account) => {
                 Box::pin(self.not_listed_yet(scope, account, unlisted, request, events)).await
@@ -189,8 +196,7 @@ impl Gateway {
         };
         if needs_login(account).is_some() {
             // Of several accounts the one that the call means, as if the tool were there.
-            let argument = Some("janus_account");
-            let chosen = match self.choose(scope, account.server(), argument, request.clone()) {
+            let chosen = match self.choose(scope, account.server(), NAMED_BY, request.clone()) {
                 Ok((chosen, _)) => chosen,
                 Err(refused) => return refused,
             };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::name;
+use super::{Call, name};
 use crate::cli::client::{Answer, Ask, Client};
 use crate::cli::table::span;
 use crate::cli::{Context, Exit, Failure};
@@ -48,13 +48,16 @@ struct Wait<'a> {
 }
 
 impl Listing {
-    /// Every tool, once the servers are there, or this one; sooner when it has this tool.
+    /// Every tool, once the servers are there, or this one; sooner when it has the tool to call, or the account to call it as
+    /// is there.
     pub(super) async fn of(
         client: &Client,
         context: &Context,
         server: Option<&str>,
-        tool: Option<&str>,
+        call: Option<&Call>,
     ) -> Result<Self, Failure> {
+        let account = call.and_then(|call| call.account.as_deref());
+        let tool = call.map(|call| call.name.as_str());
         let patience = context.global.timeout;
         let begun = Instant::now();
         let first = Wait {
@@ -62,7 +65,7 @@ impl Listing {
             server,
             limit: patience,
         };
-        let listing = pages(client, Some(&first)).await?;
+        let listing = pages(client, Some(&first)).await?.meaning(account);
         let starting = listing.missing.iter().filter(|missing| missing.is_starting);
         let starting: Vec<&str> = starting.map(|missing| missing.account.as_str()).collect();
         if starting.is_empty() || tool.is_some_and(|tool| listing.tool(tool).is_some()) {
@@ -77,9 +80,17 @@ impl Listing {
             server,
             limit: Some(left + ANSWER),
         };
-        let listing = pages(client, Some(&then)).await?;
+        let listing = pages(client, Some(&then)).await?.meaning(account);
         let waited = Some(begun.elapsed());
         Ok(Self { waited, ..listing })
+    }
+
+    /// The same where one account is meant: no other one lacks anything.
+    fn meaning(mut self, account: Option<&str>) -> Self {
+        if let Some(account) = account {
+            self.missing.retain(|missing| missing.is(account));
+        }
+        self
     }
 
     /// What is missing, one line each.
@@ -124,6 +135,12 @@ impl Missing {
             retry_after: said.get("retry_after").and_then(|seconds| seconds.read()),
             is_starting: matches!(state.as_str(), "idle" | "connecting" | "ready"),
         })
+    }
+
+    /// Whether it is meant by this name, whole or in part.
+    fn is(&self, name: &str) -> bool {
+        let (_, account) = self.account.split_once('/').unwrap_or_default();
+        self.account == name || account == name
     }
 
     fn next(&self) -> Option<String> {

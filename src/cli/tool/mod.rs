@@ -180,7 +180,7 @@ impl Call {
         let given = arguments::Given::of(&self.arguments, self.args.as_deref())?;
         // Only its server is waited for; a name without one is Janus's own, or nobody's.
         let (server, _) = self.name.split_once("__").unwrap_or_default();
-        let listing = Listing::of(client, context, Some(server), Some(&self.name)).await?;
+        let listing = Listing::of(client, context, Some(server), Some(self)).await?;
         let tool = listing.tool(&self.name);
         if tool.is_none()
             && let Some(failure) = listing.lacks(&self.name)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::rig::{NO_BROWSER, Rig, call, called, known, link, text, told};
+use super::cli_login::begin;
+use super::rig::{NO_BROWSER, Rig, call, called, known, link, provider_link, text, told};
 use crate::support::authorization::{Behaviour, Endpoint, Outage, Protection};
 use crate::support::{Client, Era};
 
@@ -359,4 +360,36 @@ async fn prompts_and_resources_tell_of_a_login_as_errors() {
         (&data["code"], &data["dev.janus/login"]["state"]),
         (&json!("needs_login"), &json!("waiting"))
     );
+}
+
+#[tokio::test]
+async fn a_tool_that_the_account_meant_does_not_have_is_unknown_whatever_others_need() {
+    let rig = Rig::two_accounts().await;
+    let mut login = begin(&rig.janus, &["login", "s/two", "--no-browser"]);
+    rig.log_in(&provider_link(&mut login)).await;
+    let ended = login.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+
+    let call = |tool: &str, account: &str| {
+        let call = ["tool", "call", tool, "-a", account];
+        rig.janus.home().run(&call)
+    };
+    for account in ["two", "s/two"] {
+        let ended = call("s__whom", account);
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+        let said = "error[unknown_tool]: there is no tool `s__whom` here";
+        assert!(ended.stderr.starts_with(said), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("did you mean `s__who`?"),
+            "{}",
+            ended.stderr
+        );
+    }
+    // Of the one that nobody has logged in to, nobody knows.
+    let ended = call("s__whom", "one");
+    assert_eq!(ended.status.code(), Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("s/one"), "{}", ended.stderr);
+    let ended = call("s__who", "two");
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    rig.assert_clean();
 }
