@@ -39,6 +39,8 @@ pub(super) struct Entry {
     wanted: Mutex<Wanted>,
     /// Whether a person began it, or joined it.
     personal: AtomicBool,
+    /// Whether somebody has seen its page, or attends it.
+    seen: AtomicBool,
     link: OnceLock<Link>,
     /// Who brings the answer takes it: a state is good once.
     answer: Mutex<Option<oneshot::Sender<Callback>>>,
@@ -89,6 +91,7 @@ impl Entry {
             token: id::token()?,
             wanted: Mutex::new(wanted),
             personal: AtomicBool::new(by == Initiator::Person),
+            seen: AtomicBool::new(false),
             link: OnceLock::new(),
             answer: Mutex::new(Some(answer)),
             answered: Mutex::new(Some(answered)),
@@ -154,6 +157,22 @@ impl Entry {
     pub(super) fn makes_room(&self) -> bool {
         !self.personal.load(Ordering::Relaxed)
             && !matches!(&*self.progress.borrow(), Progress::Finishing)
+    }
+
+    /// Somebody sees its page, or waits for it.
+    pub(super) fn see(&self) {
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a person has to do with it by now: began it, has its page, was given the provider's own link, which is opened
+    /// without Janus, or has answered. What only a client was told is no loss: its next call begins another.
+    pub(super) fn is_attended(&self) -> bool {
+        let link = self.link.get().map(|link| &link.pending);
+        let elsewhere = |it: &Pending| it.code().is_some() || it.link() == Some(it.url.as_str());
+        self.personal.load(Ordering::Relaxed)
+            || self.seen.load(Ordering::Relaxed)
+            || link.is_some_and(elsewhere)
+            || matches!(&*self.progress.borrow(), Progress::Finishing)
     }
 
     /// The link is there: a person can act.

@@ -292,9 +292,19 @@ impl Logins {
         Some(self.find(id)?.progress())
     }
 
+    /// Those that a person has to do with, in the order in which they began: their id and account.
+    pub fn attended(&self) -> Vec<(String, AccountId)> {
+        let known = self.known();
+        let open = known.iter().filter(|entry| entry.is_open());
+        open.filter(|entry| entry.is_attended())
+            .map(|entry| (entry.id.clone(), entry.account.clone()))
+            .collect()
+    }
+
     /// What the page of a login shows, and what its form proves itself with.
     pub fn page(&self, id: &str) -> Option<(Option<Pending>, String, Progress)> {
         let entry = self.find(id)?;
+        entry.see();
         Some((entry.shown(), entry.token.clone(), entry.progress()))
     }
 

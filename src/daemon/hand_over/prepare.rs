@@ -74,10 +74,9 @@ pub(in crate::daemon) async fn prepare(
     no_login.map(|()| rehearsed.version)
 }
 
-/// A login is known to this process alone.
+/// A login is known to this process alone. One that no person has to do with yet is begun again by the next call.
 fn no_login(composed: &Composed) -> Result<(), NotNow> {
-    let logins = composed.logins.list().into_iter();
-    let waiting: Vec<_> = logins.map(|login| login.account).collect();
+    let waiting = composed.logins.attended();
     if waiting.is_empty() {
         Ok(())
     } else {

@@ -49,8 +49,8 @@ pub enum NotNow {
         help: String,
     },
     /// A login lives in this process alone.
-    #[error("a login is under way: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    LoginWaits(Vec<AccountId>),
+    #[error("a login is under way: {}", .0.iter().map(|(id, account)| format!("{account} ({id})")).collect::<Vec<_>>().join(", "))]
+    LoginWaits(Vec<(String, AccountId)>),
     /// Somebody waits for an answer.
     #[error("calls did not end in time: {}", busy(*waiting, at))]
     Busy {
@@ -126,7 +126,16 @@ impl From<NotNow> for Problem {
             ),
         };
         let message = format!("nothing changed: {not_now}");
-        Self::new(StatusCode::CONFLICT, code, message).help(help)
+        let problem = Self::new(StatusCode::CONFLICT, code, message);
+        let problem = match &not_now {
+            NotNow::LoginWaits(logins) => {
+                logins.iter().take(2).fold(problem, |it, (_, account)| {
+                    it.help(format!("end it:  janus login {account} --cancel"))
+                })
+            }
+            _ => problem,
+        };
+        problem.help(help)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::cli_login::{begin, rig};
-use super::rig::{Rig, provider_link, status};
+use super::rig::{Rig, call, clicked, link, provider_link, status};
 use crate::support::authorization::{Endpoint, land};
-use crate::support::{Ended, Janus, Output};
+use crate::support::{Ended, Era, Janus, Output};
 
 /// The error of a command with `--json`.
 fn error(ended: &Ended) -> Value {
@@ -71,4 +71,39 @@ async fn a_daemon_that_ends_in_the_middle_of_a_login_is_told_of_with_what_to_run
         assert!(ended.stderr.contains(again), "{}", ended.stderr);
         drop((janus, authority, server));
     }
+}
+
+#[tokio::test]
+async fn an_upgrade_waits_for_a_login_that_a_person_has_to_do_with_and_says_how_to_end_it() {
+    let rig = rig().await;
+    let upgrade = || rig.janus.home().run(&["reexec", "--json"]);
+    // A call made a link, and nobody has opened it.
+    let mut client = rig.client(Era::Modern).await;
+    let page = link(&call(&mut client, "s__who").await);
+    assert!(page.starts_with(&rig.janus.url("/login/")), "{page}");
+    let ended = upgrade();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+
+    // Another call, another link; somebody sees where it leads.
+    let mut client = rig.client(Era::Modern).await;
+    let page = link(&call(&mut client, "s__who").await);
+    clicked(&page).await;
+    let id = page.rsplit('/').next().unwrap();
+    let ended = upgrade();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
+    let failed = error(&ended);
+    assert_eq!(failed["code"], "deferred", "{failed}");
+    let said = failed["message"].as_str().unwrap();
+    let named = format!("a login is under way: s/default ({id})");
+    assert!(said.contains(&named), "{said}");
+    let end = "janus login s/default --cancel";
+    assert!(help(&failed).contains(end), "{failed}");
+    let ended = rig.janus.home().run(&["login", "s/default", "--cancel"]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+
+    // One that a person began holds it up from the beginning.
+    let begun = rig.janus.home().run(&["login", "s", "--no-wait"]);
+    assert_eq!(begun.status.code(), Some(0), "{}", begun.stderr);
+    assert_eq!(upgrade().status.code(), Some(1));
+    rig.assert_clean();
 }
