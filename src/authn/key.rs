@@ -110,7 +110,8 @@ pub(super) fn presented(authorization: &[u8]) -> Option<Hash> {
         .then(|| digest(key.trim_ascii()))
 }
 
-fn digest(key: &[u8]) -> Hash {
+/// What a key is found by.
+pub(super) fn digest(key: &[u8]) -> Hash {
     Sha256::digest(key).into()
 }
 

@@ -163,6 +163,22 @@ impl Authn {
         Ok(client)
     }
 
+    /// The client that this key would prove; nothing is noted as a use of it.
+    ///
+    /// # Errors
+    /// A key is required, and this one does not count.
+    pub fn client_of(&self, key: &str) -> Result<Option<ClientId>, NotAuthenticated> {
+        let state = self.keys.state();
+        if state.rules.clients.is_none() {
+            return Ok(None);
+        }
+        let known = state.keys.get(&key::digest(key.trim().as_bytes()));
+        known
+            .filter(|key| state.rules.allow(&key.record, SystemTime::now()))
+            .map(|key| key.record.client.clone())
+            .ok_or(NotAuthenticated::KeyRequired)
+    }
+
     /// One more access key of this client.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::control::Control;
 use super::table::{table, text, texts};
 use super::{Context, Exit, Failure};
+use crate::model::Secret;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -22,7 +23,7 @@ pub(super) struct Arguments {
     /// Ask for a request from this directory.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Ask for a request of this client.
+    /// Ask for a request of this client; else of the one whose key is in `JANUS_KEY`.
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     /// Ask for a request to this path.
@@ -36,8 +37,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
         std::fs::canonicalize(&absolute).unwrap_or(absolute)
     });
+    let key = context.environment.access_key();
     let asked = json!({
         "directory": directory,
+        "key": key.as_ref().map(Secret::expose),
         "client": arguments.client,
         "path": arguments.path,
         "profile": context.profile(),
@@ -63,6 +66,7 @@ fn page(said: &Value, explain: bool) -> String {
                 .map(|place| format!("   {place}"));
             format!("refused   {refused}{}\n", place.unwrap_or_default())
         }
+        None if said["needs_key"] == true => "no key   a client without an access key is refused here; this is how the command line itself acts. Ask for one:  --client NAME, or JANUS_KEY\n".to_owned(),
         None => String::new(),
     };
     let body = if said["refused"].is_object() {

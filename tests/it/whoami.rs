@@ -297,6 +297,45 @@ fn every_choice_says_where_it_comes_from() {
 }
 
 #[test]
+fn a_key_of_the_surroundings_is_the_clients() {
+    let janus = world();
+    let ask = |key: Option<&str>, arguments: &[&str]| {
+        let arguments = [&["whoami", "--json"], arguments].concat();
+        let mut command = janus.home().command(&arguments);
+        command.current_dir(janus.home().path().join("else"));
+        command.envs(key.map(|key| ("JANUS_KEY", key)));
+        let output = command.output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said)
+    };
+    let config = janus.home().config();
+    let config = config.to_str().unwrap();
+    let made = ["client", "add", "tied", "--json", "--config", config];
+    let made: Value = serde_json::from_str(&janus.home().run(&made).stdout).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let (code, said) = ask(Some(key), &[]);
+    assert_eq!(
+        (code, &said["client"], &said["profile"], &said["needs_key"]),
+        (Some(0), &"tied".into(), &"secret".into(), &false.into()),
+        "{said}"
+    );
+    // Who names a client asks for that one.
+    let (_, said) = ask(Some(key), &["--client", "desk"]);
+    assert_eq!(said["client"], "desk", "{said}");
+    // Without a key only the command line itself acts.
+    let (code, said) = ask(None, &[]);
+    assert_eq!(
+        (code, &said["needs_key"]),
+        (Some(0), &true.into()),
+        "{said}"
+    );
+    let (code, said) = ask(Some("janus_of-nobody"), &["--explain"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert_eq!(said["refused"]["code"], "key_required", "{said}");
+    assert_eq!(said["scope"][0]["decides"], true, "{said}");
+}
+
+#[test]
 fn people_read_the_chain_line_by_line() {
     let janus = world();
     let secret = janus.home().path().join("secret");
@@ -308,6 +347,7 @@ fn people_read_the_chain_line_by_line() {
         .replace(&home, "HOME");
     let process = without_number(&text);
     insta::assert_snapshot!(process, @r"
+    no key   a client without an access key is refused here; this is how the command line itself acts. Ask for one:  --client NAME, or JANUS_KEY
     profile secret   switching session
       notes  bob  first in the profile  may become alice  unverified  HOME/config/janus.yaml:16 (profiles.secret.accounts.notes)
 

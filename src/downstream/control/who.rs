@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Problem};
 use crate::account::{self, Holders};
-use crate::authn::{Directory, Peer};
+use crate::authn::{Directory, NotAuthenticated, Peer};
 use crate::binding::{Given, Reachable, Rule, Scope, Step};
 use crate::downstream::Downstream;
 use crate::model::{ClientId, Written};
 use crate::protocol::{Era, ListKind};
 
-/// A request that has not happened.
-#[derive(Debug, Default, Deserialize)]
+/// A request that has not happened. No `Debug`: a key is in it.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Supposed {
     #[serde(default)]
@@ -25,6 +25,9 @@ pub(super) struct Supposed {
     pub(super) path: Option<String>,
     #[serde(default)]
     pub(super) profile: Option<String>,
+    /// The access key that it would send; a client that is named has its own.
+    #[serde(default)]
+    pub(super) key: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +38,14 @@ pub(super) struct Named {
 
 impl Downstream {
     pub(super) fn whoami(&self, peer: &Peer, supposed: &Supposed) -> Answer {
-        let client = self.client_named(supposed.client.as_deref())?;
+        let client = match (&supposed.client, &supposed.key) {
+            (None, Some(key)) => match self.authn.client_of(key) {
+                Ok(client) => client,
+                Err(why) => return Ok(key_refused(&why)),
+            },
+            (named, _) => self.client_named(named.as_deref())?,
+        };
+        let has_key = supposed.client.is_some() || supposed.key.is_some();
         let directory = directory(peer, supposed);
         let given = Given {
             client: client.as_ref(),
@@ -64,6 +74,9 @@ impl Downstream {
         if let Some(members) = said.as_object_mut() {
             members.insert("directory".to_owned(), directory.into());
             members.insert("scope".to_owned(), steps.into());
+            // What a command does with a key of its own, no client may without one.
+            let needs_key = self.authn.requires_key() && !has_key;
+            members.insert("needs_key".to_owned(), needs_key.into());
         }
         Ok(said)
     }
@@ -187,13 +200,32 @@ impl Downstream {
     }
 }
 
+/// What a request gets whose key does not count: no rule is asked.
+fn key_refused(why: &NotAuthenticated) -> Value {
+    let first = Rule::ClientKey;
+    let step = json!({"rule": first.number(), "name": first.name(), "found": "a key that does not count", "decides": true, "where": null});
+    let after = Rule::GIVING
+        .into_iter()
+        .filter(|rule| rule.number() > first.number());
+    let steps: Vec<Value> = std::iter::once(step).chain(unreached(after)).collect();
+    json!({
+        "refused": {"code": why.code(), "message": why.to_string(), "where": null},
+        "scope": steps,
+        "needs_key": true,
+    })
+}
+
 /// The rules after the one that decided.
 fn not_reached(steps: &[Step]) -> impl Iterator<Item = Value> {
     let last = steps.last().map_or(0, |step| step.rule.number());
     let after = Rule::GIVING
         .into_iter()
         .filter(move |rule| rule.number() > last);
-    after.map(|rule| {
+    unreached(after)
+}
+
+fn unreached(rules: impl Iterator<Item = Rule>) -> impl Iterator<Item = Value> {
+    rules.map(|rule| {
         json!({"rule": rule.number(), "name": rule.name(), "found": "not reached", "decides": false, "where": null})
     })
 }
