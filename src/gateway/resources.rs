@@ -1,11 +1,14 @@
 //! `resources/read`, `resources/subscribe`, `resources/unsubscribe` of a profile view.
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
 use crate::binding::{Chosen, Scope};
 use crate::catalog::{Found, told_apart};
-use crate::model::{ServerName, Subject};
+use crate::model::{AccountId, ServerName, Subject};
 use crate::protocol::{Edit, Era, Events, Json, Object, Outcome, Request, RpcError, code};
 
 use super::{Gateway, error};
+use crate::upstream::{Failure, State};
 
 impl Gateway {
     pub(super) async fn read_resource(
@@ -44,11 +47,12 @@ impl Gateway {
             return error::invalid_params("`uri` is missing");
         };
         let (account, own) = match self.resource(scope, &uri).await {
-            Found::At(account, own) => (account, own),
+            Ok(Found::At(account, own)) => (account, own),
             // What is chosen may change before it is let go.
-            Found::Choice(server, own) => return several(scope, &server, &own),
-            Found::Ambiguous(choices) => return ambiguous(&choices),
-            Found::Nowhere => return nowhere(&request, &uri),
+            Ok(Found::Choice(server, own)) => return several(scope, &server, &own),
+            Ok(Found::Ambiguous(choices)) => return ambiguous(&choices),
+            Ok(Found::Nowhere) => return nowhere(&request, &uri),
+            Err(failure) => return error::failed(request.method(), &failure),
         };
         let request = match self.agreed(scope, &account, None, request) {
             Ok(request) => request,
@@ -66,26 +70,50 @@ impl Gateway {
         request: Request,
     ) -> Result<(Chosen, String, Request), Outcome> {
         match self.resource(scope, uri).await {
-            Found::At(account, own) => match scope.member(&account) {
+            Ok(Found::At(account, own)) => match scope.member(&account) {
                 Some(chosen) => Ok((chosen, own, self.agreed(scope, &account, None, request)?)),
                 None => Err(nowhere(&request, uri)),
             },
-            Found::Choice(server, own) => {
+            Ok(Found::Choice(server, own)) => {
                 let (chosen, request) = self.choose(scope, &server, None, request)?;
                 Ok((chosen, own, request))
             }
-            Found::Ambiguous(choices) => Err(ambiguous(&choices)),
-            Found::Nowhere => Err(nowhere(&request, uri)),
+            Ok(Found::Ambiguous(choices)) => Err(ambiguous(&choices)),
+            Ok(Found::Nowhere) => Err(nowhere(&request, uri)),
+            Err(failure) => Err(error::failed(request.method(), &failure)),
         }
     }
 
-    async fn resource(&self, scope: &Scope, uri: &str) -> Found {
-        let found = self.addresses(scope).find(uri);
-        if found != Found::Nowhere {
-            return found;
+    /// Where a resource is, waited for if nobody has it yet: a URI names no server, so that every one that is still starting
+    /// may have it. What failed before is not tried again for it.
+    ///
+    /// # Errors
+    /// Nobody has it, and a server that may have it did not come up.
+    async fn resource(&self, scope: &Scope, uri: &str) -> Result<Found, Failure> {
+        let find = || Some(self.addresses(scope).find(uri)).filter(|it| *it != Found::Nowhere);
+        if let Some(found) = find() {
+            return Ok(found);
         }
-        self.settled(scope).await;
-        self.addresses(scope).find(uri)
+        let is_starting = |account: &&AccountId| {
+            let state = self.upstream().state(account);
+            let may_come = matches!(
+                *state.borrow(),
+                State::Idle | State::Connecting | State::Ready { .. }
+            );
+            may_come && self.listing(account).server.is_none()
+        };
+        let starting = scope.accounts().iter().filter(is_starting);
+        let mut waited: FuturesUnordered<_> = starting
+            .map(|account| self.upstream().listed(account))
+            .collect();
+        let mut failed = None;
+        while let Some(listed) = waited.next().await {
+            if let Some(found) = find() {
+                return Ok(found);
+            }
+            failed = failed.or_else(|| listed.err());
+        }
+        failed.map_or(Ok(Found::Nowhere), Err)
     }
 }
 

@@ -18,15 +18,16 @@ struct Slow {
 
 impl Slow {
     fn start() -> Self {
+        let janus = env!("CARGO_BIN_EXE_janus");
+        Self::of(&format!("{janus} demo-server ana"))
+    }
+
+    fn of(server: &str) -> Self {
         let home = Home::new("");
         let gate = home.path().join("gate");
         let made = Command::new("mkfifo").arg(&gate).status().unwrap();
         assert!(made.success());
-        let script = format!(
-            "read line < {}; exec {} demo-server ana",
-            gate.display(),
-            env!("CARGO_BIN_EXE_janus")
-        );
+        let script = format!("read line < {}; exec {server}", gate.display());
         let server = format!(
             "listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n  slow: {{ command: [sh, -c, \"{script}\"] }}\n"
         );
@@ -133,6 +134,49 @@ async fn any_client_that_waits_gets_its_answer() {
     slow.open();
     let result = call.join_next().await.unwrap().unwrap();
     assert_eq!(result[0]["text"], "Noted. ana has 1 note.", "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prompt_and_a_resource_are_waited_for_like_a_tool() {
+    const SERVER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/servers/offering_server.py"
+    );
+    let slow = Slow::of(&format!("python3 {SERVER}"));
+    let mut asked = JoinSet::new();
+    for (method, params) in [
+        ("prompts/get", json!({"name": "slow__greet"})),
+        ("resources/read", json!({"uri": "offer://one"})),
+    ] {
+        let mut client = Client::open(slow.janus.http(), "/mcp", Era::Legacy).await;
+        asked.spawn(async move { client.result(method, params).await });
+    }
+    // Longer than any list is held back.
+    let mut list = slow.begin(&["tool", "list", "--timeout", "4s"]);
+    list.line_or_end(Output::Stderr, |line| {
+        line.starts_with("warning: ").then_some(())
+    })
+    .unwrap();
+    assert!(asked.try_join_next().is_none());
+    slow.open();
+    let said: Vec<String> = asked
+        .join_all()
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        said.iter().any(|said| said.contains("say hello")),
+        "{said:?}"
+    );
+    assert!(
+        said.iter().any(|said| said.contains("the first")),
+        "{said:?}"
+    );
+    // Where all are there, nobody waits for what none has.
+    let mut client = Client::open(slow.janus.http(), "/mcp", Era::Legacy).await;
+    let none = json!({"uri": "nowhere://two"});
+    assert_eq!(client.error("resources/read", none).await, -32002);
 }
 
 #[test]
