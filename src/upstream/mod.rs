@@ -283,6 +283,20 @@ impl Upstream {
         timeout(within, read).await.ok();
     }
 
+    /// Waits until an account was tried in this life of Janus, whatever is known of it from before. Whether it was.
+    pub async fn first_tried(&self, id: &AccountId, within: Duration) -> bool {
+        let Ok(account) = self.account(id) else {
+            return true;
+        };
+        self.start();
+        let (mut settled, mut state) = (account.settled.subscribe(), account.state.subscribe());
+        let tried = async {
+            settled.wait_for(|settled| *settled).await.is_ok()
+                && state.wait_for(|it| *it != State::Connecting).await.is_ok()
+        };
+        timeout(within, tried).await.unwrap_or(false)
+    }
+
     /// Connects an account whose lists were never read, and waits for them: for as long as a call waits for its
     /// connection, then for as long as each page takes. At once for one whose lists are known.
     ///

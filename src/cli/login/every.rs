@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::needed::Needed;
 use super::{Run, say};
 use crate::cli::{Exit, Failure};
 
@@ -18,7 +19,10 @@ impl Run<'_> {
     pub(super) async fn every(&self) -> Result<Exit, Failure> {
         let output = self.context.output;
         let no_wait = self.arguments.no_wait;
-        let needed = self.needed().await?;
+        let Needed {
+            accounts: needed,
+            unknown,
+        } = self.needed().await?;
         let mut came = Came::default();
         for account in &needed {
             match Box::pin(self.one(account)).await {
@@ -49,8 +53,9 @@ impl Run<'_> {
         }
         let links: String = came.done.iter().map(say::link_of_one).collect();
         let (succeeded, all) = (came.done.len(), needed.len());
-        let fields = json!({"needed": needed, "logins": came.done, "failed": came.failed});
+        let fields = json!({"needed": needed, "logins": came.done, "failed": came.failed, "unknown": unknown});
         output.document("login-all", fields, || match all {
+            0 if !unknown.is_empty() => "no account that could be asked needs a login\n".to_owned(),
             0 => "no account needs a login; to log in again, name one:  janus login ACCOUNT\n"
                 .to_owned(),
             _ if no_wait => links,

@@ -5,6 +5,7 @@
 
 mod attend;
 mod every;
+mod needed;
 mod paste;
 mod picture;
 mod say;
@@ -275,16 +276,10 @@ impl<'a> Run<'a> {
         Err(Failure::new(Exit::Refused, "declined", "nobody is logged in").sent("nothing"))
     }
 
-    /// The accounts that need a login.
-    async fn needed(&self) -> Result<Vec<String>, Failure> {
-        let known = self.control.ask(Method::GET, "/logins", None).await?;
-        Ok(texts(known.get("needed").unwrap_or(&Value::Null)))
-    }
-
     /// The account that is meant where none is named: the only one that needs a login, if one does.
     async fn the_one_that_needs_it(&self) -> Result<Option<String>, Failure> {
         let needed = self.needed().await?;
-        match needed.as_slice() {
+        match needed.accounts.as_slice() {
             [] => Ok(None),
             [only] => Ok(Some(only.clone())),
             several => {

@@ -8,18 +8,20 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Answer, Problem, seconds};
-use crate::account::known_host_name;
 use crate::account::login::{Initiator, LoggedIn, Meant, NotLoggedIn, Pending, Progress, Wanted};
+use crate::account::{LoginNeed, known_host_name, login_need};
 use crate::credential::oauth::{GrantState, LoginReason, Options};
 use crate::downstream::Downstream;
 use crate::model::{AccountId, OpenBrowser};
 use crate::protocol::ListKind;
+use crate::telemetry::redact;
 use crate::upstream::{Change, State};
 
 /// Shorter than any patience of a command: who waits longer asks again.
@@ -61,6 +63,13 @@ pub(super) struct Start {
 pub(super) struct Known {
     login: String,
     #[serde(default)]
+    seconds: u64,
+}
+
+/// How long somebody waits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patience {
     seconds: u64,
 }
 
@@ -202,6 +211,39 @@ impl Downstream {
         let needed = ids.filter(|id| self.needs_login(id));
         let needed: Vec<String> = needed.map(|id| id.to_string()).collect();
         json!({"logins": waiting, "needed": needed})
+    }
+
+    /// The same, once the servers that were never asked have said whether they want one, or after a while; and the
+    /// accounts of which that is still not known, with why.
+    pub(super) async fn logins_needed(&self, patience: &Patience) -> Value {
+        let within = Duration::from_secs(patience.seconds.min(LONGEST_WAIT));
+        let upstream = self.gateway.upstream();
+        let binding = self.reach.binding();
+        let servers = binding.servers().iter();
+        let ids = servers.flat_map(|server| server.account_ids());
+        let is_unknown = |id: &AccountId| {
+            self.logins.is_interactive(id) && login_need(upstream, id) == LoginNeed::Unknown
+        };
+        let asked = ids.filter(is_unknown).map(async |id| {
+            let tried = upstream.first_tried(&id, within).await;
+            (id, tried)
+        });
+        let asked = join_all(asked).await;
+        let unknown = asked.into_iter().filter(|(id, _)| is_unknown(id));
+        let unknown = unknown.filter_map(|(id, tried)| {
+            let failure = upstream.state(&id).borrow().failure(&id);
+            if tried && failure.is_none() {
+                return None;
+            }
+            let said = failure.map(|failure| redact(&failure.to_string()).into_owned());
+            Some(
+                json!({"account": id.to_string(), "server": id.server().as_str(), "because": said}),
+            )
+        });
+        let unknown: Vec<Value> = unknown.collect();
+        let mut said = self.login_list();
+        said["unknown"] = unknown.into();
+        said
     }
 
     pub(super) async fn log_out(&self, wanted: &Logout) -> Answer {

@@ -213,6 +213,7 @@ impl Downstream {
             (&Method::POST, "/login/paste") => self.login_paste(&read(text)?),
             (&Method::POST, "/login/cancel") => self.login_cancel(&read(text)?),
             (&Method::GET, "/logins") => Ok(self.login_list()),
+            (&Method::POST, "/logins") => Ok(self.logins_needed(&read(text)?).await),
             (&Method::POST, "/logout") => self.log_out(&read(text)?).await,
             (&Method::POST, "/logs") => Ok(self.logs(&read(text)?)),
             (&Method::GET, "/references") => self.check_references().await,

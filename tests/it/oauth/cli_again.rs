@@ -5,8 +5,10 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::cli_login::{TERMINAL, begin, rig, run};
-use super::rig::{Rig, begun, provider_link, status};
-use crate::support::authorization::{Endpoint, land};
+use super::rig::{Rig, begun, home, known, provider_link, status};
+use crate::support::authorization::{
+    AuthorizationServer, Endpoint, Outage, ProtectedServer, Protection, land,
+};
 use crate::support::{Ended, Janus, Output, Process};
 
 fn json_of(text: &str) -> Value {
@@ -214,4 +216,32 @@ async fn a_program_reads_documents_alone_while_the_command_waits() {
             &json!("s/default")
         )
     );
+}
+
+#[tokio::test]
+async fn a_server_that_is_still_starting_is_asked_before_it_is_said_that_nobody_need_log_in() {
+    let authority = AuthorizationServer::start(known()).await;
+    let server = ProtectedServer::start(&authority, Protection::default()).await;
+    server.outage(Outage::Slow);
+    let servers = format!("  s: {{ url: \"{}\" }}\n", server.url());
+    let janus = Janus::start_in(home(&servers, ""), |_| {});
+    let said = "warning: whether s/default needs a login is not known: it is still starting:  janus logs --server s";
+    let ended = run(&janus, &["login", "--all", "--timeout", "2s"]);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(
+        !ended.stdout.contains("no account needs"),
+        "{}",
+        ended.stdout
+    );
+    let mut all = begin(&janus, &["login", "--all", "--no-wait"]);
+    all.line_or_end(Output::Stderr, |line| {
+        (line == "waiting for s/default to start").then_some(())
+    })
+    .unwrap();
+    server.outage(Outage::None);
+    let ended = all.finish();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("s/default"), "{ended:?}");
+    assert_eq!(status(&janus)["logins"][0]["account"], "s/default");
 }

@@ -267,6 +267,8 @@ pub(crate) enum Outage {
     BlackHole,
     /// Nobody takes a connection, and nobody refuses it.
     Dropped,
+    /// Every request is answered when it is over.
+    Slow,
     /// Every request is answered 503.
     Unavailable,
     /// Every request is answered 429, with so many seconds in `Retry-After`.

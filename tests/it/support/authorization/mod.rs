@@ -232,10 +232,12 @@ impl Serve for Shared {
         let mut asked = self.read(request).await?;
         let endpoint = asked.endpoint;
         // Before it is counted: whoever waits for the count may end the outage.
-        let outage = *self.outage.borrow();
+        let mut changes = self.outage.subscribe();
+        let outage = changes.wait_for(|now| *now != Outage::Slow).await;
+        let outage = outage.map_or(Outage::None, |now| *now);
         self.count(endpoint, |(all, _)| *all += 1);
         let away = match outage {
-            Outage::None => None,
+            Outage::None | Outage::Slow => None,
             Outage::Unavailable => Some(Said::empty(503)),
             Outage::TooMany(seconds) => {
                 Some(Said::empty(429).header("retry-after", &seconds.to_string()))

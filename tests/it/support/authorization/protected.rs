@@ -187,9 +187,13 @@ impl Serve for Shared {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let message: Value = serde_json::from_slice(&body).unwrap_or_default();
         self.search(&head.headers, &body);
-        let outage = *self.outage.borrow();
+        let mut changes = self.outage.subscribe();
+        let outage = changes.wait_for(|now| *now != Outage::Slow).await;
+        let outage = outage.map_or(Outage::None, |now| *now);
         let said = match outage {
-            Outage::None => self.answer(&head.method, head.uri.path(), head.headers, &message),
+            Outage::None | Outage::Slow => {
+                self.answer(&head.method, head.uri.path(), head.headers, &message)
+            }
             Outage::Unavailable => Said::empty(503),
             Outage::TooMany(seconds) => {
                 Said::empty(429).header("retry-after", &seconds.to_string())
