@@ -15,5 +15,5 @@ mod standing;
 
 pub use choices::{Choices, Holders, Switch, Switched};
 pub use host::{host_name, known_host_name};
-pub use report::{Labels, State, listed, state, verified_as, visible, who};
+pub use report::{Labels, State, listed, stands, state, unrenewed, verified_as, visible, who};
 pub use standing::{LoginNeed, LoginReason, granted_since, login_need};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::binding::{Chosen, Reachable, Scope, View};
 use crate::credential::NoCredential;
+use crate::credential::oauth::GrantState;
 use crate::model::{AccountId, ClientId, Server, ServerName, Switching};
 use crate::upstream::Upstream;
 
@@ -31,6 +33,29 @@ pub fn state(state: &State) -> &'static str {
     }
 }
 
+/// The word for how an account stands, with its login: a connection is of no use whose token has ended.
+pub fn stands(upstream: &Upstream, id: &AccountId) -> &'static str {
+    match unrenewed(upstream, id) {
+        Some(_) => "backoff",
+        None => state(&upstream.state(id).borrow()),
+    }
+}
+
+/// Why the token of an account that is connected has ended and no newer one is to be had now, and how long until it is tried
+/// again.
+pub fn unrenewed(upstream: &Upstream, id: &AccountId) -> Option<(String, Duration)> {
+    if !matches!(*upstream.state(id).borrow(), State::Ready { .. }) {
+        return None;
+    }
+    let status = upstream.credential(id)?.grant()?.status();
+    let (why, wait) = status.backoff?;
+    let issuer = status.issuer.as_deref().unwrap_or_default();
+    let why = format!(
+        "its token has ended, and the authorization server {issuer} gives no newer one: {why}"
+    );
+    (status.state == GrantState::Expired).then_some((why, wait))
+}
+
 /// The accounts of a scope: which there are, which is active, how they stand.
 pub fn listed(
     scope: &Scope,
@@ -50,7 +75,7 @@ pub fn listed(
                 "server": id.server().as_str(),
                 "label": label(labels, id),
                 "active": active.as_ref().is_some_and(|active| active.account() == id),
-                "state": state(&upstream.state(id).borrow()),
+                "state": stands(upstream, id),
                 "verified_as": verified_as(upstream, id),
             }));
         }
@@ -84,7 +109,7 @@ pub fn who(
         let mut said = json!({
             "account": account.map(|id| id.account().as_str()),
             "label": account.and_then(|id| label(labels, id)),
-            "state": account.map(|id| state(&upstream.state(id).borrow())),
+            "state": account.map(|id| stands(upstream, id)),
             "resolved_from": from,
             "verified_as": account.and_then(|id| verified_as(upstream, id)),
         });

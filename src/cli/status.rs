@@ -223,6 +223,7 @@ pub(super) fn granted(grant: &Value) -> Option<String> {
         }
         ("fresh" | "due", Some(left)) => format!("ends in {}", span(left)),
         ("fresh" | "due", None) => "valid".to_owned(),
+        ("expired", _) if grant["retry_in"].is_u64() => "expired".to_owned(),
         ("expired", _) => "expired, being renewed".to_owned(),
         ("needs_login", _) if grant["reason"] == "rejected" => format!("refused {}", clock(since)),
         ("needs_login", _) if grant["reason"] == "never" => "no login yet".to_owned(),

@@ -170,6 +170,8 @@ impl Downstream {
     }
 
     fn state_of(&self, id: &AccountId) -> Value {
+        let word = account::stands(self.gateway.upstream(), id);
+        let unrenewed = account::unrenewed(self.gateway.upstream(), id);
         let state = self.gateway.upstream().state(id);
         let state = state.borrow();
         let now = Instant::now();
@@ -177,11 +179,9 @@ impl Downstream {
             State::Backoff { next, .. } | State::Failed { next, .. } => *next,
             _ => None,
         };
-        let next = next.map(|next| {
-            next.saturating_duration_since(now)
-                .as_millis()
-                .div_ceil(1000)
-        });
+        let next = next.map(|next| next.saturating_duration_since(now));
+        let next = next.or_else(|| unrenewed.as_ref().map(|(_, wait)| *wait));
+        let next = next.map(|next| next.as_millis().div_ceil(1000));
         let (because, help) = match &*state {
             State::Backoff { reason, .. } | State::Failed { reason, .. } => {
                 (Some(reason.clone()), None)
@@ -191,11 +191,13 @@ impl Downstream {
                 (Some(refused), Some(format!("janus account verify {id}")))
             }
             State::NoCredential(why) => (Some(why.to_string()), Some(why.help(id))),
-            State::Idle | State::Connecting | State::Ready { .. } => (None, None),
+            State::Idle | State::Connecting | State::Ready { .. } => {
+                (unrenewed.map(|(why, _)| why), None)
+            }
         };
         let because = because.map(|because| redact(&because).into_owned());
         json!({
-            "word": account::state(&state),
+            "word": word,
             "because": because,
             "help": help,
             "next_try_in": next.and_then(|seconds| u64::try_from(seconds).ok()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::cli_login::begin;
-use super::rig::{NO_BROWSER, Rig, call, called, known, link, provider_link, text, told};
+use super::rig::{NO_BROWSER, Rig, call, called, known, link, provider_link, status, text, told};
 use crate::support::authorization::{Behaviour, Endpoint, Outage, Protection};
 use crate::support::{Client, Era};
 
@@ -220,6 +220,22 @@ async fn an_authorization_server_that_is_away_is_named_and_nobody_is_sent_to_log
         text(&result).contains("authorization server 127.0.0.1"),
         "{result}"
     );
+    // Whoever looks sees the same: connected, and of no use now.
+    let row = &status(&rig.janus)["accounts"][0];
+    assert_eq!(
+        (&row["state"]["word"], &row["grant"]["state"]),
+        (&json!("backoff"), &json!("expired")),
+        "{row}"
+    );
+    assert!(row["state"]["next_try_in"].is_u64(), "{row}");
+    let shown = rig.janus.home().run(&["status"]).stdout;
+    assert!(!shown.contains("ready"), "{shown}");
+    assert!(shown.contains("expired; tried again in "), "{shown}");
+    let issuer = rig.authority.issuer();
+    let why = format!(
+        "s/default: its token has ended, and the authorization server {issuer} gives no newer one: "
+    );
+    assert!(shown.contains(&why), "{shown}");
 }
 
 fn writes() -> Protection {
