@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::control::Control;
-use super::table::text;
+use super::table::{count, text};
 use super::{Context, Exit, Failure, status};
 
 #[derive(Debug, Subcommand)]
@@ -64,10 +64,10 @@ fn verify(account: &str, context: &Context) -> Result<(), Failure> {
             None => who,
         };
         format!(
-            "✔ {}\nserver      {server} {version}   ({}, {} tools)\ncredential  {credential}\nwho         {who}\n",
+            "✔ {}\nserver      {server} {version}   ({}, {})\ncredential  {credential}\nwho         {who}\n",
             text(&shown, "account"),
             text(&shown, "revision"),
-            shown["tools"],
+            count(shown["tools"].as_u64().unwrap_or_default(), "tool"),
         )
     })
 }

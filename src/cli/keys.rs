@@ -16,10 +16,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::control::Control;
+use super::known::unknown;
 use super::table::{ago, table, text, texts};
 use super::{Context, Exit, Failure};
 use crate::config::edit;
-use crate::model::{ClientId, ProfileName};
+use crate::model::{ClientId, Identity, ProfileName};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -105,6 +106,12 @@ impl Add {
             let profiles: Vec<ProfileName> = tied.map_err(bad_name)?.into_iter().collect();
             let change =
                 |text: &str| edit::add_client(text, &name, &profiles, self.expires.as_deref());
+            // What is wrong with the argument is nothing of the file.
+            if let (Some(profile), Ok(settings)) = (profiles.first(), context.settings())
+                && let Some(failure) = no_profile(profile, &settings.identity)
+            {
+                return Err(failure);
+            }
             if before["keys_required"] != true {
                 context.output.note("note: from now on every client needs a key, also those that work without one today");
             }
@@ -141,6 +148,14 @@ impl Remove {
         }
         said(&ended, context)
     }
+}
+
+/// That the configuration has no profile of this name, if so.
+fn no_profile(name: &ProfileName, identity: &Identity) -> Option<Failure> {
+    let known = identity.profiles.iter().map(|profile| &profile.name);
+    let known: Vec<String> = known.map(ToString::to_string).collect();
+    let failure = unknown(("profile", "profile_unknown"), name.as_str(), &known)?;
+    Some(failure.sent("nothing").help("janus profile list"))
 }
 
 /// Changes the configuration, after showing how.

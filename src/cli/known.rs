@@ -41,16 +41,21 @@ impl Known {
 
     /// That there is no server of this name, if so.
     pub(super) fn no_server(&self, name: &str) -> Option<Failure> {
-        unknown(("server", "unknown_server"), name, &self.servers)
+        unknown(("server", "unknown_server"), name, &self.servers).map(listed)
     }
 
     /// The same for an account by its full name.
     pub(super) fn no_account(&self, name: &str) -> Option<Failure> {
-        unknown(("account", "unknown_account"), name, &self.accounts)
+        unknown(("account", "unknown_account"), name, &self.accounts).map(listed)
     }
 }
 
-fn unknown((what, code): (&str, &'static str), name: &str, known: &[String]) -> Option<Failure> {
+/// That there is nothing of this kind and name, with the one that may be meant.
+pub(super) fn unknown(
+    (what, code): (&str, &'static str),
+    name: &str,
+    known: &[String],
+) -> Option<Failure> {
     if known.iter().any(|known| known == name) {
         return None;
     }
@@ -60,6 +65,14 @@ fn unknown((what, code): (&str, &'static str), name: &str, known: &[String]) -> 
         .find(|known| strsim::damerau_levenshtein(known, name) <= 2);
     Some(match near {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
-        None => failure.help("see which there are:  janus account list"),
+        None => failure,
     })
+}
+
+/// With where the names are, unless one is meant.
+fn listed(failure: Failure) -> Failure {
+    if failure.parts().help.is_empty() {
+        return failure.help("see which there are:  janus account list");
+    }
+    failure
 }

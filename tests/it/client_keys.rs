@@ -16,8 +16,15 @@ fn client(janus: &Janus, arguments: &[&str]) -> Ended {
 fn a_change_that_would_make_the_configuration_wrong_is_not_written() {
     let janus = Janus::start_in(Home::with(RULES), |_| {});
     let ended = client(&janus, &["add", "bot", "--yes", "--profile", "nope"]);
-    assert_eq!(ended.status.code(), Some(78), "{}", ended.stderr);
-    assert!(ended.stderr.contains("profile"), "{}", ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    let said = "error[profile_unknown]: there is no profile `nope`\n";
+    assert!(ended.stderr.starts_with(said), "{}", ended.stderr);
+    let ended = client(&janus, &["add", "bot", "--yes", "--profile", "mian"]);
+    assert!(
+        ended.stderr.contains("did you mean `main`?"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(fs::read_to_string(janus.home().config()).unwrap(), RULES);
     let ended = client(&janus, &["add", "bot", "--yes", "--profile", "main"]);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

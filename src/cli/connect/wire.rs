@@ -135,7 +135,12 @@ impl Door {
             Err(failure) => {
                 let parts = failure.parts();
                 let data = json!({"code": parts.code, "sent": false, "where": parts.place});
-                let why = format!("{}. Nothing was sent.", parts.message);
+                let mut why = format!("{}. Nothing was sent.", parts.message);
+                if parts.code == "key_required" && self.client.is_none() {
+                    why.push_str(
+                        " A person starts it as one of `janus client list`: janus connect --client NAME.",
+                    );
+                }
                 let error = RpcError::new(code::INVALID_REQUEST, why).with_data(&data);
                 Err(NotOpened::Refused(error))
             }

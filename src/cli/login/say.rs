@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use serde_json::Value;
 
 use crate::cli::Context;
-use crate::cli::table::texts;
+use crate::cli::table::{count, texts};
 
 use super::picture::picture;
 
@@ -199,7 +199,7 @@ pub(super) fn logged_in(done: &Value) -> String {
         .is_some_and(|connected| connected == true)
     {
         let tools = number(done, "tools").unwrap_or_default();
-        facts.push(format!("{tools} tools"));
+        facts.push(count(tools, "tool"));
     } else {
         facts.push("not connected yet (janus status)".to_owned());
     }

@@ -111,6 +111,9 @@ fn of_code(explained: Option<&Object>, code: &'static str, exit: Exit, message: 
     let known = said.and_then(|said| CODES.into_iter().find(|(code, _)| *code == said));
     let (code, exit) = known.unwrap_or((code, exit));
     let help = explained.and_then(|explained| explained.text("help"));
+    // The words for a model name the tool's own argument; where that counts, so does this.
+    let may_name = code == "ambiguous_account" && message.contains("janus_account");
+    let help = help.or_else(|| may_name.then(|| "name one of them:  -a ACCOUNT".to_owned()));
     let (message, help) = apart(message, help.as_deref());
     let failure = help
         .into_iter()
@@ -266,6 +269,21 @@ mod tests {
             )
             .is_none()
         );
+    }
+
+    #[test]
+    fn whoever_must_name_an_account_learns_how_at_a_command_line() {
+        let said = |text: &str| {
+            let result = format!(
+                r#"{{"isError": true, "content": [{{"type": "text", "text": "{text}"}}],
+                    "_meta": {{"dev.janus/error": {{"code": "ambiguous_account", "sent": false}}}}}}"#
+            );
+            failed("a__b", &object(&result)).unwrap()
+        };
+        let failure = said(r#"a has several: x, y. Call again with \"janus_account\" set to one"#);
+        assert_eq!(failure.parts().help, ["name one of them:  -a ACCOUNT"]);
+        // Where nobody may switch, no word of a call helps.
+        assert_eq!(said("a has several: x, y").parts().help, [""; 0]);
     }
 
     #[test]

@@ -52,7 +52,9 @@ fn a_name_or_a_key_that_is_not_known_reaches_nothing() {
     let janus = Janus::start_in(home("clients: { ci-bot: {} }"), |_| {});
     let mut client = Client::silent(janus.home(), Era::Legacy, &[]);
     let answer = client.request("initialize", super::initialize());
-    assert_eq!(refused(&answer).1["code"], "key_required", "{answer}");
+    let (said, data) = refused(&answer);
+    assert_eq!(data["code"], "key_required", "{answer}");
+    assert!(said.contains("janus connect --client NAME"), "{answer}");
     client.leave();
     let mut client = Client::silent(janus.home(), Era::Legacy, &["--client", "nobody"]);
     let answer = client.request("initialize", super::initialize());
