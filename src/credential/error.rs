@@ -1,5 +1,6 @@
 //! Why an account has nothing to prove itself with. In all cases nothing was sent.
 
+use super::alone::{USE_THE_DAEMON, stands_alone};
 use super::oauth::LoginReason;
 use crate::model::{AccountId, Reference};
 use crate::telemetry::redact;
@@ -77,6 +78,11 @@ impl NoCredential {
 
     /// The command that mends it.
     pub fn help(&self, account: &AccountId) -> String {
+        if stands_alone()
+            && let Some(help) = self.help_alone()
+        {
+            return help;
+        }
         match self {
             Self::Missing { reference, .. } | Self::Bad { reference, .. } => match reference {
                 Reference::Vault(name) => format!("janus secret set {name}"),
@@ -99,6 +105,32 @@ impl NoCredential {
                 format!("janus account verify {account}")
             }
             Self::NeedsLogin { .. } => format!("janus login {account}"),
+        }
+    }
+
+    /// The same where no command reaches this process; `None`: what helps is no command.
+    fn help_alone(&self) -> Option<String> {
+        let instead = |reference: &str| {
+            format!(
+                "`janus connect --standalone` has no vault: write env:NAME, file:PATH or cmd:COMMAND in place of {reference}, or use janus connect without it"
+            )
+        };
+        match self {
+            Self::Missing { reference, .. } | Self::Bad { reference, .. } => match reference {
+                Reference::Vault(_) => Some(instead(&reference.to_string())),
+                Reference::Environment { .. } => None,
+                Reference::File(path) => Some(format!(
+                    "put it into {}, readable by you alone",
+                    path.display()
+                )),
+                Reference::Command(_) => Some("see to that command".to_owned()),
+            },
+            Self::Sealed(_) => Some(instead("vault:NAME")),
+            Self::Helper { .. } => Some("see to that command, or log in with it".to_owned()),
+            Self::Refused { .. } | Self::NoToken { .. } => {
+                Some("correct its credential, or wait".to_owned())
+            }
+            Self::NeedsLogin { .. } => Some(USE_THE_DAEMON.to_owned()),
         }
     }
 

@@ -11,6 +11,7 @@
 //! - What a value is attached with counts where it was used: a refusal of an older value renews nothing.
 //! - No error holds a value.
 
+mod alone;
 mod attach;
 mod clock;
 mod error;
@@ -24,6 +25,7 @@ mod proof;
 mod refusal;
 mod resolve;
 
+pub use alone::{USE_THE_DAEMON, stand_alone, stands_alone};
 pub use attach::{Attached, Credential, Report, Variables};
 pub use clock::{Clock, Moment};
 pub use error::NoCredential;

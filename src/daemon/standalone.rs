@@ -7,7 +7,7 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::credential::Clock;
+use crate::credential::{Clock, stand_alone};
 use crate::downstream::control::About;
 use crate::model::Settings;
 use crate::store::{InstallationKey, Store};
@@ -23,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(8);
 /// # Errors
 /// `path` names no view.
 pub async fn standalone(settings: Settings, path: &str) -> anyhow::Result<()> {
+    stand_alone();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let opened = Store::in_memory()?;
     let key = InstallationKey::ephemeral();

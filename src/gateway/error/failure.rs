@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::told;
 use crate::account;
+use crate::credential::{USE_THE_DAEMON, stands_alone};
 use crate::model::AccountId;
 use crate::protocol::Outcome;
 use crate::telemetry::redact;
@@ -88,7 +89,9 @@ fn explained(failure: &Failure) -> Value {
     if let (Some(seconds), Some(members)) = (retry_after, data.as_object_mut()) {
         members.insert("retry_after".to_owned(), seconds.into());
     }
-    if let (Failure::Unreachable { account, .. }, Some(members)) = (failure, data.as_object_mut()) {
+    if let (Failure::Unreachable { account, .. }, Some(members), false) =
+        (failure, data.as_object_mut(), stands_alone())
+    {
         members.insert("help".to_owned(), logs(account).into());
     }
     data
@@ -97,6 +100,21 @@ fn explained(failure: &Failure) -> Value {
 /// What a person or a model reads of a failure: the fact, what was sent, what to do.
 fn sentence(failure: &Failure) -> String {
     let advice = match failure {
+        // No command reaches this process.
+        Failure::Unreachable { retry_in, .. } if stands_alone() => {
+            let again =
+                retry_in.map(|wait| format!(" Janus tries again in {} s.", wait.as_secs().max(1)));
+            format!(
+                "Nothing was sent.{} Its standard error says more.",
+                again.unwrap_or_default()
+            )
+        }
+        Failure::Rejected { .. } if stands_alone() => {
+            "Nothing ran. A person corrects its credential in the configuration.".to_owned()
+        }
+        Failure::NeedsScope { .. } if stands_alone() => {
+            format!("Nothing ran. A person must: {USE_THE_DAEMON}")
+        }
         Failure::Unreachable {
             retry_in: Some(wait),
             account,

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{LONGEST_REASON, told, told_with};
 use crate::account::login::Pending;
 use crate::account::{LoginReason, host_name};
+use crate::credential::{USE_THE_DAEMON, stands_alone};
 use crate::model::AccountId;
 use crate::protocol::Outcome;
 use crate::telemetry::redact;
@@ -70,11 +71,13 @@ pub(in crate::gateway) fn needs_login(method: &str, login: &Login<'_>) -> Outcom
         "{account} needs a login: {why}{since}. {} {sent} Repeat the call afterwards.",
         login.way.words(account)
     );
+    // That command is the daemon's.
+    let command = (!stands_alone()).then(|| format!("janus login {account}"));
     let data = json!({
         "code": "needs_login",
         "account": account.to_string(),
         "sent": false,
-        "command": format!("janus login {account}"),
+        "command": command,
     });
     let state = json!({
         "account": account.to_string(),
@@ -106,6 +109,9 @@ impl Way {
     /// What a person does.
     pub(in crate::gateway) fn words(&self, account: &AccountId) -> String {
         let host = host_name();
+        if stands_alone() {
+            return self.words_alone(host);
+        }
         match self {
             Self::Pending(pending) => {
                 let who = pending.expected.as_deref();
@@ -133,6 +139,24 @@ impl Way {
                 format!("None is under way: {why}. A person mends it on {host} with: {help}.")
             }
         }
+    }
+
+    /// The same where no command reaches this process, and what a login brings ends with it.
+    fn words_alone(&self, host: &str) -> String {
+        let way = match self {
+            Self::Pending(pending) => match (pending.code(), pending.link()) {
+                (Some((code, address)), _) => {
+                    format!("Open {address} on any device and type {code}")
+                }
+                (None, Some(link)) => format!("Open {link} in a browser on {host}"),
+                (None, None) => "A person must agree to it first".to_owned(),
+            },
+            Self::None { why, .. } => {
+                let why: String = why.chars().take(LONGEST_REASON).collect();
+                format!("None is under way: {why}")
+            }
+        };
+        format!("{way}. It lasts no longer than this process; to keep it, {USE_THE_DAEMON}.")
     }
 
     /// The word for it.

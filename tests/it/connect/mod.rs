@@ -1,5 +1,6 @@
 //! `janus connect` without `--standalone`: a real shim between a client of either era and a real daemon.
 
+mod alone;
 mod away;
 mod ending;
 mod identity;

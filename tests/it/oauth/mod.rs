@@ -27,7 +27,7 @@ mod memory;
 mod page;
 mod real;
 mod registered;
-mod rig;
+pub(crate) mod rig;
 mod told;
 mod tool;
 mod ways;
