@@ -1,4 +1,5 @@
-//! Marked points of what a grant goes through: a test has its process killed at one, and nothing that follows happens.
+//! Marked points of what a grant goes through: a test has its process killed at one, and nothing that follows happens; or
+//! waits until one is come to.
 
 #[cfg(any(test, debug_assertions))]
 use std::sync::Weak;
@@ -83,6 +84,7 @@ impl Engine {
             Point::AnswerCame => self.asks.send_modify(|(_, waiting)| *waiting -= 1),
             _ => {}
         }
+        self.came.send_replace(Some(point));
         if *self.dies.borrow() == Some(point) {
             // Not even the thread that asks for it outlives the call.
             kill_process(getpid(), Signal::KILL).ok();
@@ -111,6 +113,12 @@ impl Grants {
     /// Has the whole process killed at a marked point, from now on.
     pub fn die_at(&self, point: Point) {
         self.0.dies.send_replace(Some(point));
+    }
+
+    /// Waits until a marked point is the last that was come to: that of something that goes no further for now.
+    pub async fn comes_to(&self, point: Point) {
+        let mut came = self.0.came.subscribe();
+        came.wait_for(|came| *came == Some(point)).await.ok();
     }
 
     /// Waits until all that is due by now is done.

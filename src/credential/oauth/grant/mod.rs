@@ -89,6 +89,9 @@ struct Engine {
     clocks: Mutex<Option<(Moment, SystemTime)>>,
     #[cfg(any(test, debug_assertions))]
     dies: watch::Sender<Option<Point>>,
+    /// The marked point that was come to last.
+    #[cfg(any(test, debug_assertions))]
+    came: watch::Sender<Option<Point>>,
     #[cfg(any(test, debug_assertions))]
     looks: watch::Sender<u64>,
     /// Requests that were begun, and those that wait for an answer.
@@ -182,6 +185,8 @@ impl Grants {
             clocks: Mutex::default(),
             #[cfg(any(test, debug_assertions))]
             dies: watch::Sender::new(None),
+            #[cfg(any(test, debug_assertions))]
+            came: watch::Sender::new(None),
             #[cfg(any(test, debug_assertions))]
             looks: watch::Sender::new(0),
             #[cfg(any(test, debug_assertions))]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use janus::credential::oauth::GrantState;
+use janus::credential::oauth::{GrantState, Point};
+use rusqlite::Connection;
 use tokio::task::JoinSet;
 
 use super::{HOUR, Rig};
 use crate::support::authorization::{Behaviour, Endpoint, Hold};
-use crate::support::scale;
+use crate::support::{scale, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_calls_over_fifty_expiries_are_fifty_renewals() {
@@ -33,27 +34,98 @@ async fn two_hundred_calls_over_fifty_expiries_are_fifty_renewals() {
     assert_eq!(rig.authority.violations(), [""; 0]);
 }
 
+/// How far a renewal has come when those who wait for it go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// It begins, or not even that.
+    Begin,
+    /// Nothing has left, and the disk does not know yet that something will.
+    Intent,
+    /// The provider has the request, and did nothing.
+    Asked,
+    /// The provider has renewed it, and its answer is on the way.
+    Answered,
+    /// The answer is here, and the disk does not have it.
+    Commit,
+}
+
+impl Moment {
+    const ALL: [Self; 5] = [
+        Self::Begin,
+        Self::Intent,
+        Self::Asked,
+        Self::Answered,
+        Self::Commit,
+    ];
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_who_go_away_end_nothing() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
+    life.token().await.unwrap();
+    life.grants.quiet().await;
+    // Who writes to the database keeps everybody else waiting.
+    let database = Connection::open(rig.state().join("janus.db")).unwrap();
+    let lock = || database.execute_batch("BEGIN IMMEDIATE").unwrap();
     let rounds = scale(10_000) / 10;
-    for round in 1..=rounds {
+    for (round, moment) in (1..=rounds).zip(Moment::ALL.into_iter().cycle()) {
+        let what = format!("round {round}: {moment:?}");
+        match moment {
+            Moment::Begin => {}
+            Moment::Intent => lock(),
+            Moment::Asked => rig.authority.hold(Endpoint::Token, Hold::Before),
+            Moment::Answered | Moment::Commit => rig.authority.hold(Endpoint::Token, Hold::After),
+        }
         rig.advance(HOUR);
         let mut calls = JoinSet::new();
         for _ in 0..10 {
             let grant = Arc::clone(&life.grant);
             calls.spawn(async move { grant.token().await });
         }
-        // Each is cut off somewhere else on its way.
-        for _ in 0..round % 23 {
-            tokio::task::yield_now().await;
+        match moment {
+            Moment::Begin => {
+                // Each is cut off somewhere else on its way.
+                for _ in 0..round % 23 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Moment::Intent => within(&what, life.grants.comes_to(Point::IntentNotWritten)).await,
+            Moment::Asked | Moment::Answered => rig.authority.held(Endpoint::Token, 1).await,
+            Moment::Commit => {
+                rig.authority.held(Endpoint::Token, 1).await;
+                lock();
+                rig.authority.release(Endpoint::Token);
+                within(&what, life.grants.comes_to(Point::RenewalTaken)).await;
+            }
         }
-        calls.shutdown().await;
+        calls.abort_all();
+        while let Some(ended) = calls.join_next().await {
+            let waited = ended.is_err_and(|why| why.is_cancelled());
+            assert!(waited || moment == Moment::Begin, "{what}: one had it");
+        }
+        match moment {
+            Moment::Begin => {}
+            Moment::Intent | Moment::Commit => database.execute_batch("ROLLBACK").unwrap(),
+            Moment::Asked | Moment::Answered => rig.authority.release(Endpoint::Token),
+        }
+        if moment != Moment::Begin {
+            // Nobody asks, and yet it is done.
+            within(&what, life.grants.quiet()).await;
+            assert_eq!(life.grant.status().generation, 1 + round as u64, "{what}");
+        }
         let token = life.token().await.unwrap();
-        assert!(rig.takes(&token), "round {round}");
-        assert_eq!(rig.authority.refreshes(), round);
+        assert!(rig.takes(&token), "{what}");
+        assert_eq!(rig.authority.refreshes(), round, "{what}");
+        // Its end is told after its token.
+        life.grants.quiet().await;
     }
+    assert_eq!(rig.authority.count(Endpoint::Token), 1 + rounds);
     assert_eq!(rig.authority.reuse(), 0);
+    assert!(!life.grant.status().unpersisted);
+    let token = life.token().await.unwrap();
+    life.stop().await;
+    assert_eq!(rig.life().token().await.unwrap(), token);
+    assert_eq!(rig.authority.violations(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
