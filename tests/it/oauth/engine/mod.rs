@@ -4,6 +4,7 @@ mod answers;
 mod away;
 mod clocks;
 mod configured;
+mod effects;
 mod faults;
 mod kills;
 mod machines;
