@@ -35,6 +35,8 @@ pub struct OAuth {
     pub choose_account: Vec<(String, String)>,
     /// The parameter that takes `login_hint`.
     pub login_hint_param: Option<String>,
+    /// The parameter that takes the workspace, where that is known.
+    pub workspace_param: Option<String>,
     /// How a browser is opened.
     pub browser: Browser,
     /// Pins the issuer, where its string differs from the advertised one.
@@ -282,6 +284,7 @@ impl Default for OAuth {
             authorize_params: Vec::new(),
             choose_account: Vec::new(),
             login_hint_param: None,
+            workspace_param: None,
             browser: Browser::default(),
             issuer: None,
             endpoints: Endpoints::default(),

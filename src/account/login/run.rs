@@ -8,9 +8,9 @@ use tokio::time::sleep;
 
 use super::door::Ajar;
 use super::entry::{Entry, Progress};
-use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending};
+use super::{Event, Initiator, LIFE, LoggedIn, Logins, NotLoggedIn, Pending, Wanted};
 use crate::credential::Moment;
-use crate::credential::oauth::{Brought, Flow, Grant, Granted, LoginFailed, Options};
+use crate::credential::oauth::{Brought, Flow, Grant, Granted, Identity, LoginFailed, Options};
 use crate::model::{AccountId, GrantKind, OpenBrowser};
 use crate::telemetry::redact;
 
@@ -178,8 +178,10 @@ impl Logins {
         grant: &Grant,
     ) -> Result<(Flow, Option<(Ajar, String)>), NotLoggedIn> {
         let settings = grant.settings();
-        let mut options: Options = entry.wanted().options;
+        let wanted = entry.wanted();
+        let mut options: Options = wanted.options.clone();
         options.device |= settings.grant == GrantKind::DeviceCode;
+        options.workspace = workspace(grant, &wanted);
         let network = self.0.grants.network();
         if options.device {
             return Ok((Flow::begin(grant, network, "", &options).await?, None));
@@ -259,4 +261,16 @@ impl Logins {
         entry.show(pending, flow.expected(), ends);
         self.0.events.send(waits).ok();
     }
+}
+
+/// The workspace that is meant: what somebody says or wrote of it, else that of the last login, unless somebody else is
+/// meant now.
+fn workspace(grant: &Grant, wanted: &Wanted) -> Option<String> {
+    let settings = grant.settings();
+    let named = [wanted.expect.as_deref(), settings.expect.as_deref()];
+    let named = named.into_iter().flatten().find_map(Identity::workspace_of);
+    named.map(str::to_owned).or_else(|| {
+        let known = grant.status().known_as.filter(|_| !wanted.replace);
+        known?.workspace
+    })
 }

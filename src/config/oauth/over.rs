@@ -43,6 +43,7 @@ fn forget_what_has_no_meaning(oauth: &mut OAuth) {
     if oauth.grant == GrantKind::ClientCredentials {
         oauth.login_hint = None;
         oauth.login_hint_param = None;
+        oauth.workspace_param = None;
         oauth.browser = plain.browser;
         oauth.endpoints.authorization = None;
         oauth.endpoints.device_authorization = None;

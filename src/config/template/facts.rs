@@ -55,6 +55,7 @@ pub(super) fn facts(name: &str, keys: &keys::Template) -> Option<OAuth> {
         oauth.authorize_params = pairs(fact(&extra.add));
         oauth.choose_account = pairs(fact(&extra.choose_account));
         oauth.login_hint_param = fact(&extra.login_hint_param).map(|text| text.0.clone());
+        oauth.workspace_param = fact(&extra.workspace_param).map(|text| text.0.clone());
     }
     oauth.risks.unadvertised_pkce = fact(&keys.allow_unadvertised_pkce).is_some_and(|on| on.0);
     Some(oauth)

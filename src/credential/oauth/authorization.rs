@@ -14,6 +14,7 @@ pub(super) fn page(
     endpoint: &str,
     settings: &OAuth,
     (scopes, resource): (&[String], Option<&str>),
+    workspace: Option<&str>,
 ) -> Result<Page, LoginFailed> {
     // What the server wrote, before anything made it presentable.
     Page::new(endpoint)?;
@@ -49,6 +50,13 @@ pub(super) fn page(
     {
         set(name, hint.clone());
     }
+    if let (Some(name), Some(workspace)) = (&settings.workspace_param, workspace)
+        && !OWN_PARAMETERS.contains(&name.as_str())
+        // What a person wrote stands instead.
+        && settings.authorize_params.iter().all(|(given, _)| given != name)
+    {
+        set(name, workspace.to_owned());
+    }
     let mut encoded = url::form_urlencoded::Serializer::new(String::new());
     let encoded = encoded.extend_pairs(query).finish();
     // The encoding of forms leaves this one as it is.
@@ -68,6 +76,15 @@ mod tests {
     use super::*;
 
     fn made(settings: &OAuth, scopes: &[&str], resource: Option<&str>) -> Vec<(String, String)> {
+        made_in(None, settings, scopes, resource)
+    }
+
+    fn made_in(
+        workspace: Option<&str>,
+        settings: &OAuth,
+        scopes: &[&str],
+        resource: Option<&str>,
+    ) -> Vec<(String, String)> {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let rmcp = "https://as.example/authorize?tenant=1&response_type=code&client_id=c&state=s\
                     &code_challenge=x&code_challenge_method=S256&redirect_uri=http%3A%2F%2F127.0.0.1%2F\
@@ -77,6 +94,7 @@ mod tests {
             "https://as.example/authorize?tenant=1",
             settings,
             (&scopes, resource),
+            workspace,
         );
         let url = Url::parse(&page.unwrap().url).unwrap();
         url.query_pairs().into_owned().collect()
@@ -100,6 +118,32 @@ mod tests {
         let query = made(&OAuth::default(), &[], None);
         assert_eq!(value(&query, "scope"), None);
         assert_eq!(value(&query, "resource"), None);
+    }
+
+    #[test]
+    fn the_workspace_is_named_where_it_is_known_and_the_provider_has_a_name_for_it() {
+        let made = |workspace, settings: &OAuth| {
+            let query = made_in(workspace, settings, &[], None);
+            value(&query, "team").map(str::to_owned)
+        };
+        let slack = OAuth {
+            workspace_param: Some("team".to_owned()),
+            ..OAuth::default()
+        };
+        assert_eq!(made(Some("T 1&state=x"), &slack).unwrap(), "T 1&state=x");
+        assert_eq!(made(None, &slack), None);
+        assert_eq!(made(Some("T1"), &OAuth::default()), None);
+        let written = OAuth {
+            authorize_params: vec![("team".to_owned(), "T2".to_owned())],
+            ..slack.clone()
+        };
+        assert_eq!(made(Some("T1"), &written).unwrap(), "T2");
+        let evil = OAuth {
+            workspace_param: Some("state".to_owned()),
+            ..slack
+        };
+        let query = made_in(Some("T1"), &evil, &[], None);
+        assert_eq!(value(&query, "state"), Some("s"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::telemetry::redact;
 
 /// Longer names are no names.
 const LONGEST_NAME: usize = 200;
+/// Between somebody and their workspace, as people read and write it.
+const IN_WORKSPACE: &str = ", workspace ";
 
 /// The OAuth client that Janus is at one authorization server.
 #[derive(Debug, Clone)]
@@ -136,11 +138,19 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The workspace of somebody who is written as they are shown.
+    pub fn workspace_of(shown: &str) -> Option<&str> {
+        let (_, workspace) = shown.split_once(IN_WORKSPACE)?;
+        Some(workspace.trim()).filter(|workspace| !workspace.is_empty())
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subject)?;
         match &self.workspace {
-            Some(workspace) => write!(f, ", workspace {workspace}"),
+            Some(workspace) => write!(f, "{IN_WORKSPACE}{workspace}"),
             None => Ok(()),
         }
     }

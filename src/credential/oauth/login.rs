@@ -49,6 +49,8 @@ pub struct Options {
     pub more_scopes: Vec<String>,
     /// Somebody says who must log in (`--expect`), so that this must be learnt.
     pub identity: bool,
+    /// In which workspace that is, where it is known.
+    pub workspace: Option<String>,
 }
 
 /// A login under way. Dropping it ends it.
@@ -157,7 +159,9 @@ impl Flow {
             let page = device.page.clone();
             (Kind::Device(device), page)
         } else {
-            begun(manager, seam, &found, (&settings, &client, &asked)).await?
+            let workspace = options.workspace.as_deref();
+            let asking = (&settings, &client, &asked);
+            begun(manager, seam, &found, asking, workspace).await?
         };
         let server = way.policy.server.host();
         let is_foreign = page.is_foreign(&source.issuer, server);
@@ -326,6 +330,7 @@ async fn begun(
     seam: Seam,
     found: &Found,
     (settings, client, asked): (&OAuth, &Client, &Asked),
+    workspace: Option<&str>,
 ) -> Result<(Kind, Page), LoginFailed> {
     let registration = &client.registration;
     let request = AuthorizationRequest::new(&registration.redirect_uri)
@@ -347,7 +352,8 @@ async fn begun(
     let made = session.get_authorization_url();
     let endpoint = found.server.authorization.as_deref().unwrap_or_default();
     let resource = found.resource.as_deref();
-    let page = authorization::page(made, endpoint, settings, (&asked.scopes, resource))?;
+    let asked = (asked.scopes.as_slice(), resource);
+    let page = authorization::page(made, endpoint, settings, asked, workspace)?;
     let state = Url::parse(&page.url).ok().and_then(|url| {
         let mut query = url.query_pairs();
         let found = query.find(|(name, _)| name == "state")?;

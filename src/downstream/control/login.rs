@@ -111,6 +111,7 @@ impl Downstream {
                 device: wanted.device,
                 more_scopes: wanted.more_scopes,
                 identity: wanted.expect.is_some(),
+                workspace: None,
             },
             expect: wanted.expect,
             replace: wanted.replace,

@@ -109,6 +109,7 @@ fn every_key_arrives() {
         authorize_params: [],
         choose_account: [],
         login_hint_param: None,
+        workspace_param: None,
         browser: Browser {
             open: Never,
             command: Some(

@@ -427,3 +427,24 @@ fn a_url_is_only_offered_its_template() {
         .collect();
     assert_eq!(offers, ["a sentry", "d linear"]);
 }
+
+#[test]
+fn a_provider_that_has_a_name_for_the_workspace_is_told_it_by_that() {
+    let loaded = read(
+        "
+servers:
+  slack:
+    template: slack
+    auth: { oauth: { client_id: i } }
+  github:
+    template: github
+    auth: { oauth: { client_id: i, client_secret: 'vault:s' } }
+",
+    );
+    let param = |at: usize| {
+        let server: &janus::model::Server = &loaded.settings.servers[at];
+        login(&server.accounts[0].auth).workspace_param.clone()
+    };
+    assert_eq!(param(0).as_deref(), Some("team"));
+    assert_eq!(param(1), None);
+}

@@ -31,3 +31,4 @@ pub(crate) mod rig;
 mod told;
 mod tool;
 mod ways;
+mod workspace;
