@@ -25,6 +25,7 @@ mod login;
 mod machine;
 mod memory;
 mod page;
+mod ports;
 mod real;
 mod registered;
 pub(crate) mod rig;
