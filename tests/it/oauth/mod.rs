@@ -31,5 +31,6 @@ mod registered;
 pub(crate) mod rig;
 mod told;
 mod tool;
+mod userinfo;
 mod ways;
 mod workspace;
