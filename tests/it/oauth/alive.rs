@@ -20,7 +20,11 @@ fn short() -> Behaviour {
 }
 
 /// Logs in a server's account by the redirect; with what the environment of the command needs.
-async fn log_in((authority, server): (&AuthorizationServer, &str), home: &Home, bus: Option<&str>) {
+pub(super) async fn log_in(
+    (authority, server): (&AuthorizationServer, &str),
+    home: &Home,
+    bus: Option<&str>,
+) {
     let mut command = home.command(&["login", server]);
     if let Some(bus) = bus {
         command.env("DBUS_SESSION_BUS_ADDRESS", bus);
@@ -138,7 +142,7 @@ async fn a_daemon_that_is_killed_again_and_again_needs_no_other_login() {
 }
 
 /// A home whose vault's key is in the keyring.
-fn keyring_home(server: &ProtectedServer) -> Home {
+pub(super) fn keyring_home(server: &ProtectedServer) -> Home {
     let home = home(
         &format!("  s: {{ url: \"{}\", auth: oauth }}\n", server.url()),
         "",

@@ -21,6 +21,7 @@ mod crossing;
 mod disks;
 mod elicitation;
 mod engine;
+mod locked;
 mod login;
 mod machine;
 mod memory;
