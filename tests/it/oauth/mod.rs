@@ -21,6 +21,7 @@ mod crossing;
 mod disks;
 mod elicitation;
 mod engine;
+mod hostile;
 mod locked;
 mod login;
 mod machine;

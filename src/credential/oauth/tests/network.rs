@@ -1,11 +1,17 @@
 //! No connection to where nobody may go, and no more of an answer than is read.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use http::Request;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use super::{Said, Scripted, way};
-use crate::credential::oauth::network::NetworkError;
+use crate::credential::Clock;
+use crate::credential::oauth::network::{Network, NetworkError};
 use crate::credential::oauth::seam::Way;
+use crate::model::ProxySettings;
 
 async fn got(way: &Way, url: &str) -> Result<u16, NetworkError> {
     let request = Request::get(url).body(Vec::new()).unwrap();
@@ -64,8 +70,8 @@ async fn whoever_is_asked_for_a_server_on_the_internet_finds_nothing_on_this_mac
             "{url}: {got:?}"
         );
     }
-    let nobody = std::time::Duration::ZERO;
-    let came = tokio::time::timeout(nobody, listener.accept()).await;
+    let nobody = Duration::ZERO;
+    let came = timeout(nobody, listener.accept()).await;
     assert!(came.is_err(), "somebody connected");
 }
 
@@ -126,4 +132,42 @@ async fn a_connection_that_is_cut_may_have_been_read() {
         matches!(got, Err(NetworkError::Unreachable { sent: true, .. })),
         "{got:?}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_takes_is_given_up_after_ten_seconds() {
+    // Its queue is full, so that the system lets who knocks knock.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    let moment = Duration::from_millis(200);
+    while let Ok(connected) = timeout(moment, TcpStream::connect(address)).await {
+        queue.push(connected.unwrap());
+    }
+    let clock = Clock::movable();
+    let way = Way {
+        network: Network::new(&ProxySettings::default(), clock.clone()),
+        ..way(&format!("http://{address}/mcp"))
+    };
+    let url = format!("http://{address}/token");
+    let mut asked = pin!(got(&way, &url));
+    for seconds in [0, 3] {
+        clock.advance(Duration::from_secs(seconds));
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                got = &mut asked => panic!("after {seconds} s: {got:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    // Sooner than the whole of a request has to end.
+    clock.advance(Duration::from_secs(8));
+    let got = timeout(Duration::from_mins(1), asked).await.unwrap();
+    let Err(NetworkError::Unreachable { why, sent: false }) = got else {
+        panic!("{got:?}");
+    };
+    assert!(why.contains("no connection within 10 s"), "{why}");
 }

@@ -23,6 +23,8 @@ pub(crate) struct Protection {
     pub(crate) modern: bool,
     /// The challenge names the resource metadata.
     pub(crate) names_metadata: bool,
+    /// By this URL; `None`: by its own.
+    pub(crate) metadata_url: Option<String>,
     /// `scope` of the challenge.
     pub(crate) challenge_scope: Option<String>,
     /// Where the resource metadata is.
@@ -97,6 +99,7 @@ impl Default for Protection {
         Self {
             modern: false,
             names_metadata: true,
+            metadata_url: None,
             challenge_scope: None,
             metadata_at: vec![ResourceMetadataAt::Inserted],
             authorization_servers: None,
@@ -343,7 +346,8 @@ impl Shared {
             members.push("error=\"invalid_token\"".to_owned());
         }
         if protection.names_metadata {
-            let url = format!("{}/.well-known/oauth-protected-resource{PATH}", self.origin);
+            let own = || format!("{}/.well-known/oauth-protected-resource{PATH}", self.origin);
+            let url = protection.metadata_url.clone().unwrap_or_else(own);
             members.push(format!("resource_metadata=\"{url}\""));
         }
         if let Some(scope) = lacking.or(protection.challenge_scope.as_deref()) {
