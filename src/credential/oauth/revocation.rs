@@ -8,7 +8,7 @@ use super::granted::{Registration, Source, Tokens};
 use super::network::{Network, Policy};
 use crate::model::Secret;
 
-/// For each of the two: a person waits, and what they wanted is done already.
+/// A person waits, and what they wanted is done already.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends the refresh token, then the access token. Whether the provider said yes to what would be used again: an access
@@ -31,8 +31,10 @@ pub async fn revoke(
     let refresh = tokens.refresh.iter().map(|token| ("refresh_token", token));
     for (hint, token) in refresh.chain([("access_token", &tokens.access)]) {
         let ending = one(network, &policy, (client, endpoint), (hint, token));
-        let said = tokio::time::timeout(PATIENCE, ending).await;
-        let said = said.unwrap_or(false);
+        let Ok(said) = tokio::time::timeout(PATIENCE, ending).await else {
+            // Who does not answer to the one does not to the other.
+            break;
+        };
         ended = ended.or(Some(said));
     }
     ended.unwrap_or(false)

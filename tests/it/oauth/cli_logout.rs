@@ -1,11 +1,13 @@
 //! `janus logout`, as a person or a script runs it, against the fake authorization server.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::cli_login::{failure, log_in, rig, run};
 use super::rig::{Rig, begun, status};
 use crate::support::Janus;
-use crate::support::authorization::Endpoint;
+use crate::support::authorization::{Endpoint, Hold};
 
 #[tokio::test]
 async fn a_logout_of_nobody_changes_nothing_but_a_login_that_waits() {
@@ -111,4 +113,52 @@ async fn a_logout_that_the_disk_does_not_take_is_said_and_can_be_done_again() {
     let janus = Janus::start_in(janus.kill(), |_| {});
     let row = status(&janus)["accounts"][0].clone();
     assert_eq!(row["needs_login"], true, "{row}");
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_refresh_token_at_the_provider_first() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    let out = run(&rig.janus, &["logout", "s"]);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    let asked = rig.authority.requests_to(Endpoint::Revoke);
+    let told: Vec<_> = asked
+        .iter()
+        .map(|asked| (asked.form.text("token_type_hint"), asked.form.text("token")))
+        .collect();
+    let [(first, refresh), (second, access)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!((first, second), ("refresh_token", "access_token"));
+    // The fake writes into each token of what kind it is.
+    assert!(refresh.contains("refresh"), "{refresh}");
+    assert!(access.contains("access"), "{access}");
+    assert_eq!(rig.authority.revoked(), [refresh, access]);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_provider_that_hears_and_says_nothing_does_not_hold_a_logout() {
+    let rig = rig().await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    rig.authority.hold(Endpoint::Revoke, Hold::Before);
+    let began = Instant::now();
+    let out = run(&rig.janus, &["logout", "s"]);
+    let took = began.elapsed();
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    assert!(
+        out.stdout.contains("the provider did not confirm"),
+        "{}",
+        out.stdout
+    );
+    // The limit is 5 s; a request to a provider may otherwise take 30.
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    let asked = rig.authority.count(Endpoint::Revoke);
+    assert_eq!(
+        asked, 1,
+        "who did not hear the first is not told the second"
+    );
+    assert_eq!(status(&rig.janus)["accounts"][0]["needs_login"], true);
+    rig.authority.release(Endpoint::Revoke);
+    rig.assert_clean();
 }
