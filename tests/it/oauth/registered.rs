@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::rig::{NO_BROWSER, Rig, call, called, link, status, text, told};
-use crate::support::authorization::{Answer, Behaviour, Endpoint, Protection, ResourceRule, Said};
+use crate::support::authorization::{
+    Answer, Behaviour, Endpoint, Proof, Protection, ResourceRule, Said,
+};
 use crate::support::{Client, Era};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -151,5 +153,41 @@ async fn a_provider_that_takes_no_resource_is_told_none_where_that_is_configured
     let mut client = rig.client(Era::Legacy).await;
     assert_eq!(text(&called(&mut client, "s__who").await), "ana");
     assert_eq!(rig.authority.refreshes(), 1);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_client_that_a_person_registered_goes_before_a_document() {
+    const DOCUMENT: &str = "https://me.example/client.json";
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let behaviour = Behaviour {
+        metadata_documents: true,
+        ..Behaviour::default()
+    };
+    let more = format!(
+        "auth: {{ oauth: {{ open_browser: false, client_id: mine, client_metadata_url: \"{DOCUMENT}\", callback_port: {port} }} }}"
+    );
+    let rig = Rig::start(behaviour, Protection::default(), &more).await;
+    let redirect = format!("http://127.0.0.1:{port}/callback");
+    let document = json!({ "client_id": DOCUMENT, "redirect_uris": [redirect] });
+    rig.authority.metadata_document(DOCUMENT, document);
+    rig.authority.preregister("mine", Proof::None, &[&redirect]);
+    drop(logged_in(&rig).await);
+    rig.authority.expire_all();
+    let rig = rig.restarted();
+    let mut client = rig.client(Era::Legacy).await;
+    assert_eq!(text(&called(&mut client, "s__who").await), "ana");
+    assert_eq!(rig.authority.refreshes(), 1);
+    assert_eq!(rig.authority.count(Endpoint::Register), 0);
+    let asked = rig.authority.requests_to(Endpoint::Authorize);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].query.get("client_id"), Some("mine"));
+    let asked = rig.authority.requests_to(Endpoint::Token);
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        assert_eq!(asked.form.get("client_id"), Some("mine"));
+    }
     rig.assert_clean();
 }
