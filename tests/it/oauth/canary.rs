@@ -15,9 +15,9 @@ use crate::support::authorization::{
 };
 use crate::support::{Client, Era, Janus, Process, until};
 
-type Found = Vec<(String, Vec<u8>)>;
+pub(super) type Found = Vec<(String, Vec<u8>)>;
 
-fn hits(places: &Found) -> Vec<String> {
+pub(super) fn hits(places: &Found) -> Vec<String> {
     let mut found = Vec::new();
     for (place, bytes) in places {
         for form in forms(CANARY) {
@@ -31,7 +31,7 @@ fn hits(places: &Found) -> Vec<String> {
     found
 }
 
-fn files(directory: &Path, found: &mut Found) {
+pub(super) fn files(directory: &Path, found: &mut Found) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let (path, kind) = (entry.path(), entry.file_type().unwrap());
         if kind.is_dir() {
@@ -42,14 +42,19 @@ fn files(directory: &Path, found: &mut Found) {
     }
 }
 
-fn say(janus: &Janus, arguments: &[&str], found: &mut Found) {
+pub(super) fn say(janus: &Janus, arguments: &[&str], found: &mut Found) {
     let ended = janus.home().run(arguments);
     let text = format!("{}{}", ended.stdout, ended.stderr);
     found.push((format!("janus {}", arguments.join(" ")), text.into_bytes()));
 }
 
-async fn logged_in(janus: &Janus, authority: &AuthorizationServer, found: &mut Found) -> String {
-    let mut login = Process::start("janus login", &mut janus.home().command(&["login", "s"]));
+pub(super) async fn logged_in(
+    janus: &Janus,
+    authority: &AuthorizationServer,
+    server: &str,
+    found: &mut Found,
+) -> String {
+    let mut login = Process::start("janus login", &mut janus.home().command(&["login", server]));
     let url = provider_link(&mut login);
     let back = authority.follow(&url).await;
     let (status, page) = land(&back).await;
@@ -93,7 +98,7 @@ async fn janus_that_logs_everything() -> (Janus, AuthorizationServer, ProtectedS
 async fn nothing_that_a_login_brought_is_left_anywhere() {
     let (mut janus, authority, server) = janus_that_logs_everything().await;
     let mut found: Found = Vec::new();
-    let back = logged_in(&janus, &authority, &mut found).await;
+    let back = logged_in(&janus, &authority, "s", &mut found).await;
     // The same answer again, and one that was tampered with, while another login waits there.
     say(&janus, &["login", "s", "--no-wait", "--again"], &mut found);
     for there in [back.clone(), back.replace("state=", "state=x")] {

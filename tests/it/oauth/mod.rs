@@ -11,6 +11,7 @@ mod book;
 mod callback;
 mod calls;
 mod canary;
+mod canary_kinds;
 mod cli_again;
 mod cli_attend;
 mod cli_browser;

@@ -21,7 +21,7 @@ fn canary(kind: &str) -> String {
     format!("canary-{kind}+/=\"q\\u&%4-zz")
 }
 
-const KINDS: [&str; 10] = [
+pub(crate) const KINDS: [&str; 10] = [
     "bearer", "basic", "header", "query", "file", "cmd", "helper", "child", "env", "stderr",
 ];
 

@@ -1,6 +1,6 @@
 //! Secrets: where they rest, how they reach servers and processes, and where they never show.
 
-mod canary;
+pub(crate) mod canary;
 mod children;
 mod faults;
 mod helpers;
