@@ -23,7 +23,7 @@ fn notes() -> Janus {
 }
 
 /// Whether this test may become another user, and has the programs to.
-fn possible(name: &str) -> bool {
+pub(crate) fn possible(name: &str) -> bool {
     let there = |program: &str| {
         Command::new(program)
             .arg("--version")
@@ -41,12 +41,18 @@ fn possible(name: &str) -> bool {
     false
 }
 
+/// A program of another user.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={OTHER}"), "--clear-groups", program]);
+    command.current_dir("/");
+    command
+}
+
 /// Sends these requests with curl, over one connection, as another user or as this one. The statuses and bodies.
 fn curl(as_other: bool, arguments: &[&str], url: &str) -> Vec<(u16, Value)> {
     let mut command = if as_other {
-        let mut command = Command::new("setpriv");
-        command.args([&format!("--reuid={OTHER}"), "--clear-groups", "curl"]);
-        command
+        command("curl")
     } else {
         Command::new("curl")
     };

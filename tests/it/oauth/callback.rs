@@ -5,8 +5,9 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::rig::{Rig, begun, home, status};
+use crate::another_user;
 use crate::support::authorization::{Behaviour, Endpoint, Protection, land};
-use crate::support::{Http, Janus, Reply};
+use crate::support::{Http, Janus, Process, Reply};
 
 const CANARY: &str = "canary-in-the-address";
 
@@ -326,4 +327,64 @@ async fn twenty_wait_and_no_more() {
     assert_eq!(joined.status, 200);
     drop(janus);
     drop((server, authority));
+}
+
+#[tokio::test]
+async fn an_answer_that_a_page_sends_is_not_taken_whatever_its_origin() {
+    let login = waiting("auth: oauth").await;
+    let back = login.rig.authority.follow(&login.url).await;
+    let path = back
+        .strip_prefix(&format!("http://{}", login.host))
+        .unwrap();
+    let (host, issuer) = (&login.host, login.rig.authority.issuer());
+    let port = host.rsplit(':').next().unwrap();
+    for origin in [
+        "null",
+        "",
+        "file://",
+        "https://evil.example",
+        "moz-extension://0b1d2c3e-0000-4000-8000-000000000000",
+        issuer,
+        &login.rig.server.url().replace("/mcp", ""),
+        &login.rig.janus.url(""),
+        // Not even one that looks like the place itself: nobody navigates with one.
+        &format!("http://{host}"),
+        &format!("http://localhost:{port}"),
+        &format!("https://{host}"),
+    ] {
+        let reply = login.send(Method::GET, path, &[("origin", origin)]).await;
+        assert_static(reply, StatusCode::NOT_FOUND, &login.state).await;
+        assert_eq!(login.tokens(), 0, "{origin}");
+    }
+    assert_eq!(progress(&login.rig.janus, &login.id), "waiting");
+    // The same without one is the browser.
+    let (status, page) = land(&back).await;
+    assert_eq!(status, 200, "{page}");
+    assert_eq!(login.tokens(), 1);
+    login.rig.assert_clean();
+}
+
+#[tokio::test]
+async fn an_answer_that_another_user_of_the_machine_brings_is_not_taken() {
+    if !another_user::possible("an_answer_that_another_user_of_the_machine_brings_is_not_taken") {
+        return;
+    }
+    let login = waiting("auth: oauth").await;
+    let back = login.rig.authority.follow(&login.url).await;
+    for there in [&back, &format!("http://{}/", login.host)] {
+        let mut curl = another_user::command("curl");
+        curl.args(["-q", "-s", "-i", there]);
+        let ended = Process::run("curl", &mut curl);
+        let said = &ended.stdout;
+        assert!(said.starts_with("HTTP/1.1 403 "), "{ended:?}");
+        assert!(said.contains("another user of this machine"), "{said}");
+        assert!(!said.contains(&login.state), "{said}");
+    }
+    assert_eq!(login.tokens(), 0);
+    assert_eq!(progress(&login.rig.janus, &login.id), "waiting");
+    // The very same is taken of who began it.
+    let (status, page) = land(&back).await;
+    assert_eq!(status, 200, "{page}");
+    assert_eq!(login.tokens(), 1);
+    login.rig.assert_clean();
 }
