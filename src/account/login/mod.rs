@@ -47,6 +47,8 @@ pub use self::logout::LoggedOut;
 const AT_ONCE: usize = 20;
 /// A link is good for this long.
 const LIFE: Duration = Duration::from_mins(10);
+/// Whoever opened the link is back by then, unless the provider refused them: some do so on their page alone.
+const SILENT: Duration = Duration::from_mins(5);
 /// So many logins that ended are told of.
 const REMEMBERED: usize = 64;
 /// Events that a slow listener may be behind.
@@ -221,6 +223,11 @@ impl Pending {
     /// Whether a person must say yes to something before they see where it leads.
     pub fn asks_first(&self) -> bool {
         self.needs_yes() || self.foreign || self.moved.is_some()
+    }
+
+    /// Whether nobody came back for so long that the provider may have refused somebody and told only them.
+    pub fn is_silent(&self) -> bool {
+        self.device.is_none() && self.left + SILENT <= LIFE
     }
 
     /// Whether a person must say yes to more than was granted before.

@@ -106,8 +106,18 @@ pub(in crate::gateway) fn never_granted(method: &str, failure: &Failure, times: 
 }
 
 impl Way {
-    /// What a person does.
+    /// What a person does, and what they may have missed.
     pub(in crate::gateway) fn words(&self, account: &AccountId) -> String {
+        let words = self.way(account);
+        match self {
+            Self::Pending(pending) if pending.is_silent() => format!(
+                "{words} Nobody has come back for minutes: if the provider did not let them in, its page shows the reason."
+            ),
+            _ => words,
+        }
+    }
+
+    fn way(&self, account: &AccountId) -> String {
         let host = host_name();
         if stands_alone() {
             return self.words_alone(host);
@@ -285,6 +295,29 @@ mod tests {
         let (said, login) = text(Way::Pending(device), LoginReason::Never, "");
         assert!(said.contains("Open https://github.example/device on any device and type ABCD-EFGH, or run on HOST: "), "{said}");
         assert_eq!(login["url"], "https://github.example/device");
+    }
+
+    #[test]
+    fn after_five_silent_minutes_the_page_of_the_provider_is_pointed_to() {
+        let said = |pending: Pending| text(Way::Pending(pending), LoginReason::Never, "").0;
+        let left = |seconds| Pending {
+            left: Duration::from_secs(seconds),
+            ..pending()
+        };
+        let hint = " Nobody has come back for minutes: if the provider did not let them in, its page shows the reason.";
+        for (seconds, is_told) in [(600, false), (301, false), (300, true), (1, true)] {
+            let said = said(left(seconds));
+            assert_eq!(said.contains(hint), is_told, "{seconds}: {said}");
+        }
+        // A code waits for whoever types it, and has a life of its own.
+        let device = Pending {
+            device: Some((
+                "ABCD-EFGH".to_owned(),
+                "https://github.example/device".to_owned(),
+            )),
+            ..left(1)
+        };
+        assert!(!said(device).contains(hint));
     }
 
     #[test]
