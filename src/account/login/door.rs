@@ -154,6 +154,11 @@ impl Doors {
 
     /// One try. What is open already is used by one more.
     async fn listen(&self, port: u16, host: RedirectHost) -> Result<Ajar, Shut> {
+        self.listen_at(port, &addresses(host)).await
+    }
+
+    /// The same at these addresses, with whether it can do without one.
+    async fn listen_at(&self, port: u16, wanted: &[(IpAddr, bool)]) -> Result<Ajar, Shut> {
         let (have, until) = {
             let open = self.ports();
             open.get(&port).map_or_else(
@@ -162,7 +167,7 @@ impl Doors {
             )
         };
         let mut bound = Vec::new();
-        for (address, needed) in addresses(host) {
+        for &(address, needed) in wanted {
             if have.contains(&address) {
                 continue;
             }
@@ -326,11 +331,9 @@ mod tests {
             store,
             serving,
         };
-        // A machine without IPv6 has one listener alone: nobody waits there for the second to be taken.
-        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_err() {
-            return;
-        }
-        let opening = doors.listen(port, RedirectHost::Localhost);
+        // As for `localhost`, on a machine without IPv6 too.
+        let both = [1, 2].map(|last| (Ipv4Addr::new(127, 0, 0, last).into(), true));
+        let opening = doors.listen_at(port, &both);
         let opening = tokio::time::timeout(Duration::from_millis(200), opening).await;
         assert!(opening.is_err(), "nobody took the second");
         let door = opened.recv().await.unwrap();
