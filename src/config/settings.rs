@@ -196,6 +196,8 @@ fn listen(listen: file::Listen, environment: &Environment, problems: &mut Proble
     }
     Listen {
         control: environment.control_socket(),
+        http_is_configured: listen.http.value.is_some(),
+        socket_is_configured: listen.socket.value.is_some(),
         http: listen
             .http
             .into_value()

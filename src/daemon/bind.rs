@@ -149,7 +149,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// What was handed over, and for the roles that nobody was handed for, what the configuration says.
+    /// What was handed over, and for the roles that nothing was handed over for, what the configuration says: where one of
+    /// them is missing, or the configuration means another place, that is said.
     pub(super) async fn open(inherited: Inherited, listen: &Listen) -> anyhow::Result<Self> {
         let mut sockets = Self {
             listeners: Vec::new(),
@@ -163,12 +164,20 @@ impl Sockets {
             for socket in inherited.mcp {
                 sockets.adopt(socket)?;
             }
+            sockets.say_what_does_not_count(listen);
         } else {
+            if !inherited.control.is_empty() {
+                let own = format!("{} and `{}`", listen.http, listen.socket.display());
+                say_what_is_missing("mcp", &own);
+            }
             sockets.serve_tcp(tcp(listen.http).await?)?;
             sockets.serve_unix(unix(&listen.socket)?, Some(listen.socket.clone()));
             sockets.own.extend(Own::at(&listen.socket));
         }
         if inherited.control.is_empty() {
+            if sockets.held {
+                say_what_is_missing("control", &format!("`{}`", listen.control.display()));
+            }
             let control = unix(&listen.control)?;
             sockets.listeners.push(Listener::Control(control));
             sockets.own.extend(Own::at(&listen.control));
@@ -177,6 +186,23 @@ impl Sockets {
             sockets.serve_control(control)?;
         }
         Ok(sockets)
+    }
+
+    /// A person who wrote an address expects clients there.
+    fn say_what_does_not_count(&self, listen: &Listen) {
+        let http = format!("http://{}/mcp", listen.http);
+        let socket = format!("unix:{}", listen.socket.display());
+        for (key, place, is_configured) in [
+            ("listen.http", http, listen.http_is_configured),
+            ("listen.socket", socket, listen.socket_is_configured),
+        ] {
+            if is_configured && !self.listening.contains(&place) {
+                tracing::warn!(
+                    "`{key}` does not count, nobody is served at {place}: the sockets were handed over; write \
+                     ListenStream= in the socket unit"
+                );
+            }
+        }
     }
 
     fn adopt(&mut self, socket: Socket) -> anyhow::Result<()> {
@@ -225,6 +251,14 @@ impl Sockets {
     pub(super) fn own(&self) -> Vec<Own> {
         self.own.clone()
     }
+}
+
+/// Half of what was expected was handed over.
+fn say_what_is_missing(name: &str, own: &str) {
+    tracing::warn!(
+        "no socket `{name}` was handed over: Janus listens on {own} by itself; write FileDescriptorName={name} in its \
+         socket unit, and that unit into Sockets= of the service"
+    );
 }
 
 /// A neighbour on loopback answers at once or is none.

@@ -75,6 +75,10 @@ pub struct Listen {
     pub http: SocketAddr,
     /// The unix socket; its directory is made 0700.
     pub socket: PathBuf,
+    /// The configuration names the address; it is not the default.
+    pub http_is_configured: bool,
+    /// The same for the unix socket.
+    pub socket_is_configured: bool,
     /// The control socket, for `janus status` and the like; its directory is made 0700.
     pub control: PathBuf,
     /// A session nobody used for this long ends.

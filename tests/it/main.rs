@@ -30,6 +30,7 @@ mod import;
 mod logs;
 mod notify;
 mod oauth;
+mod passed_sockets;
 mod quadrants;
 mod questions;
 mod readme;

@@ -189,6 +189,8 @@ fn settings(scratch: &Scratch, dice: SocketAddr, context: &Context) -> Result<Se
         listen: Listen {
             http: (Ipv4Addr::LOCALHOST, 0).into(),
             socket: scratch.path().join("mcp.sock"),
+            http_is_configured: false,
+            socket_is_configured: false,
             control: scratch.path().join("control.sock"),
             session_idle: Duration::from_hours(24),
             question_timeout: QUESTION_TIMEOUT,

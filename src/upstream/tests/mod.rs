@@ -79,6 +79,8 @@ impl Rig {
             listen: Listen {
                 http: ([127, 0, 0, 1], 0).into(),
                 socket: "/nowhere".into(),
+                http_is_configured: false,
+                socket_is_configured: false,
                 control: "/nowhere".into(),
                 session_idle: PATIENT,
                 question_timeout: PATIENT,
