@@ -5,12 +5,12 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{CONFIG, answered, enabled, janus, main_process, notes, status};
-use crate::support::{Fixture, Machine, Output, Process, scale, until};
+use crate::support::{Fixture, Machine, Output, Process, scale, skip, until};
 
 const CLIENTS: &str = "16";
 
 /// Clients in the box that ask without end.
-fn load(machine: &Machine) -> Process {
+pub(super) fn load(machine: &Machine) -> Process {
     machine.put(&Fixture::load(), "/usr/bin/load-client");
     let mut command: Command = machine.command(&["load-client", "127.0.0.1:7332", CLIENTS]);
     let mut load = Process::start("load-client", &mut command);
@@ -19,13 +19,39 @@ fn load(machine: &Machine) -> Process {
 }
 
 /// What became of their requests.
-fn counted(mut load: Process) -> Value {
+pub(super) fn became(mut load: Process) -> Value {
     load.close_stdin();
     let ended = load.finish();
-    let counts: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap()
+}
+
+/// The same where they were served.
+fn counted(load: Process) -> Value {
+    let counts = became(load);
     assert!(counts["answered"].as_u64() > Some(16), "{counts}");
+    assert_eq!(counts["unready"], 0, "{counts}");
     assert_eq!(counts["other"], 0, "{counts}");
     counts
+}
+
+/// Has a part of Janus stand still or fail from now on. A build that is shipped has no way to ask for that.
+pub(super) fn hang(machine: &Machine, part: &str) {
+    let socket = format!("/run/user/{}/janus/control.sock", machine.user());
+    let url = format!("http://localhost/hang/{part}");
+    let curl = ["curl", "-q", "-s", "-m", "1", "-X", "POST"];
+    // Nobody answers it.
+    machine.run(&[&curl[..], &["--unix-socket", &socket, &url]].concat());
+}
+
+/// Whether this build can hang; else it is said why the test does not run.
+pub(super) fn can_hang(test: &str) -> bool {
+    if !cfg!(debug_assertions) {
+        skip(
+            test,
+            "a build without debug assertions cannot be made to hang",
+        );
+    }
+    cfg!(debug_assertions)
 }
 
 pub(super) fn kill(machine: &Machine, signal: &str) {
@@ -103,7 +129,7 @@ fn twenty_rapid_crashes_leave_the_sockets_accepting() {
 #[test]
 fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
     let name = "a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog";
-    if !cfg!(debug_assertions) {
+    if !can_hang(name) {
         return;
     }
     let Some(machine) = enabled(name, &notes("notes")) else {
@@ -117,7 +143,6 @@ fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
     for (hangs, ended) in [("runtime", 1), ("store", 2)] {
         answered(&machine);
         let process = main_process(&machine);
-        // Nobody answers it.
         hang(&machine, hangs);
         another(&machine, &process);
         assert_eq!(
@@ -131,18 +156,10 @@ fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
     }
 }
 
-/// Has a part of it fail from now on, which the debug build can.
-fn hang(machine: &Machine, part: &str) {
-    let socket = format!("/run/user/{}/janus/control.sock", machine.user());
-    let url = format!("http://localhost/hang/{part}");
-    let words = ["curl", "-q", "-s", "-m", "1", "-X", "POST", "--unix-socket"];
-    machine.run(&[&words[..], &[&socket, &url]].concat());
-}
-
 #[test]
 fn an_accept_loop_that_only_fails_is_ended_by_the_watchdog() {
     let name = "an_accept_loop_that_only_fails_is_ended_by_the_watchdog";
-    if !cfg!(debug_assertions) {
+    if !can_hang(name) {
         return;
     }
     let Some(machine) = enabled(name, &notes("notes")) else {

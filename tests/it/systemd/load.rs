@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::enabled;
-use super::life::{another, kill};
+use super::life::{another, can_hang, hang, kill};
 use crate::support::{Fixture, Machine, Output, Process, scale};
 
 /// One local server with two accounts, of which one is chosen, and a remote one.
@@ -31,6 +31,8 @@ enum Disturbance {
     Restart,
     /// `kill -9`.
     Kill,
+    /// It stands still, and the watchdog ends it.
+    Hang,
     /// Another file takes the program's name, and `janus reexec` goes on as it.
     Upgrade,
 }
@@ -41,7 +43,17 @@ impl Disturbance {
         match self {
             Self::Restart => scale(50),
             Self::Kill => scale(20),
+            Self::Hang => 2,
             Self::Upgrade => scale(20).max(3),
+        }
+    }
+
+    /// What else the service needs for it.
+    fn drop_in(self) -> &'static str {
+        match self {
+            // Longer than a busy machine lets a healthy one wait.
+            Self::Hang => "WatchdogSec=4s\n",
+            Self::Restart | Self::Kill | Self::Upgrade => "",
         }
     }
 
@@ -52,6 +64,11 @@ impl Disturbance {
             Self::Kill => {
                 let process = super::main_process(machine);
                 kill(machine, "KILL");
+                another(machine, &process);
+            }
+            Self::Hang => {
+                let process = super::main_process(machine);
+                hang(machine, "runtime");
                 another(machine, &process);
             }
             Self::Upgrade => {
@@ -94,7 +111,7 @@ fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, Written)> {
     let machine = enabled(test, CONFIG)?;
     machine.write(
         "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nRestartSec=50ms\n",
+        &format!("[Service]\nRestartSec=50ms\n{}", disturbance.drop_in()),
     );
     machine.systemctl(&["daemon-reload"]);
     let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/counting_server.py");
@@ -186,6 +203,18 @@ fn restarts_lose_no_session_and_no_answer() {
 fn kills_lose_no_session_and_leave_no_call_without_a_word() {
     let test = "kills_lose_no_session_and_leave_no_call_without_a_word";
     let Some((told, written)) = disturbed(test, Disturbance::Kill) else {
+        return;
+    };
+    hold_true(&outcomes(&told, &written));
+}
+
+#[test]
+fn hangs_that_the_watchdog_ends_lose_no_session_and_leave_no_call_without_a_word() {
+    let test = "hangs_that_the_watchdog_ends_lose_no_session_and_leave_no_call_without_a_word";
+    if !can_hang(test) {
+        return;
+    }
+    let Some((told, written)) = disturbed(test, Disturbance::Hang) else {
         return;
     };
     hold_true(&outcomes(&told, &written));
