@@ -5,10 +5,16 @@ mod install;
 mod journal;
 mod life;
 mod load;
+mod node;
 mod package;
+mod promises;
+mod reload;
 mod start;
+mod starts;
 mod units;
 mod upgrade;
+
+use serde_json::{Value, json};
 
 use crate::support::{Ended, Machine, until};
 
@@ -30,25 +36,37 @@ fn enabled(test: &str, config: &str) -> Option<Machine> {
 }
 
 /// A request of an ordinary client in the box: the status and the body. Zero: there was no answer.
-fn ask(machine: &Machine) -> (u16, serde_json::Value) {
-    let ended = machine.run(&[
-        "curl",
-        "-q",
-        "-sS",
-        "-w",
-        "\n%{http_code}",
-        "-d",
-        LIST,
-        "-H",
+fn ask(machine: &Machine) -> (u16, Value) {
+    post(machine, LIST, &["mcp-method: tools/list"])
+}
+
+/// The text that a tool answers.
+fn call(machine: &Machine, tool: &str, arguments: &Value) -> String {
+    let mut message: Value = serde_json::from_str(LIST).unwrap();
+    message["method"] = json!("tools/call");
+    message["params"]["name"] = json!(tool);
+    message["params"]["arguments"] = arguments.clone();
+    let name = format!("mcp-name: {tool}");
+    let headers = ["mcp-method: tools/call", &name];
+    let (status, body) = post(machine, &message.to_string(), &headers);
+    let text = body["result"]["content"][0]["text"].as_str();
+    let text = text.filter(|_| status == 200 && body["result"]["isError"] != true);
+    text.unwrap_or_else(|| panic!("{status} {body}\n{}", machine.journal()))
+        .to_owned()
+}
+
+fn post(machine: &Machine, message: &str, headers: &[&str]) -> (u16, Value) {
+    let mut words = vec!["curl", "-q", "-sS", "-w", "\n%{http_code}", "-d", message];
+    let common = [
         "content-type: application/json",
-        "-H",
         "accept: application/json, text/event-stream",
-        "-H",
         "mcp-protocol-version: 2026-07-28",
-        "-H",
-        "mcp-method: tools/list",
-        "http://127.0.0.1:7332/mcp",
-    ]);
+    ];
+    for header in common.iter().chain(headers) {
+        words.extend(["-H", header]);
+    }
+    words.push("http://127.0.0.1:7332/mcp");
+    let ended = machine.run(&words);
     let (body, status) = ended
         .stdout
         .trim_end()
