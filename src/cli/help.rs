@@ -242,7 +242,7 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes
   janus/reexec/1           from, version, pid
-  janus/service-install/1  written, enabled, version; with --print janus/service-print/1: files, commands
+  janus/service-install/1  written, path, lingers, enabled, version; with --print janus/service-print/1: files, commands
   janus/service-remove/1   deleted
   janus/service-status/1   units: unit, file, enabled, state; status: the one line
   janus/catalog/1          templates: name, title, url, login, key, command, verified, file

@@ -124,13 +124,20 @@ impl Files {
         path.is_some_and(|(path, _)| is_same(Path::new(path), &self.program))
     }
 
-    /// What is ours in the person's own directory hides what a package brings, and is brought up to date.
+    /// What is ours in the person's own directory hides what a package brings, and is brought up to date. A package may have
+    /// a second name for the program.
     fn is_packaged(&self) -> bool {
         let start = format!("ExecStart={} serve", self.word);
+        let runs = |line: &str| {
+            let path = line
+                .strip_prefix("ExecStart=")
+                .and_then(|line| line.strip_suffix(" serve"));
+            line == start || path.is_some_and(|path| is_same(Path::new(path), &self.program))
+        };
         !self.units.join("janus.service").exists()
             && PACKAGED.iter().any(|directory| {
                 let text = fs::read_to_string(Path::new(directory).join("janus.service"));
-                text.is_ok_and(|text| text.lines().any(|line| line == start))
+                text.is_ok_and(|text| text.lines().any(runs))
             })
     }
 
@@ -185,6 +192,11 @@ pub(super) fn is_marked(path: &Path) -> Result<bool, Failure> {
 impl File {
     pub(super) fn place(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// Whether it is that of local servers, and no unit.
+    pub(super) fn is_environment(&self) -> bool {
+        self.kind == Kind::Environment
     }
 
     pub(super) fn text(&self) -> &str {

@@ -19,7 +19,7 @@ use super::control::Control;
 use super::table::{table, text};
 use super::{Context, Exit, Failure};
 use files::{File, Files, is_marked};
-use systemctl::{Systemctl, linger};
+use systemctl::{Systemctl, linger, lingers};
 
 /// All of them; the first is the one that people enable.
 const UNITS: [&str; 3] = ["janus.socket", "janus-control.socket", SERVICE];
@@ -110,10 +110,14 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
     if !systemctl.is("janus.socket", "active") {
         nobody_serves(context)?;
     }
-    let mut written = Vec::new();
+    // The PATH for local servers, where it is written now.
+    let (mut written, mut taken) = (Vec::new(), None);
     for file in &wanted {
         match file.write()? {
-            files::Written::Now => written.push(file.place()),
+            files::Written::Now => {
+                taken = taken.or_else(|| path.as_deref().filter(|_| file.is_environment()));
+                written.push(file.place());
+            }
             files::Written::AsItWas => {}
             files::Written::NotOurs => context.output.note(&format!(
                 "`{}` was not written by Janus, and stays as it is",
@@ -137,8 +141,11 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
     }
     // It starts the daemon, and says what is wrong if it cannot.
     let answer = Control::new(context).get("/status")?;
+    let lingers = lingers();
     let fields = json!({
         "written": written,
+        "path": taken,
+        "lingers": lingers,
         "enabled": !enabled,
         "version": answer.get("version"),
         "pid": answer.get("pid"),
@@ -146,7 +153,9 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
         "held_by_systemd": answer.get("held_by_systemd"),
     });
     context.output.document("service-install", fields, || {
-        let lines = written.iter().map(|place| format!("wrote {place}\n"));
+        let path = taken.map(|path| format!("local servers are looked for on the PATH of the login shell: {path}\n"));
+        let lines = path.into_iter();
+        let lines = lines.chain(written.iter().map(|place| format!("wrote {place}\n")));
         let enabled = if enabled { "janus.socket is enabled already\n" } else { "enabled janus.socket\n" };
         let again = if was_running && !written.is_empty() {
             "the daemon that runs takes what was written with its next start: systemctl --user restart janus\n"
@@ -154,7 +163,12 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
             ""
         };
         let end = runs(&answer);
-        lines.chain([enabled, again, end.as_str()].map(str::to_owned)).collect()
+        let lingering = if lingers == Some(false) {
+            "it ends with your last session; to have it from boot on and after logout:  janus service install --linger\n"
+        } else {
+            ""
+        };
+        lines.chain([enabled, again, end.as_str(), lingering].map(str::to_owned)).collect()
     })
 }
 

@@ -80,14 +80,24 @@ fn way_to_it(user: u32, runs: bool) -> String {
 
 /// Has this user's manager start at boot and outlive logout, if it does not already.
 pub(super) fn linger() -> Result<(), Failure> {
-    // By number: where the session is not one of logind's (`su`), it would not know who asks.
-    let user = rustix::process::getuid().as_raw().to_string();
-    let lingers = succeed("loginctl", &["show-user", "--value", "-p", "Linger", &user]);
-    if lingers.is_ok_and(|lingers| lingers.trim() == "yes") {
+    if lingers() == Some(true) {
         return Ok(());
     }
+    let user = user();
     let enabled = succeed("loginctl", &["enable-linger", &user]).map(drop);
     enabled.map_err(|failure| failure.help(format!("as root:  loginctl enable-linger {user}")))
+}
+
+/// Whether it does, where somebody keeps account of that.
+pub(super) fn lingers() -> Option<bool> {
+    let words = ["show-user", "--value", "-p", "Linger", &user()];
+    let lingers = succeed("loginctl", &words).ok()?;
+    Some(lingers.trim() == "yes")
+}
+
+/// By number: where the session is not one of logind's (`su`), it would not know who asks.
+fn user() -> String {
+    rustix::process::getuid().as_raw().to_string()
 }
 
 fn succeed(program: &str, words: &[&str]) -> Result<String, Failure> {

@@ -3,9 +3,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{CONFIG, ask, janus, main_process, notes};
+use super::{CONFIG, ask, call, janus, main_process, notes};
 use crate::support::{Machine, Output, Process, until};
 
 /// The program where `cargo install` puts it, which is on the login shell's PATH alone.
@@ -114,6 +114,13 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
         let (status, body) = ask(&machine);
         status == 200 && body.to_string().contains("notes__add_note")
     });
+    let noted = call(&machine, "notes__add_note", &json!({"text": "milk"}));
+    assert!(noted.contains("1 note"), "{noted}");
+    // What was written for local servers is shown; the user lingers already.
+    let path =
+        "local servers are looked for on the PATH of the login shell: /home/tester/.cargo/bin:";
+    assert!(installed.stdout.starts_with(path), "{installed:?}");
+    assert!(!installed.stdout.contains("--linger"), "{installed:?}");
     let runtime = machine.seen(&format!("/run/user/{}/janus", machine.user()));
     assert_eq!(std::fs::read_dir(&runtime).unwrap().count(), 2);
     let shown = service(&["--json", "status"]);
@@ -136,7 +143,11 @@ fn from_a_fresh_account_to_an_answer_and_back_to_nothing() {
     // Again: nothing is written, nothing restarted.
     let (files, process) = (home(&machine), main_process(&machine));
     let again: Value = serde_json::from_str(&service(&["--json", "install"]).stdout).unwrap();
-    assert_eq!(again["written"], serde_json::json!([]));
+    assert_eq!(again["written"], json!([]));
+    assert_eq!(
+        (&again["path"], &again["lingers"]),
+        (&Value::Null, &json!(true))
+    );
     assert_eq!((home(&machine), main_process(&machine)), (files, process));
 
     let environment = another_path(&machine);
@@ -211,6 +222,9 @@ fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
         return;
     };
     machine.write(CONFIG, &notes("notes"));
+    // As packages have it.
+    let two_names = "mv /usr/bin/janus /usr/bin/janus-mcp && ln -s janus-mcp /usr/bin/janus";
+    assert!(machine.root(&["sh", "-c", two_names]).status.success());
     // The user lingers already.
     let printed = janus(&machine, &["service", "install", "--linger", "--print"]).stdout;
     assert!(printed.ends_with("$ loginctl enable-linger\n"), "{printed}");
@@ -224,6 +238,16 @@ fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
     );
     assert!(machine.seen("~/.config/janus/service.env").exists());
     assert_eq!(ask(&machine).0, 200);
+    let printed = machine.done(&["janus-mcp", "service", "install", "--print"]);
+    assert!(!printed.contains("janus.service\n"), "{printed}");
+
+    // Somebody who does not is told of it.
+    machine.root(&["rm", "/var/lib/systemd/linger/tester"]);
+    let said = janus(&machine, &["service", "install"]).stdout;
+    assert!(
+        said.ends_with("after logout:  janus service install --linger\n"),
+        "{said}"
+    );
 
     // How it stands is the exit status too, with what helps.
     let stands = |code: i32, help: &str| {
