@@ -1,5 +1,7 @@
 //! What a distribution installs, by `packaging/install.mk`.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,6 +9,36 @@ use tempfile::TempDir;
 
 use super::{CONFIG, answered, notes};
 use crate::support::{Machine, Process};
+
+/// Where a package installs a file, below its prefix, and what it is in the source tree.
+const INSTALLED: [(&str, &str); 13] = [
+    ("lib/systemd/catalog/janus.catalog", "systemd/janus.catalog"),
+    (
+        "lib/systemd/user-preset/50-janus.preset",
+        "systemd/50-janus.preset",
+    ),
+    (
+        "lib/systemd/user/janus-control.socket",
+        "systemd/janus-control.socket",
+    ),
+    ("lib/systemd/user/janus.service", "systemd/janus.service"),
+    ("lib/systemd/user/janus.socket", "systemd/janus.socket"),
+    ("share/doc/janus-mcp/CHANGELOG.md", "CHANGELOG.md"),
+    ("share/doc/janus-mcp/LICENSE", "LICENSE"),
+    ("share/doc/janus-mcp/README.md", "README.md"),
+    (
+        "share/doc/janus-mcp/janus.example.yaml",
+        "janus.example.yaml",
+    ),
+    ("share/janus-mcp/systemd/README.md", "systemd/README.md"),
+    (
+        "share/janus-mcp/systemd/remote-only.conf",
+        "systemd/remote-only.conf",
+    ),
+    ("share/man/man1/janus.1", "systemd/janus.1"),
+    ("bin/janus-mcp", env!("CARGO_BIN_EXE_janus")),
+];
+const SCHEMA: &str = "share/janus-mcp/janus.schema.json";
 
 /// Installs Janus below a root of its own, as a package is built.
 fn installed(prefix: &str) -> TempDir {
@@ -36,6 +68,33 @@ fn files(directory: &Path) -> Vec<PathBuf> {
             }
         })
         .collect()
+}
+
+#[test]
+fn a_package_is_made_of_these_files() {
+    let directory = installed("/usr");
+    let prefix = directory.path().join("usr");
+    let mut there: BTreeSet<PathBuf> = files(directory.path()).into_iter().collect();
+    for (path, source) in INSTALLED {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        let path = prefix.join(path);
+        assert!(there.remove(&path), "{} is missing", path.display());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let runs = path.starts_with(prefix.join("bin"));
+        let expected = if runs { 0o755 } else { 0o644 };
+        assert_eq!(mode, expected, "{}", path.display());
+        let is_same = std::fs::read(&path).unwrap() == std::fs::read(source).unwrap();
+        assert!(is_same, "{}", path.display());
+    }
+    let link = prefix.join("bin/janus");
+    assert!(there.remove(&link));
+    assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("janus-mcp"));
+    assert!(there.remove(&prefix.join(SCHEMA)));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_janus"));
+    let printed = Process::run("janus", command.args(["config", "schema"])).stdout;
+    let schema = std::fs::read_to_string(prefix.join(SCHEMA)).unwrap();
+    assert_eq!(schema, printed);
+    assert_eq!(there, BTreeSet::new());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The units as texts, and as the manager reads them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use serde_json::Value;
 
 use crate::support::Machine;
 
@@ -19,6 +22,7 @@ fn the_units_are_clean_and_the_first_one_brings_the_second() {
     assert!(verified.status.success(), "{verified:?}");
     assert_eq!(verified.stderr, "");
 
+    every_directive_that_is_not_taken_has_its_reason(&machine);
     let plain = score(&machine);
     let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/remote-only.conf");
     let place = "/etc/systemd/user/janus.service.d/remote-only.conf";
@@ -49,6 +53,48 @@ fn the_units_are_clean_and_the_first_one_brings_the_second() {
         machine.property("janus-control.socket", "ActiveState"),
         "inactive"
     );
+}
+
+/// Whatever systemd would count and the unit does not say stands in the table, and nothing that it says.
+fn every_directive_that_is_not_taken_has_its_reason(machine: &Machine) {
+    let (_, table) = include_str!("../../../systemd/README.md")
+        .split_once("## Directives that are not in `janus.service`")
+        .unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let names = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names: BTreeSet<&str> = names
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .filter(|name| name.contains('='))
+        .collect();
+    let unit = include_str!("../../../systemd/janus.service");
+    for name in &names {
+        let taken = unit.lines().any(|line| line.starts_with(name));
+        assert!(!taken, "{name} is in the unit");
+    }
+    let explained: BTreeSet<&str> = names.iter().map(|name| directive(name)).collect();
+
+    let words = ["systemd-analyze", "--user", "--json=short", "security"];
+    let counted = machine.done(&[&words[..], &["janus.service"]].concat());
+    let counted: Vec<Value> = serde_json::from_str(&counted).unwrap();
+    // Where neither answer means anything it is null.
+    let not_taken = counted.iter().filter(|row| row["set"] == false);
+    let not_taken: BTreeSet<&str> = not_taken
+        .flat_map(|row| row["name"].as_str().unwrap().split('/'))
+        .map(directive)
+        .collect();
+    assert!(not_taken.contains("PrivateNetwork"), "{counted:?}");
+    let missing: Vec<_> = not_taken.difference(&explained).collect();
+    assert!(
+        missing.is_empty(),
+        "systemd/README.md does not say why not: {missing:?}"
+    );
+}
+
+/// `RestrictNamespaces=~user` and `RestrictNamespaces=` are of the same one.
+fn directive(word: &str) -> &str {
+    word.split('=').next().unwrap_or(word)
 }
 
 /// What `systemd-analyze security` says of the service.
