@@ -84,16 +84,12 @@ impl Gateway {
         request: &Request,
         failure: &Failure,
     ) -> Outcome {
-        match Need::of(failure) {
-            Some(need) => {
-                let (_, told) = self.begun(scope, subject, request, failure, &need).await;
-                told
-            }
-            None => {
-                noted::failed(scope, subject, failure);
-                error::failed(request.method(), failure)
-            }
-        }
+        let Some(need) = Need::of(failure) else {
+            noted::failed(scope, subject, failure);
+            return error::failed(request.method(), failure);
+        };
+        let (_, told) = self.begun(scope, subject, request, failure, &need).await;
+        told
     }
 
     /// Asks for the login that a call needs, or tells of it.
