@@ -121,7 +121,7 @@ impl Login {
         if let Some(port) = self.callback_port.filter(|port| *port > 0) {
             put("callback_port", Said::Number(port));
         }
-        Auth {
+        Auth::OAuth {
             keys,
             into: self.into.clone(),
         }

@@ -6,7 +6,7 @@
 //! make the text of it.
 //!
 //! Invariants:
-//! - No secret of the source is in a result, a note or an error. What may be one becomes `${NAME}`, and `to_set` says
+//! - No secret of the source is in a result, a note or an error. What may be one becomes `vault:NAME` or `${NAME}`, and `to_set` says
 //!   which value belongs there.
 //! - Nothing is dropped silently: what has no counterpart is in `notes`.
 //! - Two credentials never become one account, and one name never stands for two things.
@@ -27,6 +27,7 @@ mod tree;
 mod url;
 mod usable;
 mod variables;
+mod vaulted;
 mod words;
 mod yaml;
 
@@ -35,7 +36,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::model::{AccountName, ProfileName, ServerName, Switching};
+use crate::model::{AccountName, ProfileName, SecretName, ServerName, Switching};
 
 pub use merge::{Merged, NotMerged, merge};
 pub use reference::references;
@@ -85,7 +86,8 @@ impl Imported {
                 STAND_IN
             }
         };
-        let variables = self.to_set.iter().map(|set| &set.variable);
+        let variables = self.to_set.iter().filter(|set| !set.in_vault);
+        let variables = variables.map(|set| &set.variable);
         variables
             .map(|variable| (variable.clone(), value(variable)))
             .collect()
@@ -151,13 +153,24 @@ pub struct Account {
     pub auth: Option<Auth>,
 }
 
-/// A login by OAuth, with what the source says about it.
+/// What proves an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Auth {
-    /// Keys of `auth.oauth`; without any, everything is found out.
-    pub keys: Vec<(&'static str, Said)>,
-    /// The variable of a process that gets the token.
-    pub into: Option<String>,
+pub enum Auth {
+    /// A login, with what the source says about it.
+    OAuth {
+        /// Keys of `auth.oauth`; without any, everything is found out.
+        keys: Vec<(&'static str, Said)>,
+        /// The variable of a process that gets the token.
+        into: Option<String>,
+    },
+    /// The token that the vault has under this name.
+    Bearer(SecretName),
+}
+
+impl Auth {
+    fn is_login(&self) -> bool {
+        matches!(self, Self::OAuth { .. })
+    }
 }
 
 /// A value of such a key.
@@ -182,7 +195,7 @@ pub struct Profile {
     pub servers: Vec<ServerName>,
 }
 
-/// A variable that the result needs.
+/// A variable or a secret that the result needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToSet {
     /// Its name.
@@ -193,6 +206,8 @@ pub struct ToSet {
     pub what: String,
     /// Whether the source refers to it already, so that it may be set somewhere.
     pub known: bool,
+    /// Whether it is a secret of the vault, and no variable.
+    pub in_vault: bool,
 }
 
 /// The kinds of files.
@@ -325,10 +340,11 @@ fn detect(root: &Map<String, Value>) -> Form {
 fn logins(servers: &[Server]) -> Option<String> {
     let mut commands = Vec::new();
     for server in servers.iter().filter(|server| server.enabled) {
-        if server.auth.is_some() {
+        if server.auth.as_ref().is_some_and(Auth::is_login) {
             commands.push(format!("`janus login {}`", server.name));
         }
-        for account in server.accounts.iter().filter(|one| one.auth.is_some()) {
+        let logs_in = |one: &&Account| one.auth.as_ref().is_some_and(Auth::is_login);
+        for account in server.accounts.iter().filter(logs_in) {
             commands.push(format!("`janus login {}/{}`", server.name, account.name));
         }
     }
@@ -355,9 +371,11 @@ fn imported(form: Form, found: Found, mut variables: Variables) -> Imported {
         found.default.as_deref(),
         found.profiles,
     );
+    let secrets = variables.secrets();
     let (to_set, told) = variables.finish();
     imported.to_set = to_set;
     imported.notes.extend(told);
+    vaulted::vaulted(&mut imported, &secrets);
     imported.notes.extend(logins(&imported.servers));
     imported
 }

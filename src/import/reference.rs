@@ -239,7 +239,7 @@ pub(super) fn is_variable(name: &str) -> bool {
         && !looks_secret(name)
 }
 
-/// Every variable that a text refers to, in any of the forms.
+/// Every variable that a text refers to, in any of the forms, and secrets of the vault as the variables they would be.
 pub fn references(text: &str) -> BTreeSet<String> {
     let word = |piece: &str| {
         let piece = piece.trim_start_matches('{');
@@ -254,7 +254,9 @@ pub fn references(text: &str) -> BTreeSet<String> {
     };
     let dollars = text.split('$').skip(1).filter_map(word);
     let braces = text.split("env:").skip(1).filter_map(word);
-    dollars.chain(braces).collect()
+    let secrets = text.split("vault:").skip(1).filter_map(word);
+    let secrets = secrets.map(|name| name.to_ascii_uppercase());
+    dollars.chain(braces).chain(secrets).collect()
 }
 
 #[cfg(test)]

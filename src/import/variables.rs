@@ -73,6 +73,11 @@ impl Variables {
         (self.to_set, self.notes)
     }
 
+    /// The variables that stand for a secret of the source.
+    pub(super) fn secrets(&self) -> BTreeSet<String> {
+        self.secrets.values().cloned().collect()
+    }
+
     pub(super) fn mark(&self, text: &str) -> Marked {
         Marked::new(text, self.form)
     }
@@ -166,6 +171,7 @@ impl Variables {
             owner: spot.owner(),
             what,
             known,
+            in_vault: false,
         });
     }
 

@@ -157,20 +157,28 @@ fn put_account(lines: &mut Lines, account: &Account) {
 }
 
 fn put_auth(lines: &mut Lines, depth: usize, auth: &Auth) {
-    if auth.keys.is_empty() && auth.into.is_none() {
+    let (keys, into) = match auth {
+        Auth::Bearer(name) => {
+            lines.put(depth, "auth:".to_owned());
+            lines.text(depth + 1, "bearer", &format!("vault:{name}"));
+            return;
+        }
+        Auth::OAuth { keys, into } => (keys, into),
+    };
+    if keys.is_empty() && into.is_none() {
         lines.put(depth, "auth: oauth".to_owned());
         return;
     }
     lines.put(depth, "auth:".to_owned());
     lines.put(depth + 1, "oauth:".to_owned());
-    for (key, value) in &auth.keys {
+    for (key, value) in keys {
         match value {
             Said::Text(text) => lines.text(depth + 2, key, text),
             Said::List(items) => lines.list(depth + 2, key, items),
             Said::Number(number) => lines.put(depth + 2, format!("{key}: {number}")),
         }
     }
-    if let Some(into) = &auth.into {
+    if let Some(into) = into {
         lines.text(depth + 1, "into", into);
     }
 }

@@ -57,6 +57,7 @@ impl From {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let source = files::read(&arguments.file)?;
     let target = Target::at(context.location()?.path)?;
     if target.exists() && !arguments.merge {
         let said = format!("there is a configuration already: {}", target.shown());
@@ -64,7 +65,6 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
             Failure::new(Exit::Failed, "exists", said).help("janus import --merge FILE adds to it")
         );
     }
-    let source = files::read(&arguments.file)?;
     let taken = import::references(target.old());
     let form = arguments.from.map(From::form);
     let imported = import::read(&source, form, &taken)

@@ -34,7 +34,14 @@ impl Preview {
         let used = |set: &&ToSet| {
             let within = format!("${{{}}}", set.variable);
             let whole = format!("env:{}", set.variable);
-            lines().any(|line| line.contains(&within) || line.contains(&whole))
+            let secret = format!("vault:{}", set.variable);
+            lines().any(|line| {
+                if set.in_vault {
+                    line.contains(&secret)
+                } else {
+                    line.contains(&within) || line.contains(&whole)
+                }
+            })
         };
         Self {
             set: imported.to_set.iter().filter(used).cloned().collect(),
@@ -58,7 +65,19 @@ impl Preview {
         if !self.is_empty() {
             output.foreign(&self.diff())?;
         }
-        let (known, new): (Vec<&ToSet>, Vec<&ToSet>) = self.set.iter().partition(|set| set.known);
+        let (secrets, variables): (Vec<&ToSet>, Vec<&ToSet>) =
+            self.set.iter().partition(|set| set.in_vault);
+        let (known, new): (Vec<&ToSet>, Vec<&ToSet>) =
+            variables.into_iter().partition(|set| set.known);
+        if !secrets.is_empty() {
+            output.note("to set in the vault, now or later:");
+        }
+        for set in secrets {
+            output.note(&format!(
+                "  janus secret set {}    # {}: {}",
+                set.variable, set.owner, set.what
+            ));
+        }
         for (head, list) in [
             ("to set, where Janus runs:", new),
             (
@@ -126,7 +145,7 @@ impl Preview {
         let set: Vec<_> = self
             .set
             .iter()
-            .map(|set| json!({ "variable": set.variable, "owner": set.owner, "what": set.what, "known": set.known }))
+            .map(|set| json!({ (if set.in_vault { "secret" } else { "variable" }): set.variable, "owner": set.owner, "what": set.what, "known": set.known }))
             .collect();
         let backup = match written {
             Some(Written::Replaced { backup }) => Some(backup.display().to_string()),

@@ -29,9 +29,10 @@ fn every_file_becomes_a_configuration_that_loads_and_holds_to_the_schema() {
         let mut shown = config;
         for set in &imported.to_set {
             let known = if set.known { " (known)" } else { "" };
+            let place = if set.in_vault { "vault:" } else { "" };
             writeln!(
                 shown,
-                "set {}{known}: {}: {}",
+                "set {place}{}{known}: {}: {}",
                 set.variable, set.owner, set.what
             )
             .unwrap();

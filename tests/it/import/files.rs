@@ -93,11 +93,11 @@ fn the_preview_is_a_diff_and_nothing_is_written_without_a_yes() {
     +  a:
     +    url: https://a.example/
     +    headers:
-    +      X-Key: "${A_DEFAULT_KEY}"
+    +      X-Key: "vault:a_default_key"
     "#);
     insta::assert_snapshot!(preview.stderr, @r#"
-    to set, where Janus runs:
-      A_DEFAULT_KEY  a/default: the header `X-Key`
+    to set in the vault, now or later:
+      janus secret set a_default_key    # a/default: the header `X-Key`
     nothing was written, as nobody can be asked here; --yes writes
     "#);
     assert!(!config.exists());
@@ -123,12 +123,16 @@ fn the_preview_is_a_diff_and_nothing_is_written_without_a_yes() {
 fn one_document_for_scripts() {
     let (home, config) = empty();
     let file = home.path().join("mcp.json");
-    fs::write(&file, r#"{"mcpServers": {"a": {"url": "https://a.example/", "headers": {"X-Key": "hunter2"}, "x": 1}}}"#).unwrap();
+    fs::write(&file, r#"{"mcpServers": {"a": {"url": "https://a.example/", "headers": {"X-Key": "hunter2", "Authorization": "Bearer hunter3"}, "x": 1}}}"#).unwrap();
     let ended = home.run(&["import", file.to_str().unwrap(), "--json", "--yes"]);
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(document["schema"], "janus/import/1");
     assert_eq!(document["config"], fs::read_to_string(&config).unwrap());
-    assert_eq!(document["set"][0]["variable"], "A_DEFAULT_KEY");
+    assert_eq!(document["set"][0]["secret"], "a_default_key");
+    assert_eq!(document["set"][1]["secret"], "a_default_token");
+    // It loads before they are there.
+    let validated = home.run(&["config", "validate"]);
+    assert_eq!(code(&validated), Some(0), "{}", validated.stderr);
     assert_eq!(
         document["notes"][0],
         "`mcpServers.a`: no counterpart for `x`"
@@ -156,6 +160,15 @@ fn an_existing_configuration_needs_merge_and_is_kept_beside() {
     .unwrap();
     let file = file.to_str().unwrap();
 
+    // What is not there is said of what is not there.
+    let missing = home.run(&["import", "no-such-file.json", "--yes"]);
+    assert!(
+        missing
+            .stderr
+            .starts_with("error[unreadable]: cannot read no-such-file.json"),
+        "{}",
+        missing.stderr
+    );
     let refused = home.run(&["import", file, "--yes"]);
     assert_eq!(code(&refused), Some(1));
     assert!(

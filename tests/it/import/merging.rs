@@ -48,7 +48,7 @@ fn a_commented_file_keeps_every_character_and_gets_the_new_servers() {
       metrics:
         url: https://metrics.example/mcp
         headers:
-          X-Key: "${METRICS_DEFAULT_KEY}"
+          X-Key: "vault:metrics_default_key"
 
     # Where it listens
     listen:
@@ -137,10 +137,10 @@ fn nobody_gets_another_profile_than_before() {
         accounts:
           a:
             env:
-              T_TOKEN: "${S_A_T_TOKEN}"
+              T_TOKEN: "vault:s_a_t_token"
           b:
             env:
-              T_TOKEN: "${S_B_T_TOKEN}"
+              T_TOKEN: "vault:s_b_t_token"
         default: a
 
     profiles:
@@ -162,10 +162,10 @@ fn nobody_gets_another_profile_than_before() {
         accounts:
           a:
             env:
-              T_TOKEN: "${S_A_T_TOKEN}"
+              T_TOKEN: "vault:s_a_t_token"
           b:
             env:
-              T_TOKEN: "${S_B_T_TOKEN}"
+              T_TOKEN: "vault:s_b_t_token"
         default: a
     profiles:
       mine:
