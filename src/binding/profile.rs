@@ -1,5 +1,6 @@
 //! A profile as calls need it: its accounts in order, and the one that is meant where nobody chooses.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
@@ -16,6 +17,8 @@ pub(super) struct Compiled {
     pub(super) switching: Switching,
     pub(super) written: Written,
     pub(super) servers: Vec<Reachable>,
+    /// Where in `servers` each is: every call looks one up.
+    places: BTreeMap<ServerName, usize>,
     /// The accounts that lists are made of, in the order of the servers, then of the profile.
     pub(super) visible: Arc<[AccountId]>,
 }
@@ -31,11 +34,15 @@ pub struct Reachable {
 
 impl Compiled {
     pub(super) fn of(profile: &Profile, servers: &[Arc<Server>]) -> Self {
+        let servers: BTreeMap<&ServerName, &Server> = servers
+            .iter()
+            .map(|server| (&server.name, &**server))
+            .collect();
         let reachable: Vec<Reachable> = profile
             .reach
             .iter()
             .map(|reach| {
-                let server = servers.iter().find(|server| server.name == reach.server);
+                let server = servers.get(&reach.server);
                 let id =
                     |account: &AccountName| AccountId::new(reach.server.clone(), account.clone());
                 let by_default = server.and_then(|server| server.default.as_ref());
@@ -63,15 +70,18 @@ impl Compiled {
             guarded: profile.guarded,
             switching: profile.switching,
             written: profile.written.clone(),
+            places: reachable
+                .iter()
+                .enumerate()
+                .map(|(place, reachable)| (reachable.server.clone(), place))
+                .collect(),
             servers: reachable,
             visible,
         }
     }
 
     pub(super) fn server(&self, name: &ServerName) -> Option<&Reachable> {
-        self.servers
-            .iter()
-            .find(|reachable| reachable.server == *name)
+        self.servers.get(*self.places.get(name)?)
     }
 }
 

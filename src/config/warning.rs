@@ -2,11 +2,14 @@
 //!
 //! Invariant: a warning holds no value of the file, as no mistake does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::names::Places;
 use super::problem::{Place, shown};
-use crate::model::{BindingRule, Client, Identity, Profile, Reach, Server, Switching, Written};
+use crate::model::{
+    BindingRule, Client, Identity, Profile, Reach, Server, ServerName, Switching, Written,
+};
 
 /// Something strange at a place of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +74,17 @@ impl File<'_> {
     fn accounts(&self) -> Vec<Warning> {
         const HELP: &str = "list it in a profile, or remove it";
         let mut found = Vec::new();
+        let mut reaches: BTreeMap<&ServerName, Vec<&Reach>> = BTreeMap::new();
+        for reach in self
+            .identity
+            .profiles
+            .iter()
+            .flat_map(|profile| &profile.reach)
+        {
+            reaches.entry(&reach.server).or_default().push(reach);
+        }
         for server in self.servers {
-            let of_server = |reach: &&Reach| reach.server == server.name;
-            let reached: Vec<&Reach> = self
-                .identity
-                .profiles
-                .iter()
-                .flat_map(|profile| &profile.reach)
-                .filter(of_server)
-                .collect();
+            let reached = reaches.remove(&server.name).unwrap_or_default();
             if reached.is_empty() {
                 let key = format!("servers.{}", shown(server.name.as_str()));
                 found.extend(self.about(&key, "no profile reaches this server", HELP));

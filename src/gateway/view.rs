@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::binding::{Reachable, Scope, View};
 use crate::catalog::{Addresses, Argument, Merged, Source};
-use crate::model::{AccountId, ProfileName, Server};
+use crate::model::{AccountId, ProfileName, Server, ServerName};
 use crate::protocol::{Era, ListKind, Listing};
 
 use super::Gateway;
@@ -104,17 +104,17 @@ impl Gateway {
 
     fn sources(&self, scope: &Scope) -> Vec<Source> {
         let known = self.known();
+        let mut by_server: BTreeMap<&ServerName, Vec<&AccountId>> = BTreeMap::new();
+        for account in scope.accounts() {
+            by_server.entry(account.server()).or_default().push(account);
+        }
         let mut sources = Vec::with_capacity(scope.accounts().len());
         for reachable in scope.servers() {
             let server = known.servers.get(reachable.server());
             let argument = server
                 .filter(|_| scope.is_choosable(reachable.server()))
                 .map(|server| Arc::new(argument(reachable, server)));
-            let mut accounts = scope.accounts().iter();
-            let accounts = accounts
-                .by_ref()
-                .filter(|id| id.server() == reachable.server());
-            let accounts: Vec<&AccountId> = accounts.collect();
+            let accounts = by_server.remove(reachable.server()).unwrap_or_default();
             sources.extend(accounts.iter().map(|account| Source {
                 account: (*account).clone(),
                 description: server.and_then(|server| server.description.clone()),
