@@ -46,6 +46,18 @@ fn the_first_connection_starts_it_and_systemd_holds_its_sockets() {
     // A command starts it as well.
     assert!(janus(&machine, &["status"]).status.success());
     assert_ne!(main_process(&machine), "0");
+
+    // A manager that reads its units again keeps them, a restart of theirs makes them anew, and a stop leaves none.
+    let process = main_process(&machine);
+    machine.systemctl(&["daemon-reload"]);
+    answered(&machine);
+    assert_eq!(main_process(&machine), process);
+    machine.systemctl(&["restart", "janus.socket"]);
+    answered(&machine);
+    assert!(janus(&machine, &["status"]).status.success());
+    machine.systemctl(&["stop", "janus.socket"]);
+    let left = std::fs::read_dir(machine.seen(&runtime)).unwrap();
+    assert_eq!(left.count(), 0);
 }
 
 #[test]
