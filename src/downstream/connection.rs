@@ -1,13 +1,15 @@
 //! The connections of one listener: each has a place, is served, and is closed when Janus stops, or goes along.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -139,35 +141,24 @@ impl Connections {
         peer: Result<Peer, NotAuthenticated>,
         (serves, permit): (Serves, OwnedSemaphorePermit),
     ) {
-        let (downstream, peer) = (self.downstream.clone(), Arc::new(peer));
-        let place = Arc::new(Place {
+        let downstream = &self.downstream;
+        let place = Place {
             _permit: permit,
             _tokens: [self.open.token(), downstream.open.token()],
+        };
+        let one = Arc::new(One {
+            downstream: downstream.clone(),
+            serves,
+            peer,
+            line,
+            begun: Notify::new(),
         });
-        let asks = Arc::clone(&line);
-        let begun = Arc::new(Notify::new());
-        let begins = Arc::clone(&begun);
-        let service = service_fn(move |mut request: http::Request<Incoming>| {
+        let (asked, place) = (Arc::clone(&one), Arc::new(place));
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&place));
-            begins.notify_one();
-            let (downstream, peer) = (downstream.clone(), Arc::clone(&peer));
-            let line = Arc::clone(&asks);
-            line.begins();
-            async move {
-                let running = matches!(serves, Serves::Clients).then(|| downstream.intake.begin());
-                let response = match serves {
-                    Serves::Nobody => Ok(overloaded()),
-                    Serves::Clients => downstream.serve(&peer, request).await,
-                    Serves::Control => downstream.serve_control(&peer, request).await,
-                };
-                response.map(|response| {
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        line.upgrade();
-                    }
-                    let running = running.filter(|_| !is_lasting(&response));
-                    response.map(|reply| Counted::new(reply, running, line))
-                })
-            }
+            asked.begins();
+            let asked = Arc::clone(&asked);
+            async move { asked.answer(request).await }
         });
         let connection = http1::Builder::new()
             // The stream has a limit of its own, which does not run while nothing is read.
@@ -176,48 +167,91 @@ impl Connections {
             .max_headers(HEADERS)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let downstream = self.downstream.clone();
-        self.downstream.tasks.spawn(async move {
-            let mut connection = connection;
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                () = downstream.stopping.cancelled() => {
-                    let goes_along = matches!(serves, Serves::Clients) && downstream.intake.is_leaving();
-                    let late = async {
-                        if goes_along {
-                            timeout(LAST_ANSWER, line.rest()).await.is_ok()
-                        } else {
-                            timeout(FIRST_REQUEST, begun.notified()).await.is_ok()
-                        }
-                    };
-                    // Whatever comes first: the request, the client's end, or nothing at all.
-                    let early = tokio::select! {
-                        ended = &mut connection => Ok(ended),
-                        is_at_rest = late => Err(is_at_rest),
-                    };
-                    match early {
-                        Ok(ended) => ended,
-                        Err(is_at_rest) if goes_along => {
-                            // One that was upgraded is no HTTP any more, and its client comes again. One that is not at
-                            // rest is cut, as somebody asked for that.
-                            let parts = is_at_rest.then(|| connection.into_parts()).flatten();
-                            if let Some(parts) = parts {
-                                downstream.rested.put(parts.io.into_inner(), parts.read_buf);
-                            }
-                            return;
-                        }
-                        Err(_) => {
-                            std::pin::Pin::new(&mut connection).graceful_shutdown();
-                            connection.await
-                        }
-                    }
-                }
-            };
+        downstream.tasks.spawn(async move {
             // Peers break connections all the time; what was being asked is cancelled or goes on by its own rule.
-            if let Err(error) = ended {
+            if let Err(error) = one.run(connection).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });
+    }
+}
+
+/// One of the connections.
+#[derive(Debug)]
+struct One {
+    downstream: Downstream,
+    serves: Serves,
+    peer: Result<Peer, NotAuthenticated>,
+    line: Arc<Line>,
+    /// Something was asked.
+    begun: Notify,
+}
+
+impl One {
+    /// A request has come.
+    fn begins(&self) {
+        self.begun.notify_one();
+        self.line.begins();
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
+        let (downstream, line) = (&self.downstream, Arc::clone(&self.line));
+        let running = self.is_of_a_client().then(|| downstream.intake.begin());
+        let response = match self.serves {
+            Serves::Nobody => overloaded(),
+            Serves::Clients => downstream.serve(&self.peer, request).await?,
+            Serves::Control => downstream.serve_control(&self.peer, request).await?,
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            line.upgrade();
+        }
+        let running = running.filter(|_| !is_lasting(&response));
+        Ok(response.map(|reply| Counted::new(reply, running, line)))
+    }
+
+    fn is_of_a_client(&self) -> bool {
+        matches!(self.serves, Serves::Clients)
+    }
+
+    /// Serves until one side ends it. When Janus stops, what was asked is answered first; when it goes on as another
+    /// program, a connection at rest goes along.
+    async fn run<S>(
+        &self,
+        mut connection: UpgradeableConnection<TokioIo<Stream>, S>,
+    ) -> hyper::Result<()>
+    where
+        S: Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible>,
+        S::Future: Send + 'static,
+    {
+        let downstream = &self.downstream;
+        tokio::select! {
+            ended = &mut connection => return ended,
+            () = downstream.stopping.cancelled() => {}
+        }
+        let goes_along = self.is_of_a_client() && downstream.intake.is_leaving();
+        let late = async {
+            if goes_along {
+                timeout(LAST_ANSWER, self.line.rest()).await.is_ok()
+            } else {
+                timeout(FIRST_REQUEST, self.begun.notified()).await.is_ok()
+            }
+        };
+        // Whatever comes first: the request, the client's end, or nothing at all.
+        let is_at_rest = tokio::select! {
+            ended = &mut connection => return ended,
+            is_at_rest = late => is_at_rest,
+        };
+        if !goes_along {
+            Pin::new(&mut connection).graceful_shutdown();
+            return connection.await;
+        }
+        // One that was upgraded is no HTTP any more, and its client comes again. One that is not at rest is cut, as
+        // somebody asked for that.
+        let parts = is_at_rest.then(|| connection.into_parts()).flatten();
+        if let Some(parts) = parts {
+            downstream.rested.put(parts.io.into_inner(), parts.read_buf);
+        }
+        Ok(())
     }
 }
 
@@ -241,7 +275,7 @@ pub(super) fn known(socket: &Socket) -> Result<Peer, NotAuthenticated> {
     peer
 }
 
-fn overloaded() -> http::Response<Reply> {
+fn overloaded() -> Response<Reply> {
     let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, "too many connections");
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
