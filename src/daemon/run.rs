@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -101,12 +101,12 @@ async fn serve(
     keep_memory_private();
     // From here on a signal asks for something: before, SIGHUP would end the process in the middle of a migration, and
     // SIGTERM a daemon that was just said to be ready.
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     let asked = stop_signals()?;
     release_signals();
     let program = handed.program.take();
-    let (reload, mut reloads) = mpsc::channel(WISHES);
-    let (go_on, mut wishes) = mpsc::channel(WISHES);
+    let (reload, reloads) = mpsc::channel(WISHES);
+    let (go_on, wishes) = mpsc::channel(WISHES);
     let asks = Asks {
         reload: read.is_some().then_some(reload),
         go_on: program.is_some().then_some(go_on),
@@ -123,35 +123,12 @@ async fn serve(
         pass_on(&mut stopped).await;
     }
     let mut daemon = daemon?;
-    let why = loop {
-        let wish = tokio::select! {
-            () = &mut stopped => break Why::Asked,
-            _ = daemon.vital.join_next() => break Why::VitalTask,
-            // What service managers and people send to say the same as `janus config reload`. What is wrong with the
-            // file was logged.
-            Some(()) = hangup.recv() => daemon.reload(read.as_ref()).is_ok().then_some(Wish::Reloaded),
-            Some(Reload(answer)) = reloads.recv() => {
-                let reloaded = daemon.reload(read.as_ref());
-                let wish = reloaded.is_ok().then_some(Wish::Reloaded);
-                // Whoever asked may not wait any more.
-                drop(answer.send(reloaded));
-                wish
-            }
-            Some(asked) = wishes.recv() => Some(Wish::GoOn(asked)),
-        };
-        let (Some(wish), Some(program)) = (wish, &program) else {
-            continue;
-        };
-        tokio::select! {
-            comes = goes_on(&daemon.composed, wish, program, read.as_ref()) => if comes {
-                break Why::GoesOn(program.clone());
-            },
-            () = &mut stopped => break Why::Asked,
-            _ = daemon.vital.join_next() => break Why::VitalTask,
-        }
+    let asked = Asked {
+        hangup,
+        reloads,
+        wishes,
     };
-    // Whoever still waits for an answer gets none, and its connection does not hold up the end.
-    drop((reloads, wishes));
+    let why = daemon.serves(read, program, asked, &mut stopped).await;
     let ended = daemon.end(why).await?;
     if matches!(ended, Stopped::Leaving(_)) {
         pass_on(&mut stopped).await;
@@ -165,6 +142,13 @@ async fn pass_on(stopped: &mut (impl Future<Output = ()> + Unpin)) {
     if timeout(LAST_LOOK, stopped).await.is_ok() {
         ask_the_next_to_stop();
     }
+}
+
+/// What is asked of a daemon that serves.
+struct Asked {
+    hangup: Signal,
+    reloads: mpsc::Receiver<Reload>,
+    wishes: mpsc::Receiver<GoOn>,
 }
 
 /// Why Janus may go on as another program.
@@ -207,6 +191,45 @@ async fn goes_on(composed: &Composed, wish: Wish, program: &Program, read: Optio
 }
 
 impl Daemon {
+    /// Does what it is asked until it is to serve no more; why. Whoever still waits for an answer then gets none, and its
+    /// connection does not hold up the end.
+    async fn serves(
+        &mut self,
+        read: Option<Read>,
+        program: Option<Program>,
+        mut asked: Asked,
+        stopped: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Why {
+        let read = read.as_ref();
+        loop {
+            let wish = tokio::select! {
+                () = &mut *stopped => return Why::Asked,
+                _ = self.vital.join_next() => return Why::VitalTask,
+                // What service managers and people send to say the same as `janus config reload`. What is wrong with the
+                // file was logged.
+                Some(()) = asked.hangup.recv() => self.reload(read).is_ok().then_some(Wish::Reloaded),
+                Some(Reload(answer)) = asked.reloads.recv() => {
+                    let reloaded = self.reload(read);
+                    let wish = reloaded.is_ok().then_some(Wish::Reloaded);
+                    // Whoever asked may not wait any more.
+                    drop(answer.send(reloaded));
+                    wish
+                }
+                Some(asked) = asked.wishes.recv() => Some(Wish::GoOn(asked)),
+            };
+            let (Some(wish), Some(program)) = (wish, &program) else {
+                continue;
+            };
+            tokio::select! {
+                comes = goes_on(&self.composed, wish, program, read) => if comes {
+                    return Why::GoesOn(program.clone());
+                },
+                () = &mut *stopped => return Why::Asked,
+                _ = self.vital.join_next() => return Why::VitalTask,
+            }
+        }
+    }
+
     fn reload(&mut self, read: Option<&Read>) -> Result<Reloaded, Vec<String>> {
         let Some(read) = read else {
             return Err(Vec::new());

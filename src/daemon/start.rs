@@ -17,7 +17,7 @@ use crate::downstream::control::{About, GoOn, Reload};
 use crate::downstream::{Listener, Resumed};
 use crate::model::Settings;
 use crate::process::{raise_descriptor_limit, with_signals_held};
-use crate::store::{InstallationKey, StateDirectory, Store};
+use crate::store::{InstallationKey, Kept, StateDirectory, Store};
 
 /// One step of a migration at most: it rewrites a table, and the file is small.
 const MIGRATION: Duration = Duration::from_mins(2);
@@ -60,13 +60,7 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let (manager, mut came) = (handed.manager, handed.came);
         raise_descriptor_limit(came.as_ref().and_then(Came::limit));
-        let state = match &mut came {
-            Some(came) => came.state(&settings.state_directory)?,
-            None => StateDirectory::open(&settings.state_directory)?,
-        };
-        let key = InstallationKey::of(&state)?;
-        let open = || Store::open_telling(&state, || manager.extend(MIGRATION));
-        let opened = with_signals_held(open)?;
+        let (state, key, opened) = open(&settings, came.as_mut(), &manager)?;
         let sockets = match &mut came {
             Some(came) => came.sockets()?,
             None => Sockets::open(handed.inherited, &settings.listen).await?,
@@ -102,10 +96,8 @@ impl Daemon {
         let vital = serving(&mut composed, sockets.listeners, resumed);
         let desktop = Desktop::new(composed.settings());
         tasks.spawn(desktop.tell(composed.logins.clone(), stopping.clone()));
-        let place = ready.http.map(|http| http.to_string());
-        let place = place.or_else(|| ready.listening.first().cloned());
         let upstream = composed.upstream.clone();
-        let standing = Standing::new(place.unwrap_or_default(), upstream, composed.settings());
+        let standing = Standing::new(place(&ready), upstream, composed.settings());
         let mut alive = JoinSet::new();
         let (downstream, store) = (composed.downstream.clone(), composed.store.clone());
         alive.spawn(watchdog(manager.clone(), downstream, store));
@@ -129,6 +121,30 @@ impl Daemon {
             lives: handed.lives,
         })
     }
+}
+
+/// The state, which a migration may keep from being ready for a while.
+fn open(
+    settings: &Settings,
+    came: Option<&mut Came>,
+    manager: &Manager,
+) -> anyhow::Result<(StateDirectory, InstallationKey, (Store, Kept))> {
+    let path = &settings.state_directory;
+    let state = match came {
+        Some(came) => came.state(path)?,
+        None => StateDirectory::open(path)?,
+    };
+    let key = InstallationKey::of(&state)?;
+    let open = || Store::open_telling(&state, || manager.extend(MIGRATION));
+    let opened = with_signals_held(open)?;
+    Ok((state, key, opened))
+}
+
+/// Where it is reached, in a few words.
+fn place(ready: &Ready) -> String {
+    let http = ready.http.map(|http| http.to_string());
+    let place = http.or_else(|| ready.listening.first().cloned());
+    place.unwrap_or_default()
 }
 
 /// Goes on with the processes of an earlier program, and gives its clients' connections.
