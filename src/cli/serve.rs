@@ -7,13 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::warned_at;
 use super::start::NotStarted;
-use super::{Context, Exit, Failure, start_logging};
+use super::{Context, Exit, Failure, Logging, start_logging};
 use crate::config::{ConfigError, Problem};
 use crate::daemon::{
     Handed, Inherited, Read, Stopped, Way, hold_signals, keep_memory_private, release_signals,
     run as run_daemon,
 };
 use crate::handover::{Program, Rehearsed};
+use crate::model::Settings;
 use crate::store::Store;
 
 /// For threads that read a file or a name when Janus ends.
@@ -118,41 +119,9 @@ fn serve(
     let logging = start_logging(context).map_err(NotStarted::configuration)?;
     handed.inherited.explain();
     if let Some(way) = way {
-        if let Some(why) = way.failed() {
-            tracing::error!(
-                event = "not_replaced",
-                "the program that is installed did not take over, and version {} goes on: {why}",
-                env!("CARGO_PKG_VERSION")
-            );
-        }
-        handed.lives = way.lives();
-        handed.not_replaced = way.failed().map(str::to_owned);
-        let came = way
-            .came()
-            .map_err(|why| NotStarted::surroundings(why.into()))?;
-        handed.came = Some(came);
+        take_over(way, &mut handed)?;
     }
-    let loaded = context.loaded().map_err(|failure| {
-        if logging.is_journal() {
-            let said = failure.parts().message.clone();
-            tracing::error!(
-                event = "configuration_refused",
-                "{said}; run: janus config validate"
-            );
-        }
-        NotStarted::configuration(failure)
-    })?;
-    let settings = loaded.settings;
-    let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
-    for warning in &loaded.warnings {
-        let place = warned_at(warning, &file.display().to_string());
-        tracing::warn!(place, "{}", warning.message);
-    }
-    if settings.servers.is_empty() {
-        context
-            .output
-            .note("nothing is configured yet: `janus config path` names the file to write");
-    }
+    let settings = settings(context, &logging)?;
     let on_ready = |ready: &crate::daemon::Ready| {
         drop(way.take());
         drop(waiting.take());
@@ -179,6 +148,48 @@ fn serve(
     // What still blocks a thread is nobody's any more.
     runtime.shutdown_timeout(LAST_MOMENT);
     stopped.map_err(NotStarted::of)
+}
+
+/// Takes what the program before had.
+fn take_over(way: &mut Way, handed: &mut Handed) -> Result<(), NotStarted> {
+    if let Some(why) = way.failed() {
+        tracing::error!(
+            event = "not_replaced",
+            "the program that is installed did not take over, and version {} goes on: {why}",
+            env!("CARGO_PKG_VERSION")
+        );
+    }
+    handed.lives = way.lives();
+    handed.not_replaced = way.failed().map(str::to_owned);
+    let came = way.came();
+    handed.came = Some(came.map_err(|why| NotStarted::surroundings(why.into()))?);
+    Ok(())
+}
+
+/// The configuration; what is wrong or strange in it is said where a daemon says it.
+fn settings(context: &Context, logging: &Logging) -> Result<Settings, NotStarted> {
+    let loaded = context.loaded().map_err(|failure| {
+        if logging.is_journal() {
+            let said = failure.parts().message.clone();
+            tracing::error!(
+                event = "configuration_refused",
+                "{said}; run: janus config validate"
+            );
+        }
+        NotStarted::configuration(failure)
+    })?;
+    let settings = loaded.settings;
+    let file = settings.file.as_deref().unwrap_or_else(|| Path::new(""));
+    for warning in &loaded.warnings {
+        let place = warned_at(warning, &file.display().to_string());
+        tracing::warn!(place, "{}", warning.message);
+    }
+    if settings.servers.is_empty() {
+        context
+            .output
+            .note("nothing is configured yet: `janus config path` names the file to write");
+    }
+    Ok(settings)
 }
 
 /// Reads the same file again, in the environment that the daemon was started with.
