@@ -183,7 +183,6 @@ async fn nothing_that_was_configured_for_oauth_is_left_anywhere() {
         &["config", "validate"],
         &["logs"],
         &["logs", "--json"],
-        &["doctor"],
         &["login", "c", "--no-wait", "--again", "--json"],
         &["logout", "c"],
         &["status", "--json"],
