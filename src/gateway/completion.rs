@@ -5,7 +5,7 @@ use crate::catalog::Found;
 use crate::model::Subject;
 use crate::protocol::{Events, ListKind, Outcome, Request};
 
-use super::{Gateway, error};
+use super::{Gateway, error, noted};
 
 impl Gateway {
     pub(super) async fn complete(
@@ -28,7 +28,14 @@ impl Gateway {
                     .await;
                 let Some(entry) = merged.find(&name) else {
                     return match failure {
-                        Some(failure) => error::failed(request.method(), &failure),
+                        Some(failure) => {
+                            noted::failed(
+                                scope,
+                                &Subject::PromptCompletion(name.to_string()),
+                                &failure,
+                            );
+                            error::failed(request.method(), &failure)
+                        }
                         None => error::unknown("prompt", &name, merged.names()),
                     };
                 };

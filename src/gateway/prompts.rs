@@ -4,7 +4,7 @@ use crate::binding::Scope;
 use crate::model::Subject;
 use crate::protocol::{Events, ListKind, Outcome, Request};
 
-use super::{Gateway, error};
+use super::{Gateway, error, noted};
 
 impl Gateway {
     pub(super) async fn get_prompt(
@@ -21,7 +21,10 @@ impl Gateway {
             .await;
         let Some(entry) = merged.find(&name) else {
             return match failure {
-                Some(failure) => error::failed(request.method(), &failure),
+                Some(failure) => {
+                    noted::failed(scope, &Subject::Prompt(name.to_string()), &failure);
+                    error::failed(request.method(), &failure)
+                }
                 None => error::unknown("prompt", &name, merged.names()),
             };
         };

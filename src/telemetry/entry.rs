@@ -98,6 +98,23 @@ fn says(text: &str, name: &str) -> bool {
     false
 }
 
+impl Entry {
+    /// Leaves so many characters of each text at most.
+    pub(super) fn cut(&mut self, longest: usize) {
+        let cut = |text: &mut String| {
+            if let Some((end, _)) = text.char_indices().nth(longest) {
+                text.truncate(end);
+            }
+        };
+        cut(&mut self.message);
+        for name in FIELDS {
+            if let Some(Some(text)) = self.fields.of_name(name) {
+                cut(text);
+            }
+        }
+    }
+}
+
 impl Fields {
     /// What it says of each of [`FIELDS`], with its name.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {

@@ -35,9 +35,7 @@ pub struct Recent;
 impl<S: Subscriber> Layer<S> for Recent {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut entry = Entry::of(event);
-        if let Some((end, _)) = entry.message.char_indices().nth(LONGEST) {
-            entry.message.truncate(end);
-        }
+        entry.cut(LONGEST);
         let mut kept = kept();
         if kept.entries.len() == KEPT {
             kept.entries.pop_front();

@@ -7,7 +7,7 @@ use crate::model::{AccountId, Subject};
 use crate::protocol::{Edit, Envelope, Era, Events, Json, Object, Outcome, Request};
 use crate::upstream::Failure;
 
-use super::super::{Gateway, error};
+use super::super::{Gateway, error, noted};
 use super::{refused, said, text};
 use crate::catalog::{argument_of_tool, exposed_name, for_era};
 
@@ -31,7 +31,10 @@ impl Gateway {
         };
         let own = match self.own_name(&account, &tool, &request).await {
             Ok(own) => own,
-            Err(failure) => return error::failed("tools/call", &failure),
+            Err(failure) => {
+                noted::failed(scope, &Subject::Tool(tool.to_string()), &failure);
+                return error::failed("tools/call", &failure);
+            }
         };
         let Some((own, argument)) = own else {
             let tool: String = tool.chars().take(100).collect();
