@@ -10,6 +10,8 @@ mod program;
 mod shell;
 mod systemctl;
 
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -274,7 +276,12 @@ fn remove(context: &Context) -> Result<(), Failure> {
         }
     }
     systemctl.run(&["daemon-reload"])?;
-    // The sockets went with their units; where a daemon has its own in it, it stays.
+    // A socket in it that a daemon has stays, and so does the directory.
+    let control = context.environment.control_socket();
+    if matches!(UnixStream::connect(&control), Err(why) if why.kind() == ErrorKind::ConnectionRefused)
+    {
+        std::fs::remove_file(&control).ok();
+    }
     std::fs::remove_dir(context.environment.runtime_directory()).ok();
     if !ours.is_empty() {
         // There is nothing to reset where nothing failed.
