@@ -1,5 +1,6 @@
 //! The journal of this user, as `journalctl` prints it for programs.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -25,10 +26,13 @@ pub(super) fn read(
     }
     // By itself it would leave out what came before the last ten, where it follows.
     let last = arguments.last();
-    command.arg(last.map_or_else(
-        || "--lines=all".to_owned(),
-        |last| format!("--lines={last}"),
-    ));
+    // With `--since` an older journalctl (252) takes the first ones for the last.
+    let ours = arguments.since.and(last);
+    command.arg(match (ours, last) {
+        (None, Some(last)) => format!("--lines={last}"),
+        _ => "--lines=all".to_owned(),
+    });
+    let mut kept = VecDeque::new();
     if arguments.follow {
         command.arg("--follow");
     }
@@ -44,9 +48,18 @@ pub(super) fn read(
             .as_ref()
             .and_then(of_journal)
         {
-            each(record)?;
+            match ours.filter(|_| !arguments.follow) {
+                None => each(record)?,
+                Some(most) => {
+                    kept.push_back(record);
+                    if kept.len() > most {
+                        kept.pop_front();
+                    }
+                }
+            }
         }
     }
+    kept.into_iter().try_for_each(&mut each)?;
     child.wait().map_err(|error| not_run(&error))?;
     Ok(())
 }
