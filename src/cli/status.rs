@@ -57,8 +57,11 @@ fn page(status: &Value) -> String {
 
 /// Since when the configuration is in force, and whether it is what the file says.
 fn in_force(status: &Value) -> String {
-    let read = status["config_read"].as_u64().map(clock);
-    let read = format!("read {}", read.unwrap_or_default());
+    let read = match status["config_read"].as_u64() {
+        Some(read) => format!("read {}", clock(read)),
+        // The daemon is one of before, which does not say.
+        None => "read".to_owned(),
+    };
     if texts(&status["config_refused"]).is_empty() {
         read
     } else {

@@ -103,7 +103,10 @@ fn unable(program: &Program, why: String, cure: Cure) -> NotNow {
         Cure::Install => format!("install it again, then janus reexec:  ls -l '{path}'"),
         Cure::Try => format!("see whether it runs:  '{path}' --version"),
         Cure::Configure => "janus config validate".to_owned(),
-        Cure::Restart => "start it anew:  systemctl --user restart janus".to_owned(),
+        Cure::Restart => {
+            "end this one and start it anew; where it is a service:  systemctl --user restart janus"
+                .to_owned()
+        }
     };
     NotNow::Unable {
         program: program.path().to_owned(),
