@@ -31,7 +31,7 @@ impl Gateway {
                         Some(failure) => {
                             noted::failed(
                                 scope,
-                                &Subject::PromptCompletion(name.to_string()),
+                                &Subject::PromptCompletion(name.clone()),
                                 &failure,
                             );
                             error::failed(request.method(), &failure)

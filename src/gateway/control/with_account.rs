@@ -32,7 +32,7 @@ impl Gateway {
         let own = match self.own_name(&account, &tool, &request).await {
             Ok(own) => own,
             Err(failure) => {
-                noted::failed(scope, &Subject::Tool(tool.to_string()), &failure);
+                noted::failed(scope, &Subject::Tool(tool.clone()), &failure);
                 return error::failed("tools/call", &failure);
             }
         };
