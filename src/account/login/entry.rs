@@ -241,9 +241,9 @@ impl Entry {
         self.expected().is_some_and(|own| own.state == state)
     }
 
-    /// Whether this is its answer, without the end.
-    pub(super) fn is_cut_off(&self, text: &str) -> bool {
-        self.expected().is_some_and(|own| own.is_cut_off(text))
+    /// What to say where this is its answer, without the end.
+    pub(super) fn cut_off(&self, text: &str) -> Option<&'static str> {
+        self.expected()?.cut_off(text)
     }
 
     fn expected(&self) -> Option<&Expected> {

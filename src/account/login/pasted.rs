@@ -17,8 +17,8 @@ impl Logins {
         let unknown = || NotLoggedIn::Unknown(cut(id));
         let entry = self.find(id).ok_or_else(unknown)?;
         let text = text.trim();
-        if entry.is_cut_off(text) {
-            return Err(entry.wants("its end was lost where it was copied"));
+        if let Some(lost) = entry.cut_off(text) {
+            return Err(entry.wants(lost));
         }
         let callback =
             Callback::read(text).map_err(|why| entry.wants(&what(text, &entry, &why)))?;

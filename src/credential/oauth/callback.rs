@@ -2,7 +2,7 @@
 //!
 //! Invariant: after a wrong `iss` nothing of it is acted on or shown.
 //!
-//! A browser brings the whole of it; a person who copies may lose the end ([`Expected::is_cut_off`]). That is said before
+//! A browser brings the whole of it; a person who copies may lose the end ([`Expected::cut_off`]). That is said before
 //! the login takes it, since it takes one answer only.
 
 use std::fmt;
@@ -14,6 +14,12 @@ use crate::telemetry::learn;
 
 /// A code of a kilobyte, and what belongs to it. Whoever sends more is no authorization server.
 const LONGEST: usize = 16 * 1024;
+
+/// What is said of an answer without its end.
+const LOST: &str = "its end was lost where it was copied";
+/// The same where the provider may have said no more, though it promised to.
+const LOST_OR_UNSAID: &str =
+    "its end was lost where it was copied, or the provider did not say who it is";
 
 /// What the browser brought back: the query of the redirect (RFC 6749, section 4.1.2; RFC 9207).
 #[derive(Clone, PartialEq, Eq)]
@@ -128,18 +134,19 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Whether this is the beginning of the answer, whose end was lost where it was copied: its last value is the
-    /// beginning of what is expected there, or what comes with a code is not there at all.
+    /// What to say where this is the beginning of the answer, whose end was lost where it was copied: its last value is
+    /// the beginning of what is expected there, or what comes with a code is not there at all.
     ///
     /// What is cut off inside the code itself cannot be told, unless something belongs after it.
-    pub fn is_cut_off(&self, text: &str) -> bool {
+    pub fn cut_off(&self, text: &str) -> Option<&'static str> {
         let query = match text.trim().split_once('?') {
             Some((_, query)) => query,
             None => text.trim(),
         };
         // What comes after it is the browser's own, and whole where that has begun.
-        let is_whole = query.contains('#');
-        let (query, _) = query.split_once('#').unwrap_or((query, ""));
+        if query.contains('#') {
+            return None;
+        }
         let value = |name: &str| {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
             let found = pairs.find(|(named, value)| named == name && !value.is_empty());
@@ -148,17 +155,31 @@ impl Expected {
         let last = query.rsplit('&').next().unwrap_or_default();
         let ends_within = |name: &str, whole: &str| {
             let begun = last.strip_prefix(name).and_then(|it| it.strip_prefix('='));
-            begun.is_some_and(|begun| is_beginning(begun, whole)) && !is_whole
+            begun.is_some_and(|begun| is_beginning(begun, whole))
         };
-        if ends_within("state", &self.state) || ends_within("iss", &self.issuer) {
-            return true;
+        // One that lacks nothing but its last slash is how a provider writes it; no person loses just that.
+        let is_another = value("iss").is_some_and(|iss| format!("{iss}/") == self.issuer);
+        if ends_within("state", &self.state) || (ends_within("iss", &self.issuer) && !is_another) {
+            return Some(LOST);
         }
-        value("code").is_some()
-            && match value("state") {
-                None => true,
-                Some(state) => state == self.state && self.names_issuer && value("iss").is_none(),
-            }
+        value("code")?;
+        let Some(state) = value("state") else {
+            return Some(LOST);
+        };
+        let lacks_issuer = self.names_issuer && state == self.state && value("iss").is_none();
+        (lacks_issuer && ends_with_state(query)).then_some(LOST_OR_UNSAID)
     }
+}
+
+/// Whether nothing but the beginning of the name of `iss` comes after `state`: what else does was not lost, and a
+/// provider that says so much says no more.
+fn ends_with_state(query: &str) -> bool {
+    let before = query
+        .rsplit_once('&')
+        .filter(|(_, last)| "iss=".starts_with(last));
+    let (query, _) = before.unwrap_or((query, ""));
+    let last = query.rsplit('&').next();
+    last.is_some_and(|last| last.starts_with("state="))
 }
 
 /// Whether `begun`, as it stands in a query, is the beginning of `whole` and not all of it.
@@ -345,14 +366,21 @@ mod tests {
         // Also within the name, and within what stands for one character.
         for end in first_of_state..whole.len() {
             let begun = whole.get(..end).unwrap();
-            assert!(expected(true).is_cut_off(begun), "{begun}");
+            assert!(expected(true).cut_off(begun).is_some(), "{begun}");
         }
-        assert!(!expected(true).is_cut_off(whole));
+        assert_eq!(expected(true).cut_off(whole), None);
         // Where no `iss` is promised, what ends before it is whole.
         let (without, _) = whole.split_once("&iss").unwrap();
-        assert!(!expected(false).is_cut_off(without));
-        assert!(expected(false).is_cut_off(whole.strip_suffix('e').unwrap()));
+        assert_eq!(expected(false).cut_off(without), None);
+        let begun = whole.strip_suffix('e').unwrap();
+        assert_eq!(expected(false).cut_off(begun), Some(LOST));
+        // Where it is, the provider may have kept its promise or not.
+        assert_eq!(expected(true).cut_off(without), Some(LOST_OR_UNSAID));
         for other in [
+            "code=c0de&state=state-of-this-login#_",
+            "state=state-of-this-login&code=c0de",
+            "code=c0de&state=state-of-this-login&session_state=x",
+            "code=c0de&state=state-of-this-login&session_state=x&i",
             "code=c0de&state=state-of-this-login&iss=https://as.example.evil",
             "code=c0de&state=state-of-this-login&iss=https://evil.example",
             "code=c0de&state=state-of-this-login&iss=https://as.exam#_",
@@ -362,8 +390,31 @@ mod tests {
             "a=b",
             "",
         ] {
-            assert!(!expected(true).is_cut_off(other), "{other}");
+            assert_eq!(expected(true).cut_off(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn an_issuer_without_its_last_slash_is_another_one_and_not_cut_off() {
+        let slashed = Expected {
+            issuer: format!("{ISSUER}/"),
+            ..expected(true)
+        };
+        let answer = "code=c0de&state=state-of-this-login&iss=";
+        for whole in ["https://as.example", "https%3A%2F%2Fas.example"] {
+            let text = format!("{answer}{whole}");
+            assert_eq!(slashed.cut_off(&text), None, "{text}");
+            let refused = Callback::read(&text).unwrap().code(&slashed).unwrap_err();
+            let refused = refused.to_string();
+            assert!(
+                refused.contains("another authorization server"),
+                "{refused}"
+            );
+            let shorter = text.strip_suffix('e').unwrap();
+            assert_eq!(slashed.cut_off(shorter), Some(LOST), "{shorter}");
+        }
+        let within_the_slash = format!("{answer}https%3A%2F%2Fas.example%2");
+        assert_eq!(slashed.cut_off(&within_the_slash), Some(LOST));
     }
 
     #[test]
