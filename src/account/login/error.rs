@@ -124,6 +124,9 @@ pub enum NotLoggedIn {
     /// What was pasted answers a login that is over. This one goes on.
     #[error("this address belongs to another login of {0}, which is over")]
     OfEarlier(AccountId),
+    /// What was pasted answers this login, which takes no answer any more.
+    #[error("this login is over")]
+    Over,
     /// It was answered already.
     #[error("this login was answered already")]
     Answered,
@@ -151,7 +154,7 @@ impl NotLoggedIn {
             Self::WrongIdentity { .. }
             | Self::UnknownIdentity { .. }
             | Self::SameIdentity { .. } => "wrong_identity",
-            Self::Expired { .. } => "login_expired",
+            Self::Expired { .. } | Self::Over => "login_expired",
             Self::Cancelled | Self::Replaced => "declined",
             Self::TooMany(_)
             | Self::PortTaken { .. }
@@ -212,7 +215,7 @@ impl NotLoggedIn {
                 in_private(account),
                 format!("if the same person is meant:  janus login {account} --same-identity"),
             ],
-            Self::Expired { .. } | Self::Cancelled | Self::Replaced => {
+            Self::Expired { .. } | Self::Over | Self::Cancelled | Self::Replaced => {
                 one(format!("janus login {account}"))
             }
             Self::TooMany(_) | Self::Unknown(_) => {

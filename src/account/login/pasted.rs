@@ -5,7 +5,7 @@
 use url::Url;
 
 use super::entry::Entry;
-use super::{Logins, NotLoggedIn, Pending, cut};
+use super::{Logins, NotLoggedIn, Pending, Progress, cut};
 use crate::credential::oauth::{Callback, LoginFailed};
 
 impl Logins {
@@ -23,7 +23,11 @@ impl Logins {
         let callback =
             Callback::read(text).map_err(|why| entry.wants(&what(text, &entry, &why)))?;
         if !entry.has_state(&callback.state) {
-            return Err(self.elsewhere(&callback));
+            return Err(if entry.had_state(&callback.state) {
+                entry.over()
+            } else {
+                self.elsewhere(&callback)
+            });
         }
         if entry.answer(callback) {
             Ok(())
@@ -48,6 +52,14 @@ impl Logins {
 }
 
 impl Entry {
+    /// It takes no answer any more, though this is its own: the browser was first, or it has ended otherwise.
+    fn over(&self) -> NotLoggedIn {
+        match self.progress() {
+            Progress::Finishing | Progress::LoggedIn(_) => NotLoggedIn::Answered,
+            _ => NotLoggedIn::Over,
+        }
+    }
+
     /// The address is not the one of this login: what is wanted instead.
     fn wants(&self, what: &str) -> NotLoggedIn {
         NotLoggedIn::NotTheAddress {

@@ -180,9 +180,23 @@ async fn a_pasted_address_is_as_good_as_the_browser_and_only_that_of_this_login(
         assert!(wanted.contains("paste the"), "{line}: {wanted}");
     }
     assert_eq!(rig.authority.count(Endpoint::Token), 1, "no code was sent");
+    let id = status(&rig.janus)["logins"][0]["login"].clone();
     login.say(back.split_once('?').unwrap().1);
     let ended = login.finish();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    // Once more, it is still the address of this very login.
+    let again = json!({"login": id, "address": back});
+    let control = rig.janus.control();
+    let again = control.post("/login/paste", &[], &again).await.json().await;
+    let why = "this login was answered already";
+    assert_eq!(again["error"]["message"], why, "{again}");
+    // And one that ended without an answer is not another one.
+    let other = begun(&rig.janus);
+    let back = rig.authority.follow(other["url"].as_str().unwrap()).await;
+    run(&rig.janus, &["login", "--cancel", "s"]);
+    let late = json!({"login": other["login"], "address": back});
+    let late = control.post("/login/paste", &[], &late).await.json().await;
+    assert_eq!(late["error"]["message"], "this login is over", "{late}");
     assert!(!ended.stderr.contains(&code), "{}", ended.stderr);
     rig.assert_clean();
 }
