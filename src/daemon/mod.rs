@@ -27,4 +27,4 @@ pub use systemd::{Inherited, Manager};
 pub use crate::downstream::Unready;
 pub use crate::process::{hold_signals, release_signals};
 pub use standalone::standalone;
-pub use vault::{NoVault, NotRevealed, ask_vault, reveal, unlock_keyring};
+pub use vault::{NoVault, NotRevealed, ask_vault, reveal, secret_names, unlock_keyring};

@@ -95,6 +95,19 @@ pub async fn reveal(settings: &Settings, name: &SecretName) -> Result<Arc<Secret
     Ok(vault.get(name).await?)
 }
 
+/// The names of the secrets in a state directory. The database is read beside whoever holds it, and the vault stays as it
+/// is: names are no secrets.
+///
+/// # Errors
+/// The state cannot be read.
+pub fn secret_names(state: &Path) -> Result<Vec<SecretName>, Unusable> {
+    if !Store::is_there(state)? {
+        return Ok(Vec::new());
+    }
+    let Kept { secrets, .. } = Store::look(state)?;
+    Ok(secrets.into_iter().map(|secret| secret.name).collect())
+}
+
 /// Has the keyring unlocked, which may ask the person.
 ///
 /// # Errors

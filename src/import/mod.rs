@@ -276,7 +276,8 @@ pub enum NotImported {
     },
 }
 
-/// Reads a file of another program. `taken` are the variables that the configuration refers to already.
+/// Reads a file of another program. `taken` are the variables that the configuration refers to already, and those whose
+/// names secrets of the vault have.
 pub fn read(
     text: &str,
     form: Option<Form>,

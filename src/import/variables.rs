@@ -1,7 +1,7 @@
 //! The variables of the result: one for each secret, with the name of its account, and those the source refers to.
 //!
-//! Invariant: one variable stands for one value. A name that the source or the configuration refers to already is
-//! never given to a secret: it may be set, to something else.
+//! Invariant: one variable stands for one value. A name that the source or the configuration refers to already, or that a
+//! secret of the vault has, is never given to a secret: it may be set, to something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -64,6 +64,11 @@ pub(super) fn may_open(directory: &Path) -> Result<(), Unusable> {
     Ok(())
 }
 
+/// Whether a state directory has a database.
+pub(super) fn is_there(directory: &Path) -> Result<bool, Unusable> {
+    look_at(&directory.join("janus.db"))
+}
+
 /// Opens the database of a state directory for reading only. Its version must be this one.
 pub(super) fn look(directory: &Path) -> Result<(Connection, PathBuf), Unusable> {
     let path = directory.join("janus.db");

@@ -91,6 +91,14 @@ impl Store {
         database::may_open(directory)
     }
 
+    /// Whether a state directory has anything.
+    ///
+    /// # Errors
+    /// It cannot be seen, or is not ours alone.
+    pub fn is_there(directory: &Path) -> Result<bool, Unusable> {
+        database::is_there(directory)
+    }
+
     /// What a state directory has, read beside whoever holds it. Nothing is written, and nothing is made.
     ///
     /// # Errors

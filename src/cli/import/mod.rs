@@ -5,6 +5,7 @@
 //! - An existing configuration is never replaced: with `--merge` it grows, and its old bytes stay beside it.
 
 mod files;
+mod known;
 mod show;
 
 use std::collections::BTreeSet;
@@ -66,11 +67,20 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         );
     }
     let taken = import::references(target.old());
+    // A server that is new must not get what belongs to another, which had its name before.
+    let (secrets, unknown) = match known::secrets(context) {
+        Ok(names) => (names, None),
+        Err(why) => (BTreeSet::new(), Some(why)),
+    };
     let form = arguments.from.map(From::form);
-    let imported = import::read(&source, form, &taken)
+    let names = taken.union(&secrets).cloned().collect();
+    let imported = import::read(&source, form, &names)
         .map_err(|error| not_imported(&error, &arguments.file))?;
     let mut preview = preview(&imported, &target, context.output)?;
     check(&preview, &imported, &taken, &target, context)?;
+    if preview.sets_secrets() {
+        preview.notes.extend(unknown);
+    }
     if preview.is_empty() {
         preview.show(context.output)?;
         context.output.note("there is nothing to add");

@@ -53,6 +53,11 @@ impl Preview {
         }
     }
 
+    /// Whether it refers to secrets of the vault that are new.
+    pub(super) fn sets_secrets(&self) -> bool {
+        self.set.iter().any(|set| set.in_vault)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.added.is_empty()
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{CANARY, corpus};
-use crate::support::{Ended, Home};
+use crate::secrets;
+use crate::support::{Ended, Home, Janus};
 
 /// A home without a configuration, and the place of one.
 fn empty() -> (Home, PathBuf) {
@@ -374,4 +375,29 @@ fn the_kind_of_file_can_be_named() {
         "{}",
         wrong.stderr
     );
+}
+
+#[test]
+fn a_new_server_gets_no_secret_of_an_earlier_one_of_its_name() {
+    let file = r#"{"mcpServers": {"a": {"url": "https://new.example/", "headers": {"Authorization": "Bearer hunter2"}}}}"#;
+    let written = |home: &Home| {
+        let path = home.path().join("mcp.json");
+        fs::write(&path, file).unwrap();
+        let arguments = ["import", path.to_str().unwrap(), "--merge", "--yes"];
+        let ended = secrets::run(home, &arguments);
+        assert_eq!(code(&ended), Some(0), "{}", ended.stderr);
+        let set = "janus secret set a_default_token_2 ";
+        assert!(ended.stderr.contains(set), "{}", ended.stderr);
+        let text = fs::read_to_string(home.config()).unwrap();
+        assert!(text.contains("vault:a_default_token_2"), "{text}");
+    };
+    // Without a daemon, and with one.
+    let home = secrets::home("other:\n  command: [sh, -c, \"exit 3\"]\n");
+    let set = secrets::set(&home, "a_default_token", "old");
+    assert_eq!(code(&set), Some(0), "{}", set.stderr);
+    let before = fs::read_to_string(home.config()).unwrap();
+    written(&home);
+    fs::write(home.config(), before).unwrap();
+    let janus = Janus::start_in(home, |_| {});
+    written(janus.home());
 }
