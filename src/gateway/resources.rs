@@ -1,6 +1,7 @@
 //! `resources/read`, `resources/subscribe`, `resources/unsubscribe` of a profile view.
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use serde_json::json;
 
 use crate::binding::{Chosen, Scope};
 use crate::catalog::{Found, told_apart};
@@ -51,8 +52,8 @@ impl Gateway {
             // What is chosen may change before it is let go.
             Ok(Found::Choice(server, own)) => return several(scope, &server, &own),
             Ok(Found::Ambiguous(choices)) => return ambiguous(&choices),
-            Ok(Found::Nowhere) => return nowhere(&request, &uri),
-            Err(failure) => return error::failed(request.method(), &failure),
+            Ok(Found::Nowhere) => return nowhere(&request, &uri, &[]),
+            Err(not_up) => return nowhere(&request, &uri, &not_up),
         };
         let request = match self.agreed(scope, &account, None, request) {
             Ok(request) => request,
@@ -72,15 +73,15 @@ impl Gateway {
         match self.resource(scope, uri).await {
             Ok(Found::At(account, own)) => match scope.member(&account) {
                 Some(chosen) => Ok((chosen, own, self.agreed(scope, &account, None, request)?)),
-                None => Err(nowhere(&request, uri)),
+                None => Err(nowhere(&request, uri, &[])),
             },
             Ok(Found::Choice(server, own)) => {
                 let (chosen, request) = self.choose(scope, &server, None, request)?;
                 Ok((chosen, own, request))
             }
             Ok(Found::Ambiguous(choices)) => Err(ambiguous(&choices)),
-            Ok(Found::Nowhere) => Err(nowhere(&request, uri)),
-            Err(failure) => Err(error::failed(request.method(), &failure)),
+            Ok(Found::Nowhere) => Err(nowhere(&request, uri, &[])),
+            Err(not_up) => Err(nowhere(&request, uri, &not_up)),
         }
     }
 
@@ -88,8 +89,8 @@ impl Gateway {
     /// may have it. What failed before is not tried again for it.
     ///
     /// # Errors
-    /// Nobody has it, and a server that may have it did not come up.
-    async fn resource(&self, scope: &Scope, uri: &str) -> Result<Found, Failure> {
+    /// Nobody has it, and these servers, any of which may, did not come up.
+    async fn resource(&self, scope: &Scope, uri: &str) -> Result<Found, Vec<Failure>> {
         let find = || Some(self.addresses(scope).find(uri)).filter(|it| *it != Found::Nowhere);
         if let Some(found) = find() {
             return Ok(found);
@@ -106,14 +107,18 @@ impl Gateway {
         let mut waited: FuturesUnordered<_> = starting
             .map(|account| self.upstream().listed(account))
             .collect();
-        let mut failed = None;
+        let mut not_up = Vec::new();
         while let Some(listed) = waited.next().await {
             if let Some(found) = find() {
                 return Ok(found);
             }
-            failed = failed.or_else(|| listed.err());
+            not_up.extend(listed.err());
         }
-        failed.map_or(Ok(Found::Nowhere), Err)
+        if not_up.is_empty() {
+            return Ok(Found::Nowhere);
+        }
+        not_up.sort_by(|one, other| one.account().cmp(other.account()));
+        Err(not_up)
     }
 }
 
@@ -133,9 +138,19 @@ fn ambiguous(choices: &[String]) -> Outcome {
     ))
 }
 
-fn nowhere(request: &Request, uri: &str) -> Outcome {
-    let error = RpcError::new(not_found_code(request), "no server here has this resource");
-    Outcome::Error(error.with_data(&serde_json::json!({"uri": uri})))
+/// Nobody has it. Whose lists are not known is said beside that: most often it has nothing to do with them.
+fn nowhere(request: &Request, uri: &str, not_up: &[Failure]) -> Outcome {
+    let mut message = "no server here has this resource".to_owned();
+    let mut data = json!({"uri": uri});
+    if !not_up.is_empty() {
+        let accounts = not_up.iter().map(|failure| failure.account().to_string());
+        let accounts: Vec<String> = accounts.collect();
+        message.push_str("; not looked into, as not reached: ");
+        message.push_str(&accounts.join(", "));
+        data = json!({"uri": uri, "not_up": error::not_up(not_up)});
+    }
+    let error = RpcError::new(not_found_code(request), message);
+    Outcome::Error(error.with_data(&data))
 }
 
 fn not_found_code(request: &Request) -> i64 {

@@ -179,6 +179,36 @@ async fn a_prompt_and_a_resource_are_waited_for_like_a_tool() {
     assert_eq!(client.error("resources/read", none).await, -32002);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_that_nobody_has_is_not_there_whatever_becomes_of_other_servers() {
+    let slow = Slow::of("sh -c 'exit 3'");
+    let mut client = Client::open(slow.janus.http(), "/mcp", Era::Legacy).await;
+    let mut asked = JoinSet::new();
+    let none = json!({"uri": "nowhere://two"});
+    asked.spawn(async move { client.request("resources/read", none).await.response });
+    // Longer than any list is held back.
+    let mut list = slow.begin(&["tool", "list", "--timeout", "4s"]);
+    list.line_or_end(Output::Stderr, |line| {
+        line.starts_with("warning: ").then_some(())
+    })
+    .unwrap();
+    // However often it is started, it ends; it may have ended before all is written.
+    let gate = slow.gate.clone();
+    std::thread::spawn(move || {
+        while gate.exists() {
+            fs::write(&gate, "\n").ok();
+        }
+    });
+    let said = asked.join_next().await.unwrap().unwrap();
+    let error = &said["error"];
+    assert_eq!(error["code"], -32002, "{said}");
+    assert_eq!(error["data"]["uri"], "nowhere://two", "{said}");
+    assert_eq!(error["data"]["not_up"][0]["account"], "slow/default");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("no server here has this resource"));
+    assert!(message.ends_with(": slow/default"), "{message}");
+}
+
 #[test]
 fn a_server_that_fails_is_told_of_with_its_cause() {
     let janus = Janus::start("broken: { command: [sh, -c, \"exit 3\"] }\n");

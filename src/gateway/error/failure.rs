@@ -79,6 +79,11 @@ pub(in crate::gateway) fn missing(account: &AccountId, state: &State) -> Value {
     said
 }
 
+/// Accounts that could not be looked into, for a client: which, and why in a word.
+pub(in crate::gateway) fn not_up(failures: &[Failure]) -> Value {
+    failures.iter().map(explained).collect()
+}
+
 fn explained(failure: &Failure) -> Value {
     let retry_after = match failure {
         Failure::Unreachable { retry_in, .. } => retry_in.map(|wait| wait.as_secs().max(1)),
