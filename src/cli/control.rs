@@ -258,6 +258,7 @@ fn refused(status: StatusCode, value: &Value) -> Failure {
         "login_unknown" => (Exit::Usage, "login_unknown"),
         "stopping" => (Exit::Failed, "stopping"),
         "foreign_state" => (Exit::Usage, "foreign_state"),
+        "unknown_request" => (Exit::Failed, "unknown_request"),
         "unknown_secret" => (Exit::Usage, "unknown_secret"),
         "unavailable" => (Exit::Failed, "unavailable"),
         "timed_out" => (Exit::Failed, "timed_out"),

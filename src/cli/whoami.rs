@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::control::Control;
 use super::table::{table, text, texts};
 use super::{Context, Exit, Failure};
-use crate::model::Secret;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -38,13 +37,16 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         std::fs::canonicalize(&absolute).unwrap_or(absolute)
     });
     let key = context.environment.access_key();
-    let asked = json!({
+    let mut asked = json!({
         "directory": directory,
-        "key": key.as_ref().map(Secret::expose),
         "client": arguments.client,
         "path": arguments.path,
         "profile": context.profile(),
     });
+    // An earlier daemon, which runs until it is restarted, refuses a member that it does not know.
+    if let Some(key) = &key {
+        asked["key"] = key.expose().into();
+    }
     let said = Control::new(context).post("/whoami", &asked)?;
     let shown = said.clone();
     let exit = if said["refused"].is_object() {

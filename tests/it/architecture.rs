@@ -305,6 +305,7 @@ const EXPOSED: &[(&str, &str)] = &[
     ("cli/client/mod.rs", "sent to Janus"),
     ("cli/connect/wire.rs", "sent to Janus"),
     ("cli/headers.rs", "sent to Janus"),
+    ("cli/whoami.rs", "sent to Janus"),
     ("daemon/compose.rs", "the installation key"),
 ];
 

@@ -56,7 +56,13 @@ impl Run<'_> {
         let seconds = seconds.min(self.control.held());
         let patience = json!({"seconds": seconds});
         let known = self.control.ask(Method::POST, "/logins", Some(&patience));
-        let known = known.await?;
+        let known = match known.await {
+            // An earlier daemon says what it knows, and waits for nobody.
+            Err(failure) if failure.parts().code == "unknown_request" => {
+                self.control.ask(Method::GET, "/logins", None).await?
+            }
+            known => known?,
+        };
         let unknown = known.get("unknown").and_then(Value::as_array);
         Ok(Needed {
             accounts: texts(known.get("needed").unwrap_or(&Value::Null)),
