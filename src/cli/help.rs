@@ -236,12 +236,13 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/client-end/1       client, ended: how many keys
   janus/login/1            state, account, verified_as, scopes, profiles, tools; with --no-wait login, link, url, …
                            (the same on a line of standard error while the command waits for a person)
-  janus/login-all/1        needed, logins: each as above; failed: account, error
+  janus/login-all/1        needed, logins: each as above; failed: account, error;
+                           unknown: account, server, because
   janus/login-cancel/1     login, account, cancelled
   janus/logout/1           account, had, revoked
   janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes
-  janus/reexec/1           from, version, pid
+  janus/reexec/1           from, version, pid, notes
   janus/service-install/1  written, path, lingers, enabled, version; with --print janus/service-print/1: files, commands
   janus/service-remove/1   deleted
   janus/service-status/1   units: unit, file, enabled, state; status: the one line
