@@ -117,6 +117,11 @@ impl Record {
         self.entry == digest(entry)
     }
 
+    /// What it acted as, for people.
+    pub(super) fn profile(&self) -> Option<String> {
+        self.profile.clone()
+    }
+
     /// What `initialize` said, and what came after it.
     pub(super) fn into_parts(self) -> Option<(Opened, Kept)> {
         let opened = Opened {

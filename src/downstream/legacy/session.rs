@@ -186,6 +186,11 @@ impl Session {
         }
     }
 
+    /// It goes on after a restart, and acted as this before.
+    pub(super) fn acted_as(&self, profile: Option<String>) {
+        self.standing.acted_as(profile);
+    }
+
     /// How it was opened: whoever presents it must come the same way.
     pub(super) fn entry(&self) -> &Entry {
         self.standing.entry()

@@ -278,10 +278,12 @@ impl Known {
         if self.is_over(dormant.used) || !record.is_of(entry) {
             return None;
         }
+        let profile = record.profile();
         let (opened, kept) = record.into_parts()?;
         let streams = !kept.streams.is_empty();
         let (id, _) = self.dormant.remove_entry(id)?;
         let session = Arc::new(Session::new(Arc::clone(&id), entry.clone(), opened, kept));
+        session.acted_as(profile);
         if self.lists_changed {
             session.missed_lists();
         }

@@ -31,13 +31,15 @@ struct State {
     /// What the client answered; empty where it did not.
     roots: Option<Vec<PathBuf>>,
     resolved: Option<(u64, Result<Arc<Scope>, Refused>)>,
+    /// As what it acted in an earlier life: for people, until it acts in this one.
+    acted_as: Option<String>,
 }
 
 impl Standing {
     pub(super) fn new(entry: Entry, can_say_roots: bool, roots: Option<Vec<PathBuf>>) -> Self {
         let state = State {
             roots,
-            resolved: None,
+            ..State::default()
         };
         Self {
             entry,
@@ -57,10 +59,17 @@ impl Standing {
         self.state().roots.clone()
     }
 
+    /// It goes on, and acted as this before.
+    pub(super) fn acted_as(&self, profile: Option<String>) {
+        self.state().acted_as = profile;
+    }
+
     /// As what it acted last.
     pub(super) fn profile(&self) -> Option<String> {
         let state = self.state();
-        let (_, resolved) = state.resolved.as_ref()?;
+        let Some((_, resolved)) = &state.resolved else {
+            return state.acted_as.clone();
+        };
         let scope = resolved.as_ref().ok()?;
         Some(scope.profile().as_str().to_owned())
     }

@@ -217,6 +217,10 @@ async fn a_session_is_shown_as_before_until_its_client_comes_again() {
     assert!(before[2].is_string() && before[3].is_string(), "{before:?}");
     assert!(installed.reexec(&[]).status.success());
     assert_eq!(shown().await, before);
+    // Also where it came again, and did nothing before the next one.
+    client.notify("notifications/initialized").await;
+    assert!(installed.reexec(&[]).status.success());
+    assert_eq!(shown().await, before);
 }
 
 #[tokio::test]
