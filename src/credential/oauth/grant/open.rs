@@ -17,15 +17,14 @@ impl Grant {
         };
         let beside = self.beside(&row);
         let mut damaged = beside.is_err();
-        let mut newer = beside.unwrap_or_default();
-        if let Some(record) = &newer
-            && matches!(self.read(record), Err(NotOpened::Damaged))
-        {
-            (newer, damaged) = (None, true);
-        }
+        // Each is read once: between two looks somebody may open the vault, and then what is beside the disk would be
+        // taken for the disk.
+        let newer = beside.unwrap_or_default();
+        let newer = newer.map(|record| (self.read(&record), record));
+        damaged |= matches!(newer, Some((Err(NotOpened::Damaged), _)));
+        let newer = newer.filter(|_| !damaged);
         let rescued = newer.is_some();
-        let record = newer.unwrap_or(row);
-        let read = self.read(&record);
+        let (read, record) = newer.unwrap_or_else(|| (self.read(&row), row));
         if let Err(NotOpened::Sealed(_)) = read {
             // For whom it is can be read all the same.
             let facts = Facts::read(&record.facts);
