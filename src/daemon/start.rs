@@ -17,7 +17,7 @@ use crate::downstream::control::{About, GoOn, Reload};
 use crate::downstream::{Listener, Resumed};
 use crate::model::Settings;
 use crate::process::{raise_descriptor_limit, with_signals_held};
-use crate::store::{InstallationKey, Kept, StateDirectory, Store};
+use crate::store::{InstallationKey, StateDirectory, Store};
 
 /// One step of a migration at most: it rewrites a table, and the file is small.
 const MIGRATION: Duration = Duration::from_mins(2);
@@ -60,9 +60,14 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let (manager, mut came) = (handed.manager, handed.came);
         raise_descriptor_limit(came.as_ref().and_then(Came::limit));
-        let (state, key, opened) = open(&settings, came.as_mut(), &manager)?;
-        let sockets = match &mut came {
-            Some(came) => came.sockets()?,
+        let (state, key) = locked(&settings, came.as_mut())?;
+        // What may fail of what came along fails before the database is brought to this version: then the program
+        // before still reads it.
+        let handed_over = came.as_mut().map(Came::sockets).transpose()?;
+        let open = || Store::open_telling(&state, || manager.extend(MIGRATION));
+        let opened = with_signals_held(open)?;
+        let sockets = match handed_over {
+            Some(sockets) => sockets,
             None => Sockets::open(handed.inherited, &settings.listen).await?,
         };
         let started = came.as_ref().map_or_else(SystemTime::now, Came::started);
@@ -123,21 +128,18 @@ impl Daemon {
     }
 }
 
-/// The state, which a migration may keep from being ready for a while.
-fn open(
+/// The state directory, which nobody else has now.
+fn locked(
     settings: &Settings,
     came: Option<&mut Came>,
-    manager: &Manager,
-) -> anyhow::Result<(StateDirectory, InstallationKey, (Store, Kept))> {
+) -> anyhow::Result<(StateDirectory, InstallationKey)> {
     let path = &settings.state_directory;
     let state = match came {
         Some(came) => came.state(path)?,
         None => StateDirectory::open(path)?,
     };
     let key = InstallationKey::of(&state)?;
-    let open = || Store::open_telling(&state, || manager.extend(MIGRATION));
-    let opened = with_signals_held(open)?;
-    Ok((state, key, opened))
+    Ok((state, key))
 }
 
 /// Where it is reached, in a few words.

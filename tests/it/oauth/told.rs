@@ -4,11 +4,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::rig::{Rig, home, known, provider_link, status};
+use serde_json::{Value, json};
+
+use super::rig::{NO_BROWSER, Rig, home, known, provider_link, status};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Person, ProtectedServer, Protection, land,
 };
-use crate::support::{Home, Janus, Process, until};
+use crate::support::{Era, Home, Janus, Process, until};
 
 async fn log_in(rig: &Rig) {
     let mut login = rig.janus.home().command(&["login", "s"]);
@@ -151,4 +153,42 @@ fn a_mistake_in_the_file_stops_no_command_that_asks_the_daemon() {
     );
     let call = run(&["tool", "call", "nobody__nothing", "--json"]);
     assert!(call.stderr.contains("unknown_tool"), "{}", call.stderr);
+}
+
+#[tokio::test]
+async fn the_link_of_the_provider_is_in_the_log_and_in_the_status() {
+    let rig = Rig::start(Behaviour::default(), Protection::default(), NO_BROWSER).await;
+    let begun = rig.janus.home().run(&["login", "s", "--no-wait", "--json"]);
+    assert_eq!(begun.status.code(), Some(0), "{begun:?}");
+    let begun: Value = serde_json::from_str(&begun.stdout).unwrap();
+    let id = begun["login"].as_str().unwrap();
+    let logs = rig.janus.home().run(&["logs", "--json"]).stdout;
+    let records = logs.lines().map(|line| serde_json::from_str(line).unwrap());
+    let records: Vec<Value> = records.collect();
+    let needed = records
+        .iter()
+        .find(|record| record["event"] == "login_needed");
+    let needed = needed.unwrap_or_else(|| panic!("{logs}"));
+    assert_eq!(
+        (&needed["login"], &needed["account"]),
+        (&json!(id), &json!("s/default"))
+    );
+    let text = needed["message"].as_str().unwrap();
+    let link = text
+        .split(' ')
+        .find(|word| word.starts_with("http"))
+        .unwrap();
+    assert!(link.starts_with(rig.authority.issuer()), "{text}");
+    assert!(text.ends_with(" or: janus login s/default"), "{text}");
+    let status = rig.janus.home().run(&["status"]).stdout;
+    assert!(status.contains(link) && status.contains(id), "{status}");
+    // It is good as it stands there.
+    rig.log_in(link).await;
+    let mut client = rig.client(Era::Modern).await;
+    assert!(
+        rig.called(&mut client, "s__who")
+            .await
+            .to_string()
+            .contains("ana")
+    );
 }

@@ -68,6 +68,25 @@ fn records_have_fields_and_ids_that_the_catalogue_explains() {
     let explained = machine.done(&["journalctl", "--user", "-x", "--no-pager", ready]);
     assert!(explained.contains("Subject: Janus is ready"), "{explained}");
 
+    // ... with the account that it is about.
+    let needed = "MESSAGE_ID=37dff62c57424717ab94f66148ab322b";
+    let record = format!("{needed}\nJANUS_ACCOUNT=github/work\nMESSAGE=login needed\n");
+    let script = format!("printf '{record}' | logger --journald");
+    machine.done(&["sh", "-c", &script]);
+    let explained = || {
+        machine
+            .run(&["journalctl", "--user", "-x", "--no-pager", needed])
+            .stdout
+    };
+    until("the record", || {
+        explained().contains("Subject: github/work waits for a login")
+    });
+    assert!(
+        explained().contains("janus login github/work"),
+        "{}",
+        explained()
+    );
+
     // The same by Janus's own command, of one server and without its fellows.
     let told = janus(&machine, &["logs", "--server", "broken"]);
     let said = |line: &str| line.ends_with(" info  broken/default: no-such-thing");
