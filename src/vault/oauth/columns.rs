@@ -77,7 +77,8 @@ impl RegistrationSecrets {
     pub(super) fn open(key: &VaultKey, one: &RegistrationRecord) -> Result<Self, NotOpened> {
         let row = |column| Row::new(REGISTRATION, &one.id, column, one.generation);
         Ok(Self {
-            id: opened(key, row(CLIENT), Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
+            // It is no secret (RFC 6749, section 2.2), and stands in the link that people open.
+            id: unsealed(key, row(CLIENT), Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
             secret: opened(key, row(SECRET), one.client_secret.as_deref())?,
         })
     }
@@ -142,7 +143,18 @@ fn again(
     }
 }
 
+/// What is kept out of the log from here on.
 fn opened(
+    key: &VaultKey,
+    row: Row<'_>,
+    value: Option<&[u8]>,
+) -> Result<Option<Arc<Secret>>, NotOpened> {
+    let secret = unsealed(key, row, value)?;
+    secret.iter().for_each(learn);
+    Ok(secret)
+}
+
+fn unsealed(
     key: &VaultKey,
     row: Row<'_>,
     value: Option<&[u8]>,
@@ -152,9 +164,7 @@ fn opened(
     };
     let text = open(key, row, value).ok_or(NotOpened::Damaged)?;
     let text = std::str::from_utf8(&text).map_err(|_| NotOpened::Damaged)?;
-    let secret = Arc::new(Secret::new(text));
-    learn(&secret);
-    Ok(Some(secret))
+    Ok(Some(Arc::new(Secret::new(text))))
 }
 
 fn sealed(

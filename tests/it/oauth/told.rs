@@ -182,7 +182,25 @@ async fn the_link_of_the_provider_is_in_the_log_and_in_the_status() {
     assert!(text.ends_with(" or: janus login s/default"), "{text}");
     let status = rig.janus.home().run(&["status"]).stdout;
     assert!(status.contains(link) && status.contains(id), "{status}");
-    // It is good as it stands there.
+    // It is good as it stands there, also where the client was kept before and nobody came back.
+    let rig = rig.restarted();
+    let client = |link: &str| {
+        link.split(['?', '&'])
+            .find(|part| part.starts_with("client_id="))
+            .map(str::to_owned)
+    };
+    let first = client(link).unwrap();
+    assert!(!first.contains('*'), "{text}");
+    let begun = rig.janus.home().run(&["login", "s", "--no-wait"]);
+    assert_eq!(begun.status.code(), Some(0), "{begun:?}");
+    let logs = rig.janus.home().run(&["logs"]).stdout;
+    let line = logs.lines().find(|line| line.contains("login needed: "));
+    let line = line.unwrap_or_else(|| panic!("{logs}"));
+    let link = line
+        .split(' ')
+        .find(|word| word.starts_with("http"))
+        .unwrap();
+    assert!(!client(link).unwrap().contains('*'), "{line}");
     rig.log_in(link).await;
     let mut client = rig.client(Era::Modern).await;
     assert!(
