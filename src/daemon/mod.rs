@@ -22,7 +22,7 @@ pub use bind::NotBound;
 pub use hand_over::{Came, Leaving, Way};
 pub use hygiene::keep_memory_private;
 pub use run::{Handed, Read, Ready, Stopped, asked_to_stop, run};
-pub use systemd::{Inherited, Manager};
+pub use systemd::{Inherited, Manager, NOT_STARTED};
 
 pub use crate::downstream::Unready;
 pub use crate::process::{hold_signals, release_signals};

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::control::Control;
 use super::table::{table, text};
 use super::{Context, Exit, Failure};
+use crate::daemon::NOT_STARTED;
 use files::{File, Files, is_marked};
 use systemctl::{Systemctl, linger, lingers};
 
@@ -310,7 +311,7 @@ fn status(context: &Context) -> Result<(), Failure> {
     }
     let says = systemctl.property(SERVICE, "StatusText")?;
     let shown = (units.clone(), says.clone());
-    let stands = stands(&units);
+    let stands = stands(&units, &says);
     let fields = json!({"units": units, "status": says});
     context.output.document("service-status", fields, || {
         let (units, says) = shown;
@@ -335,7 +336,7 @@ fn status(context: &Context) -> Result<(), Failure> {
 }
 
 /// Whether clients reach the service, or whoever connects next will. Otherwise what helps.
-fn stands(units: &[Value]) -> Result<(), Failure> {
+fn stands(units: &[Value], says: &str) -> Result<(), Failure> {
     let of = |unit: &str, member: &str| {
         let there = units.iter().find(|there| text(there, "unit") == unit);
         there.map_or_else(String::new, |there| text(there, member))
@@ -345,11 +346,16 @@ fn stands(units: &[Value]) -> Result<(), Failure> {
         let failure = Failure::new(Exit::NoDaemon, "not_installed", "there is no service yet");
         return Err(failure.help("janus service install"));
     }
-    if of(service, "state") == "failed" {
+    // One that cannot start is on its way for seconds, in which it tells whoever connects why.
+    let in_vain = of(service, "state") == "activating" && says.starts_with(NOT_STARTED);
+    if in_vain || of(service, "state") == "failed" {
         let failure = Failure::new(Exit::Failed, "service_failed", "the service failed");
-        return Err(failure
-            .help("say why:  janus logs")
-            .help("start it again:  systemctl --user restart janus"));
+        let failure = failure.help("say why:  janus logs");
+        return Err(if of(socket, "state") == "active" {
+            failure.help("once that is mended the next connection starts it:  janus tool list")
+        } else {
+            failure.help("start it again:  systemctl --user restart janus")
+        });
     }
     let serves = |unit: &str| ["active", "activating", "reloading"].contains(&&*of(unit, "state"));
     if serves(socket) || serves(service) {

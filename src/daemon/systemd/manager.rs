@@ -12,6 +12,9 @@ use sd_notify::NotifyState;
 
 use crate::telemetry::redact;
 
+/// How the status of one begins that cannot start, for as long as it says so to whoever connects.
+pub const NOT_STARTED: &str = "did not start: ";
+
 /// The service manager that started us, if one did.
 #[derive(Debug, Clone, Default)]
 pub struct Manager {
@@ -76,7 +79,7 @@ impl Manager {
 
     /// It cannot start, for this reason. (`EXIT_STATUS=` is nothing that systemd reads of a service; it sees the status.)
     pub fn not_started(&self, why: &str) {
-        self.send(&[NotifyState::Status(&line(&format!("did not start: {why}")))]);
+        self.send(&[NotifyState::Status(&line(&format!("{NOT_STARTED}{why}")))]);
     }
 
     fn send(&self, state: &[NotifyState<'_>]) {

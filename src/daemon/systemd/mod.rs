@@ -13,6 +13,6 @@ mod watchdog;
 
 pub use inherited::Inherited;
 pub(super) use inherited::Socket;
-pub use manager::Manager;
+pub use manager::{Manager, NOT_STARTED};
 pub(super) use standing::Standing;
 pub(super) use watchdog::{keep_waiting, watchdog};

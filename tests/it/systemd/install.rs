@@ -264,10 +264,12 @@ fn packaged_units_are_only_enabled_and_lingering_is_asked_for() {
     machine.systemctl(&["start", "janus.socket"]);
     machine.write(CONFIG, "servers: 7\n");
     assert_eq!(ask(&machine).0, 503);
+    // While it tells whoever comes, it serves nobody.
+    stands(1, "help:  say why:  janus logs\n");
     until("the end", || {
         machine.property("janus.service", "ActiveState") == "failed"
     });
-    stands(1, "help:  say why:  janus logs\n");
+    stands(1, "the next connection starts it:  janus tool list\n");
     let removed = janus(&machine, &["service", "remove"]);
     assert!(removed.status.success(), "{removed:?}");
     assert!(machine.seen("/usr/lib/systemd/user/janus.service").exists());
