@@ -106,6 +106,8 @@ pub(super) async fn client_of(
     if server.registration.is_none() {
         return Err(not_registered(settings, found, wanted.redirect_uri));
     }
+    let can_keep = grant.can_keep_a_registration().await;
+    can_keep.map_err(LoginFailed::NotKept)?;
     let client = Box::pin(register(account, (manager, seam), found, wanted)).await?;
     let keeping = grant.keep_registration(&client).await;
     keeping.map_err(LoginFailed::NotKept)?;

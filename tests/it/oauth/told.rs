@@ -114,6 +114,12 @@ async fn that_the_vault_has_no_place_for_its_key_is_said_before_a_login_needs_it
             assert!(said.contains(part), "{part}: {said}");
         }
     }
+    // Nor is a client made at the provider that would be forgotten at once.
+    for _ in 0..2 {
+        let ended = janus.home().run(&["login", "s", "--no-wait"]);
+        assert!(ended.stderr.contains("error[not_kept]"), "{ended:?}");
+    }
+    assert_eq!(authority.clients().len(), 0);
     drop((janus, authority, server));
 }
 

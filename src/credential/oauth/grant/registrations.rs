@@ -76,6 +76,14 @@ impl Grant {
         records
     }
 
+    /// Sees that a registration can be kept: a client is made at nobody's that would be lost at once.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub async fn can_keep_a_registration(&self) -> Result<(), Refused> {
+        self.engine.means.vault.ensure().await
+    }
+
     /// Keeps a registration before it is used.
     ///
     /// # Errors
