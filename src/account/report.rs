@@ -41,10 +41,13 @@ pub fn stands(upstream: &Upstream, id: &AccountId) -> &'static str {
     }
 }
 
-/// Why the token of an account that is connected has ended and no newer one is to be had now, and how long until it is tried
-/// again.
+/// Why the token of an account has ended and no newer one is to be had now, and how long until it is tried again. Of a connection
+/// that ended for it too: its state says what was true then.
 pub fn unrenewed(upstream: &Upstream, id: &AccountId) -> Option<(String, Duration)> {
-    if !matches!(*upstream.state(id).borrow(), State::Ready { .. }) {
+    if !matches!(
+        *upstream.state(id).borrow(),
+        State::Ready { .. } | State::NoCredential(NoCredential::NoToken { .. })
+    ) {
         return None;
     }
     let status = upstream.credential(id)?.grant()?.status();

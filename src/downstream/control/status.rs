@@ -170,10 +170,13 @@ impl Downstream {
     }
 
     fn state_of(&self, id: &AccountId) -> Value {
-        let word = account::stands(self.gateway.upstream(), id);
         let unrenewed = account::unrenewed(self.gateway.upstream(), id);
         let state = self.gateway.upstream().state(id);
         let state = state.borrow();
+        let word = match unrenewed {
+            Some(_) => "backoff",
+            None => account::state(&state),
+        };
         let now = Instant::now();
         let next = match &*state {
             State::Backoff { next, .. } | State::Failed { next, .. } => *next,
@@ -191,10 +194,9 @@ impl Downstream {
                 (Some(refused), Some(format!("janus account verify {id}")))
             }
             State::NoCredential(why) => (Some(why.to_string()), Some(why.help(id))),
-            State::Idle | State::Connecting | State::Ready { .. } => {
-                (unrenewed.map(|(why, _)| why), None)
-            }
+            State::Idle | State::Connecting | State::Ready { .. } => (None, None),
         };
+        let because = unrenewed.map(|(why, _)| why).or(because);
         let because = because.map(|because| redact(&because).into_owned());
         json!({
             "word": word,
