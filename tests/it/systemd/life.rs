@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{CONFIG, answered, enabled, janus, main_process, notes, status};
+use super::{CONFIG, answered, drop_in, enabled, janus, main_process, notes, status};
 use crate::support::{Fixture, Machine, Output, Process, scale, skip, until};
 
 const CLIENTS: &str = "16";
@@ -105,11 +105,7 @@ fn twenty_rapid_crashes_leave_the_sockets_accepting() {
     ) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nRestartSec=50ms\n");
     answered(&machine);
     let clients = load(&machine);
     for _ in 0..20 {
@@ -135,11 +131,7 @@ fn a_hung_runtime_and_a_hung_store_are_both_ended_by_the_watchdog() {
     let Some(machine) = enabled(name, &notes("notes")) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n");
     for (hangs, ended) in [("runtime", 1), ("store", 2)] {
         answered(&machine);
         let process = main_process(&machine);
@@ -165,11 +157,7 @@ fn an_accept_loop_that_only_fails_is_ended_by_the_watchdog() {
     let Some(machine) = enabled(name, &notes("notes")) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nWatchdogSec=2s\nRestartSec=50ms\n");
     answered(&machine);
     let process = main_process(&machine);
     hang(&machine, "accept");
@@ -189,11 +177,7 @@ fn a_healthy_daemon_outlives_its_watchdog() {
     let Some(machine) = enabled("a_healthy_daemon_outlives_its_watchdog", &notes("notes")) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nWatchdogSec=1s\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nWatchdogSec=1s\n");
     answered(&machine);
     let stamp = || {
         machine

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::enabled;
 use super::life::{another, can_hang, hang, kill};
+use super::{drop_in, enabled};
 use crate::support::{Fixture, Machine, Output, Process, scale};
 
 /// One local server with two accounts, of which one is chosen, and a remote one.
@@ -109,11 +109,10 @@ impl Written {
 /// Runs the clients, disturbs them, and gives what they and the servers tell.
 fn disturbed(test: &str, disturbance: Disturbance) -> Option<(Value, Written)> {
     let machine = enabled(test, CONFIG)?;
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
+    drop_in(
+        &machine,
         &format!("[Service]\nRestartSec=50ms\n{}", disturbance.drop_in()),
     );
-    machine.systemctl(&["daemon-reload"]);
     let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/counting_server.py");
     machine.put(&server, "/usr/share/counting_server.py");
     machine.put(&Fixture::steady(), "/usr/bin/steady-client");

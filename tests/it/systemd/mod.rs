@@ -35,6 +35,15 @@ fn enabled(test: &str, config: &str) -> Option<Machine> {
     Some(machine)
 }
 
+/// What a test adds to the service's unit.
+const DROP_IN: &str = "~/.config/systemd/user/janus.service.d/test.conf";
+
+/// Adds to the service's unit.
+fn drop_in(machine: &Machine, text: &str) {
+    machine.write(DROP_IN, text);
+    machine.systemctl(&["daemon-reload"]);
+}
+
 /// A request of an ordinary client in the box: the status and the body. Zero: there was no answer.
 fn ask(machine: &Machine) -> (u16, Value) {
     post(machine, LIST, &["mcp-method: tools/list"])

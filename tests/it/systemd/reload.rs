@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::life::{another, can_hang, hang};
-use super::{answered, enabled, main_process, notes};
+use super::{answered, drop_in, enabled, main_process, notes};
 use crate::support::{Machine, until};
 
 /// The file that runs, as the kernel names it.
@@ -22,11 +22,7 @@ fn a_reload_goes_on_as_the_installed_program_and_is_watched_after_it() {
     let Some(machine) = enabled(name, &config) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nWatchdogSec=3s\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nWatchdogSec=3s\nRestartSec=50ms\n");
     answered(&machine);
     let process = main_process(&machine);
     machine.put(Path::new(env!("CARGO_BIN_EXE_janus")), "/usr/bin/janus");

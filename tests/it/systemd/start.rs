@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
-use super::{CONFIG, answered, ask, enabled, janus, main_process, notes, status};
+use super::{CONFIG, answered, ask, drop_in, enabled, janus, main_process, notes, status};
 use crate::support::{Output, Process, until};
 
 #[test]
@@ -103,12 +103,11 @@ fn a_foreign_socket_is_explained_and_a_child_sees_nothing_of_the_service() {
         "~/.config/systemd/user/gram.socket",
         "[Socket]\nListenDatagram=127.0.0.1:7399\nFileDescriptorName=mcp\nService=janus.service\n",
     );
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
+    machine.write(CONFIG, &config);
+    drop_in(
+        &machine,
         "[Service]\nSockets=extra.socket gram.socket\nLimitNOFILE=777:9999\n",
     );
-    machine.write(CONFIG, &config);
-    machine.systemctl(&["daemon-reload"]);
     machine.systemctl(&["start", "extra.socket", "gram.socket"]);
     answered(&machine);
     until("the words about both", || {
@@ -227,11 +226,7 @@ fn a_state_that_somebody_uses_is_answered_and_tried_again() {
     let Some(machine) = enabled(name, &notes("notes")) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nRestartSec=50ms\n");
     answered(&machine);
     machine.systemctl(&["stop", "janus.service"]);
     let mut holds = machine.command(&[

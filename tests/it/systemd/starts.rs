@@ -2,7 +2,7 @@
 //! nobody.
 
 use super::life::{became, load};
-use super::{CONFIG, answered, ask, enabled, notes};
+use super::{CONFIG, DROP_IN, answered, ask, drop_in, enabled, notes};
 use crate::support::{Machine, until};
 
 /// More than systemd allows a socket or a service by itself in the time that they take.
@@ -60,9 +60,7 @@ fn a_program_that_ends_at_once_is_started_once_for_a_connection_and_never_closes
         return;
     };
     let broken = "[Service]\nExecStart=\nExecStart=/bin/sh -c 'echo >>%h/starts; exit 78'\n";
-    let drop_in = "~/.config/systemd/user/janus.service.d/test.conf";
-    machine.write(drop_in, broken);
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, broken);
     // In the box, so that they come one right after the other. 28: it takes longer than any start.
     let script = format!(
         "for _ in $(seq {MANY}); do curl -q -s -m 10 http://127.0.0.1:7332/mcp; ended=$?; echo $ended; \
@@ -83,7 +81,7 @@ fn a_program_that_ends_at_once_is_started_once_for_a_connection_and_never_closes
     assert_eq!(machine.property("janus.service", "Result"), "exit-code");
     sockets_are_open(&machine);
 
-    std::fs::remove_file(machine.seen(drop_in)).unwrap();
+    std::fs::remove_file(machine.seen(DROP_IN)).unwrap();
     machine.systemctl(&["daemon-reload"]);
     until("the next call", || ask(&machine).0 == 200);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{answered, enabled, janus, life, main_process, notes};
+use super::{answered, drop_in, enabled, janus, life, main_process, notes};
 use crate::support::{Output, Process, until};
 
 /// Takes the database back to version 2 and holds it, so that the next migration has to wait.
@@ -27,11 +27,7 @@ fn a_migration_may_take_longer_than_a_start() {
     };
     answered(&machine);
     machine.systemctl(&["stop", "janus.service"]);
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nTimeoutStartSec=1s\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nTimeoutStartSec=1s\n");
     // It says what it is told.
     machine.systemctl(&["log-level", "debug"]);
     let mut holds = Process::start("python3", &mut machine.command(&["python3", "-c", OLD]));
@@ -86,11 +82,7 @@ fn a_program_that_takes_over_and_hangs_is_ended_by_its_alarm_and_started_anew() 
     let Some(machine) = enabled(name, &notes("notes")) else {
         return;
     };
-    machine.write(
-        "~/.config/systemd/user/janus.service.d/test.conf",
-        "[Service]\nRestartSec=50ms\n",
-    );
-    machine.systemctl(&["daemon-reload"]);
+    drop_in(&machine, "[Service]\nRestartSec=50ms\n");
     answered(&machine);
     let process = main_process(&machine);
     machine.put(
