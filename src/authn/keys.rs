@@ -167,14 +167,18 @@ impl Authn {
     ///
     /// # Errors
     /// A key is required, and this one does not count.
-    pub fn client_of(&self, key: &str) -> Result<Option<ClientId>, NotAuthenticated> {
+    pub fn client_of(
+        &self,
+        key: &str,
+        now: SystemTime,
+    ) -> Result<Option<ClientId>, NotAuthenticated> {
         let state = self.keys.state();
         if state.rules.clients.is_none() {
             return Ok(None);
         }
         let known = state.keys.get(&key::digest(key.trim().as_bytes()));
         known
-            .filter(|key| state.rules.allow(&key.record, SystemTime::now()))
+            .filter(|key| state.rules.allow(&key.record, now))
             .map(|key| key.record.client.clone())
             .ok_or(NotAuthenticated::KeyRequired)
     }

@@ -171,19 +171,20 @@ async fn goes_on(composed: &Composed, wish: Wish, program: &Program, read: Optio
             ((false, QUIET), None)
         }
     };
+    // The program that comes reads the same file: what it does not take up is said to who asks, and looked for before
+    // anybody waits.
+    let settings = read
+        .filter(|_| answer.is_some())
+        .and_then(|read| read().ok());
+    let stays = settings.and_then(|settings| composed.stays(&settings));
     let prepared = prepare(program, how, composed).await;
     let comes = prepared.is_ok();
     if let Err(not_now) = &prepared {
         tracing::warn!(event = "not_replaced", "Janus goes on as it is: {not_now}");
     }
-    let coming = prepared.map(|version| {
-        // The program that comes reads the same file.
-        let settings = read.and_then(|read| read().ok());
-        let stays = settings.and_then(|settings| composed.stays(&settings));
-        Coming {
-            version,
-            notes: stays.into_iter().collect(),
-        }
+    let coming = prepared.map(|version| Coming {
+        version,
+        notes: stays.into_iter().collect(),
     });
     // Whoever asked may not wait any more.
     drop(answer.map(|answer| answer.send(coming)));

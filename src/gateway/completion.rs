@@ -29,12 +29,8 @@ impl Gateway {
                 let Some(entry) = merged.find(&name) else {
                     return match failure {
                         Some(failure) => {
-                            noted::failed(
-                                scope,
-                                &Subject::PromptCompletion(name.clone()),
-                                &failure,
-                            );
-                            error::failed(request.method(), &failure)
+                            let subject = Subject::PromptCompletion(name);
+                            noted::failed(scope, &subject, request.method(), &failure)
                         }
                         None => error::unknown("prompt", &name, merged.names()),
                     };

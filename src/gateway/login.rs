@@ -85,8 +85,7 @@ impl Gateway {
         failure: &Failure,
     ) -> Outcome {
         let Some(need) = Need::of(failure) else {
-            noted::failed(scope, subject, failure);
-            return error::failed(request.method(), failure);
+            return noted::failed(scope, subject, request.method(), failure);
         };
         let (_, told) = self.begun(scope, subject, request, failure, &need).await;
         told
@@ -102,7 +101,8 @@ impl Gateway {
         events: &Events,
     ) -> Asked {
         let Some(need) = Need::of(failure) else {
-            return Asked::Told(error::failed(request.method(), failure));
+            let told = noted::failed(scope, subject, request.method(), failure);
+            return Asked::Told(told);
         };
         let (pending, told) = self.begun(scope, subject, request, failure, &need).await;
         let Some(pending) = pending else {
@@ -157,7 +157,7 @@ impl Gateway {
         failure: &Failure,
         need: &Need,
     ) -> (Option<Pending>, Outcome) {
-        noted::failed(scope, subject, failure);
+        noted::note_failed(scope, subject, failure);
         let account = failure.account();
         let method = request.method();
         if need.reason == LoginReason::Scope && !self.may_step(account, subject) {

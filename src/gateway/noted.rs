@@ -11,30 +11,38 @@ use std::fmt::Display;
 use crate::binding::Scope;
 use crate::model::{AccountId, Subject};
 use crate::policy::Denied;
+use crate::protocol::Outcome;
 use crate::telemetry::redact_cut;
 use crate::upstream::Failure;
 
-use super::error::explain;
+use super::error;
 
 /// Names of tools are shorter.
 const LONGEST: usize = 128;
 
-/// No answer came.
-pub(super) fn failed(scope: &Scope, subject: &Subject, failure: &Failure) {
+/// No answer came: what the caller gets.
+pub(super) fn failed(scope: &Scope, subject: &Subject, method: &str, failure: &Failure) -> Outcome {
+    note_failed(scope, subject, failure);
+    error::failed(method, failure)
+}
+
+/// The same, where the caller gets something else.
+pub(super) fn note_failed(scope: &Scope, subject: &Subject, failure: &Failure) {
     note(
         scope,
         failure.account(),
         subject,
-        explain(failure).0,
+        error::word(failure),
         failure,
     );
 }
 
-/// A rule said no.
-pub(super) fn denied(scope: &Scope, denied: &Denied) {
+/// A rule said no: what the caller gets.
+pub(super) fn denied(scope: &Scope, method: &str, denied: &Denied) -> Outcome {
     let (account, subject) = (&denied.account, &denied.subject);
     let why = format!("{account} does not allow it ({})", denied.rule);
     note(scope, account, subject, "denied", &why);
+    error::denied(method, denied)
 }
 
 /// An agent repeats what fails, so that it is damped as all warnings are: whatever tool it was, which is beside the text.

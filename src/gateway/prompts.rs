@@ -22,8 +22,7 @@ impl Gateway {
         let Some(entry) = merged.find(&name) else {
             return match failure {
                 Some(failure) => {
-                    noted::failed(scope, &Subject::Prompt(name.clone()), &failure);
-                    error::failed(request.method(), &failure)
+                    noted::failed(scope, &Subject::Prompt(name), request.method(), &failure)
                 }
                 None => error::unknown("prompt", &name, merged.names()),
             };

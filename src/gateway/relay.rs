@@ -42,10 +42,7 @@ impl Gateway {
         let voice = known.voice(scope, &route, &self.upstream);
         let permitted = match known.policy.permit(&account, &subject, route) {
             Ok(permitted) => permitted,
-            Err(denied) => {
-                noted::denied(scope, &denied);
-                return error::denied(request.method(), &denied);
-            }
+            Err(denied) => return noted::denied(scope, request.method(), &denied),
         };
         let request = match self.opened(scope, &account, &request) {
             Ok(request) => request,

@@ -165,8 +165,7 @@ impl Gateway {
                         .policy
                         .permit(account, &Subject::Tool(tool.key), ())
             {
-                noted::denied(scope, &denied);
-                return error::denied(request.method(), &denied);
+                return noted::denied(scope, request.method(), &denied);
             }
         }
         let first = self.unlisted(scope, &request, name).into_iter().next();
@@ -220,8 +219,8 @@ impl Gateway {
             reason: "its lists could not be read".to_owned(),
             retry_in: None,
         });
-        noted::failed(scope, &Subject::Tool(name.to_owned()), &failure);
-        error::failed(request.method(), &failure)
+        let subject = Subject::Tool(name.to_owned());
+        noted::failed(scope, &subject, request.method(), &failure)
     }
 
     /// Checks the `Mcp-Param-…` headers of a modern client against the arguments:

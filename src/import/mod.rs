@@ -39,7 +39,7 @@ use serde_json::{Map, Value};
 use crate::model::{AccountName, ProfileName, SecretName, ServerName, Switching};
 
 pub use merge::{Merged, NotMerged, merge};
-pub use reference::references;
+pub use reference::{references, secrets, variables};
 pub use yaml::document;
 
 use entry::Found;

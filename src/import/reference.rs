@@ -241,22 +241,34 @@ pub(super) fn is_variable(name: &str) -> bool {
 
 /// Every variable that a text refers to, in any of the forms, and secrets of the vault as the variables they would be.
 pub fn references(text: &str) -> BTreeSet<String> {
-    let word = |piece: &str| {
-        let piece = piece.trim_start_matches('{');
-        let piece = piece.strip_prefix("env:").unwrap_or(piece);
-        let end = piece
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(piece.len());
-        piece
-            .get(..end)
-            .filter(|name| is_variable(name))
-            .map(str::to_owned)
-    };
-    let dollars = text.split('$').skip(1).filter_map(word);
-    let braces = text.split("env:").skip(1).filter_map(word);
-    let secrets = text.split("vault:").skip(1).filter_map(word);
+    let secrets = secrets(text).into_iter();
     let secrets = secrets.map(|name| name.to_ascii_uppercase());
-    dollars.chain(braces).chain(secrets).collect()
+    variables(text).into_iter().chain(secrets).collect()
+}
+
+/// Every variable that a text refers to, in any of the forms.
+pub fn variables(text: &str) -> BTreeSet<String> {
+    let dollars = text.split('$').skip(1).filter_map(word);
+    let words = text.split("env:").skip(1).filter_map(word);
+    dollars.chain(words).collect()
+}
+
+/// Every secret of the vault that a text refers to.
+pub fn secrets(text: &str) -> BTreeSet<String> {
+    text.split("vault:").skip(1).filter_map(word).collect()
+}
+
+/// The name at the beginning of what stands behind a sign for a reference.
+fn word(piece: &str) -> Option<String> {
+    let piece = piece.trim_start_matches('{');
+    let piece = piece.strip_prefix("env:").unwrap_or(piece);
+    let end = piece
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(piece.len());
+    piece
+        .get(..end)
+        .filter(|name| is_variable(name))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::login::may_log_in;
-use super::{Auth, Imported, Reach, ToSet, document};
+use super::{Auth, Imported, Reach, ToSet, document, variables};
 use crate::model::SecretName;
 
 /// How a token stands in a header.
@@ -56,13 +56,10 @@ pub(super) fn vaulted(imported: &mut Imported, secrets: &BTreeSet<String>) {
         imported.to_set.extend(told);
     }
     // A part of another value may refer to it all the same.
-    let text = document(imported);
-    let is_used = |variable: &str| {
-        text.contains(&format!("${{{variable}}}")) || text.contains(&format!("env:{variable}"))
-    };
+    let used = variables(&document(imported));
     imported
         .to_set
-        .retain(|set| !vaulting.moved.contains(&set.variable) || is_used(&set.variable));
+        .retain(|set| !vaulting.moved.contains(&set.variable) || used.contains(&set.variable));
 }
 
 struct Vaulting<'s> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::files::{Target, Written};
 use crate::cli::{Exit, Failure, Output};
-use crate::import::{Imported, ToSet};
+use crate::import::{Imported, ToSet, secrets, variables};
 
 /// What would be written, and what to know about it.
 #[derive(Debug)]
@@ -30,18 +30,16 @@ impl Preview {
         more: Vec<String>,
     ) -> Self {
         // A variable of a server that was left out need not be set.
-        let lines = || added.iter().flat_map(|(_, lines)| lines);
+        let lines: Vec<&str> = added
+            .iter()
+            .flat_map(|(_, lines)| lines)
+            .map(String::as_str)
+            .collect();
+        let lines = lines.join("\n");
+        let (variables, secrets) = (variables(&lines), secrets(&lines));
         let used = |set: &&ToSet| {
-            let within = format!("${{{}}}", set.variable);
-            let whole = format!("env:{}", set.variable);
-            let secret = format!("vault:{}", set.variable);
-            lines().any(|line| {
-                if set.in_vault {
-                    line.contains(&secret)
-                } else {
-                    line.contains(&within) || line.contains(&whole)
-                }
-            })
+            let known = if set.in_vault { &secrets } else { &variables };
+            known.contains(&set.variable)
         };
         Self {
             set: imported.to_set.iter().filter(used).cloned().collect(),

@@ -1,6 +1,7 @@
 //! `janus whoami` and `janus profile`: the resolver's own reasons.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -39,7 +40,7 @@ pub(super) struct Named {
 impl Downstream {
     pub(super) fn whoami(&self, peer: &Peer, supposed: &Supposed) -> Answer {
         let client = match (&supposed.client, &supposed.key) {
-            (None, Some(key)) => match self.authn.client_of(key) {
+            (None, Some(key)) => match self.authn.client_of(key, SystemTime::now()) {
                 Ok(client) => client,
                 Err(why) => return Ok(key_refused(&why)),
             },

@@ -26,14 +26,16 @@ impl Gateway {
         let Some(tool) = tool else {
             return match self.upstream().listed(&account).await {
                 Ok(()) => self.tools_of(&account, request.client.era()),
-                Err(failure) => error::failed("tools/call", &failure),
+                Err(failure) => {
+                    let subject = Subject::Method("tools/list".to_owned());
+                    noted::failed(scope, &subject, "tools/call", &failure)
+                }
             };
         };
         let own = match self.own_name(&account, &tool, &request).await {
             Ok(own) => own,
             Err(failure) => {
-                noted::failed(scope, &Subject::Tool(tool.clone()), &failure);
-                return error::failed("tools/call", &failure);
+                return noted::failed(scope, &Subject::Tool(tool), "tools/call", &failure);
             }
         };
         let Some((own, argument)) = own else {

@@ -17,7 +17,7 @@ pub(in crate::gateway) fn failed(method: &str, failure: &Failure) -> Outcome {
 }
 
 /// The fixed word for a failure, the same in results, at the command line and in the log.
-fn word(failure: &Failure) -> &'static str {
+pub(in crate::gateway) fn word(failure: &Failure) -> &'static str {
     match failure {
         Failure::Unreachable { .. }
         | Failure::BadAnswer { .. }

@@ -18,7 +18,7 @@ use crate::protocol::{Json, Outcome, RpcError, code};
 
 pub(super) use self::choice::{choice_text, no_choice};
 pub use self::failure::explain;
-pub(super) use self::failure::{failed, missing, not_up};
+pub(super) use self::failure::{failed, missing, not_up, word};
 pub(super) use self::login::{Login, Way, login_reason, needs_login, never_granted};
 
 /// The method is not served in this view.
