@@ -239,7 +239,7 @@ for example \"janus/version/1\". Members are only added; a changed meaning gets 
   janus/login-all/1        needed, logins: each as above; failed: account, error;
                            unknown: account, server, because
   janus/login-cancel/1     login, account, cancelled
-  janus/logout/1           account, had, revoked
+  janus/logout/1           account, had, cancelled, revoked, client_removed
   janus/log/1              a line each: time (microseconds since 1970), level, message, event, server, account, …
   janus/config-reload/1    reloaded, notes
   janus/reexec/1           from, version, pid, notes

@@ -10,7 +10,7 @@ use super::record::{GrantRecord, IntentRecord, RegistrationRecord};
 use crate::model::{AccountName, ServerName};
 
 pub(super) const REGISTRATIONS: &str = "SELECT id, issuer, server, account, generation, facts,
-    client_id, client_secret FROM oauth_registration ORDER BY id";
+    client_id, client_secret, registration_access_token FROM oauth_registration ORDER BY id";
 pub(super) const GRANTS: &str = "SELECT server, account, issuer, registration, generation, facts,
     access_token, refresh_token FROM oauth_grant ORDER BY server, account";
 pub(super) const INTENTS: &str = "SELECT server, account, generation, attempt, token_hash, began
@@ -18,8 +18,8 @@ pub(super) const INTENTS: &str = "SELECT server, account, generation, attempt, t
 
 pub(super) fn keep_registration(database: &Connection, one: &RegistrationRecord) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO oauth_registration (id, issuer, server, account, generation,
-        facts, client_id, client_secret)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        facts, client_id, client_secret, registration_access_token)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     run(
         database,
         sql,
@@ -31,7 +31,8 @@ pub(super) fn keep_registration(database: &Connection, one: &RegistrationRecord)
             number(one.generation),
             one.facts,
             one.client_id,
-            one.client_secret
+            one.client_secret,
+            one.registration_access_token
         ],
     )
 }
@@ -113,6 +114,7 @@ pub(super) fn registration(row: &Row<'_>) -> std::result::Result<RegistrationRec
         facts: row.get(5)?,
         client_id: row.get(6)?,
         client_secret: row.get(7)?,
+        registration_access_token: row.get(8)?,
     })
 }
 

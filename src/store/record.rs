@@ -153,6 +153,8 @@ pub struct RegistrationRecord {
     pub client_id: Vec<u8>,
     /// The sealed `client_secret`.
     pub client_secret: Option<Vec<u8>>,
+    /// The sealed `registration_access_token`.
+    pub registration_access_token: Option<Vec<u8>>,
 }
 
 /// What an authorization server gave one account. The tokens are sealed.

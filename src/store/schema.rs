@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i32 = 0x4A41_4E55;
 
 /// How many migrations have run is the version.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
 CREATE TABLE session (
@@ -121,6 +121,11 @@ CREATE TABLE chosen (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT;
+";
+
+/// What removes a registration at the authorization server (RFC 7592), where that gave it.
+const VERSION_4: &str = "
+ALTER TABLE oauth_registration ADD COLUMN registration_access_token BLOB;
 ";
 
 /// Why a database cannot be brought to this version.

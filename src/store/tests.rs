@@ -459,7 +459,7 @@ async fn a_damaged_newer_or_foreign_database_is_named_and_left_alone() {
     let error = Store::open(&state).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("`{shown}` was written by a later Janus (format 99; this one knows 3)")
+        format!("`{shown}` was written by a later Janus (format 99; this one knows 4)")
     );
     change("PRAGMA user_version = 1; PRAGMA application_id = 7");
     let error = Store::open(&state).unwrap_err();
@@ -607,6 +607,7 @@ async fn a_grant_is_changed_only_by_who_names_the_generation_that_is_there() {
         facts: "{}".to_owned(),
         client_id: vec![7],
         client_secret: Some(vec![8]),
+        registration_access_token: Some(vec![9]),
     };
     let changes = [
         Change::RegistrationKept(registration.clone()),

@@ -3,7 +3,7 @@
 // token that comes again ends the grant, the device flow, revocation, `iss` in redirects. Anybody logs in by a name.
 //
 // Prints `listening ISSUER` once it can be reached, then a line for each event: `refreshed`, `revoked`, `refused WHY`,
-// `registered`. Ends when its stdin does.
+// `registered`, `unregistered`. Ends when its stdin does.
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -50,6 +50,7 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true },
     registration: { enabled: true },
+    registrationManagement: { enabled: true },
     revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,
@@ -75,6 +76,8 @@ says("grant.error", why);
 says("authorization.error", why);
 says("registration_create.error", why);
 says("registration_create.success", () => "registered");
+says("registration_delete.success", () => "unregistered");
+says("registration_delete.error", why);
 says("grant.revoked", () => "revoked");
 says("server_error", (_, error) => `broken ${error.stack}`);
 

@@ -1,6 +1,6 @@
 //! The end of a grant: here always, at the provider as far as it lets itself be told.
 
-use crate::credential::oauth::{Grant, Granted, Registration, Source, Tokens, revoke};
+use crate::credential::oauth::{Grant, Granted, Registration, Source, Tokens, remove, revoke};
 use crate::model::AccountId;
 use crate::telemetry::let_go;
 use crate::vault::Refused;
@@ -18,6 +18,8 @@ pub struct LoggedOut {
     pub cancelled: bool,
     /// Whether the provider ended it too; `None`: it was not asked.
     pub revoked: Option<bool>,
+    /// Whether the provider removed the client that Janus had registered there; `None`: it was not asked, or gave no means.
+    pub removed: Option<bool>,
 }
 
 impl Logins {
@@ -37,6 +39,7 @@ impl Logins {
                     had: true,
                     cancelled: false,
                     revoked: None,
+                    removed: None,
                 });
             }
             Err(why) => return Err(why),
@@ -48,41 +51,64 @@ impl Logins {
         let cancelled = waiting.is_some_and(|entry| entry.give_up(NotLoggedIn::Cancelled));
         let (logins, account) = (self.clone(), account.clone());
         let ending = self.0.tasks.spawn(async move {
-            // A login that is about to make a grant sees that it shall not, or has made it.
-            let turn = logins.0.settling.lock().await;
-            // One for another server is as good as none, but for this.
-            let had =
-                grant.status().issuer.is_some() || logins.0.grants.granted().contains(&account);
-            if !had {
-                return Ok(LoggedOut {
-                    account,
-                    had,
-                    cancelled,
-                    revoked: None,
-                });
-            }
-            let (ended, stored) = grant.end().await;
-            drop(turn);
-            let revoked = match &ended {
-                Some((registration, source, tokens)) if !local => {
-                    let revoked = logins.revoked(&grant, registration, source, tokens);
-                    Some(revoked.await)
-                }
-                _ => None,
-            };
-            drop(ended);
-            let_go();
-            // Only now: what the store still has is of less use to anybody once the provider has ended it.
-            stored.map_err(|why| not_forgotten(&why))?;
-            tracing::info!(event = "logged_out", %account, "logged out: {account}");
-            Ok(LoggedOut {
+            let mut out = LoggedOut {
                 account,
-                had,
+                had: false,
                 cancelled,
-                revoked,
-            })
+                revoked: None,
+                removed: None,
+            };
+            logins.end(&grant, local, &mut out).await?;
+            Ok(out)
         });
         ending.await.unwrap_or(Err(NotLoggedIn::Stopping))
+    }
+
+    async fn end(
+        &self,
+        grant: &Grant,
+        local: bool,
+        out: &mut LoggedOut,
+    ) -> Result<(), NotLoggedIn> {
+        let account = grant.account();
+        // A login that is about to make a grant sees that it shall not, or has made it.
+        let turn = self.0.settling.lock().await;
+        // One for another server is as good as none, but for this.
+        out.had = grant.status().issuer.is_some() || self.0.grants.granted().contains(account);
+        if !out.had {
+            return Ok(());
+        }
+        let (ended, stored) = grant.end().await;
+        let ended = ended.filter(|_| !local);
+        let goes = match &ended {
+            Some(ended) => grant.let_go_of(&ended.registration).await,
+            None => false,
+        };
+        drop(turn);
+        if let Some(ended) = ended {
+            if let Some(tokens) = &ended.tokens {
+                let revoked = self.revoked(grant, &ended.registration, &ended.source, tokens);
+                out.revoked = Some(revoked.await);
+            }
+            if goes {
+                out.removed = Some(self.removed(grant, &ended.registration).await);
+            }
+        }
+        let_go();
+        // Only now: what the store still has is of less use to anybody once the provider has ended it.
+        stored.map_err(|why| not_forgotten(&why))?;
+        tracing::info!(event = "logged_out", %account, "logged out: {account}");
+        Ok(())
+    }
+
+    /// Has the provider remove the client that nobody uses now. It is kept for the next login where that fails.
+    async fn removed(&self, grant: &Grant, registration: &Registration) -> bool {
+        let removed = remove(self.0.grants.network(), grant, registration).await;
+        if !removed && let Err(why) = grant.keep_registration(registration).await {
+            let account = grant.account();
+            tracing::info!(%account, "its client at the provider stays there, and is not known here any more: {why}");
+        }
+        removed
     }
 
     /// Tells the provider that nobody will use these.

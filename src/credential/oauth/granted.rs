@@ -37,10 +37,21 @@ pub struct Registration {
     pub method: ClientAuthentication,
     /// When the secret ends; `None`: never.
     pub secret_expires: Option<SystemTime>,
+    /// What removes it there, where the authorization server gave that.
+    pub managed: Option<Managed>,
     /// The one redirect URI that it has.
     pub redirect_uri: String,
     /// When it was made.
     pub created: SystemTime,
+}
+
+/// Where a registration is removed, and with what (RFC 7592, section 3).
+#[derive(Debug, Clone)]
+pub struct Managed {
+    /// `registration_client_uri`
+    pub uri: String,
+    /// `registration_access_token`
+    pub token: Arc<Secret>,
 }
 
 /// How a registration came to be.
@@ -103,6 +114,17 @@ pub struct Granted {
     pub verified_as: Option<Identity>,
     /// Who did before, where this could not be learnt, or not all of it: the next login is held against it.
     pub known_as: Option<Identity>,
+}
+
+/// A grant that is used no more: what its provider can be told of.
+#[derive(Debug)]
+pub struct Ended {
+    /// The client that it was given to.
+    pub registration: Registration,
+    /// By whom.
+    pub source: Source,
+    /// The tokens, if there were any left.
+    pub tokens: Option<Tokens>,
 }
 
 /// Who somebody is at a server.

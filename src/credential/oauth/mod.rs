@@ -5,7 +5,7 @@
 //! finds it (RFC 9728, 8414: `walk` is the way, `metadata` what is read there), `registration` makes Janus its client
 //! (RFC 7591), `scopes` says what is asked for, `authorization` sends a person to its `page` (RFC 6749, 7636, 8707), `callback`
 //! reads what comes back (RFC 9207), `exchange` has tokens for it, `device` is the way without a browser here (RFC 8628),
-//! `identity` learns who logged in, `revocation` ends it (RFC 7009). After that a token's life is `grant`'s: the refresh
+//! `identity` learns who logged in, `revocation` ends it (RFC 7009, 7592). After that a token's life is `grant`'s: the refresh
 //! engine, with `token_response` for what comes, `client_authentication` for how Janus proves itself and
 //! `client_credentials` for machine accounts. `granted`, `failed` and `reason` are the words of all of it.
 //!
@@ -45,12 +45,14 @@ mod token_response;
 mod walk;
 
 pub use grant::{Grant, GrantState, GrantStatus, Grants, Notice, Point};
-pub use granted::{Granted, Identity, Registration, RegistrationKind, Source, Tokens};
+pub use granted::{
+    Ended, Granted, Identity, Managed, Registration, RegistrationKind, Source, Tokens,
+};
 pub use identity::{NotTold, told};
 pub use login::{Brought, Callback, Challenge, Expected, Flow, LoginFailed, Options};
 pub use network::{Network, NetworkError, Policy};
 pub use reason::LoginReason;
-pub use revocation::revoke;
+pub use revocation::{remove, revoke};
 
 #[cfg(test)]
 mod tests;

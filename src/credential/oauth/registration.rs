@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use rmcp::transport::auth::AuthorizationManager;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -19,9 +19,12 @@ use url::Url;
 use super::discovery::{Found, is_described};
 use super::failed::{LoginFailed, foreign, host_of, said};
 use super::grant::Grant;
-use super::granted::{Registration, RegistrationKind};
+use super::granted::{Managed, Registration, RegistrationKind};
+use super::metadata::ServerMetadata;
 use super::seam::{Seam, Step, Way, response};
-use crate::model::{AccountId, ClientAuthentication, GrantKind, OAuth, RegistrationScope, Secret};
+use crate::model::{
+    AccountId, ClientAuthentication, GrantKind, OAuth, Origin, RegistrationScope, Secret,
+};
 use crate::telemetry::learn;
 
 /// What Janus can prove itself by without a key of its own, the least first.
@@ -310,6 +313,10 @@ fn client(
     let mut client = blank(account, found, wanted, redirect_uri)?;
     client.client_id = text("client_id").unwrap_or_default();
     client.client_secret = secret("client_secret");
+    client.managed = text("registration_client_uri")
+        .filter(|uri| is_of(&found.server, uri))
+        .zip(secret("registration_access_token"))
+        .map(|(uri, token)| Managed { uri, token });
     let said = text("token_endpoint_auth_method");
     let said = said.and_then(|word| ClientAuthentication::of_word(&word));
     client.method = match (said, &client.client_secret) {
@@ -345,6 +352,15 @@ fn client(
     Ok(client)
 }
 
+/// Whether an address is the authorization server's own: the token for a registration goes nowhere else.
+fn is_of(server: &ServerMetadata, uri: &str) -> bool {
+    let own = [Some(&server.issuer), server.registration.as_ref()];
+    uri.parse().is_ok_and(|uri: Uri| {
+        let mut own = own.into_iter().flatten().filter_map(|own| own.parse().ok());
+        own.any(|own| Origin::is_shared(&own, &uri))
+    })
+}
+
 fn blank(
     account: &AccountId,
     found: &Found,
@@ -366,6 +382,7 @@ fn blank(
         signing_key: None,
         method: ClientAuthentication::None,
         secret_expires: None,
+        managed: None,
         redirect_uri: redirect_uri.to_owned(),
         created: SystemTime::now(),
     })

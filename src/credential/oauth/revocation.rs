@@ -1,10 +1,15 @@
-//! The end of tokens at the provider (RFC 7009): best effort, since they are forgotten here whatever it says.
+//! The end of tokens at the provider (RFC 7009), and of a client there (RFC 7592): best effort, since the tokens are forgotten
+//! here whatever it says.
 
 use std::time::{Duration, SystemTime};
 
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method, Request};
+use zeroize::Zeroizing;
+
 use super::client_authentication::Form;
 use super::grant::Grant;
-use super::granted::{Registration, Source, Tokens};
+use super::granted::{Managed, Registration, Source, Tokens};
 use super::network::{Network, Policy};
 use crate::model::Secret;
 
@@ -38,6 +43,30 @@ pub async fn revoke(
         ended = ended.or(Some(said));
     }
     ended.unwrap_or(false)
+}
+
+/// Removes a client that registered itself (RFC 7592, section 2.3). Whether the provider did.
+pub async fn remove(network: &Network, grant: &Grant, registration: &Registration) -> bool {
+    let Some(managed) = &registration.managed else {
+        return false;
+    };
+    let Some(request) = removal(managed) else {
+        return false;
+    };
+    let policy = grant.policy();
+    let answer = tokio::time::timeout(PATIENCE, network.send(request, &policy)).await;
+    matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
+}
+
+fn removal(managed: &Managed) -> Option<Request<Vec<u8>>> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = Method::DELETE;
+    *request.uri_mut() = managed.uri.parse().ok()?;
+    let bearer = Zeroizing::new(format!("Bearer {}", managed.token.expose()));
+    let mut bearer = HeaderValue::from_str(&bearer).ok()?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    Some(request)
 }
 
 async fn one(

@@ -264,6 +264,7 @@ impl Downstream {
             "had": out.had,
             "cancelled": out.cancelled,
             "revoked": out.revoked,
+            "client_removed": out.removed,
         }))
     }
 

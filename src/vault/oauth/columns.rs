@@ -17,6 +17,7 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 const CLIENT: &str = "client_id";
 const SECRET: &str = "client_secret";
+const MANAGING: &str = "registration_access_token";
 
 /// What is sealed of a grant.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub struct RegistrationSecrets {
     pub id: Arc<Secret>,
     /// `client_secret`
     pub secret: Option<Arc<Secret>>,
+    /// `registration_access_token`
+    pub managing: Option<Arc<Secret>>,
 }
 
 /// Why a row is not opened.
@@ -80,6 +83,7 @@ impl RegistrationSecrets {
             // It is no secret (RFC 6749, section 2.2), and stands in the link that people open.
             id: unsealed(key, row(CLIENT), Some(&one.client_id))?.ok_or(NotOpened::Damaged)?,
             secret: opened(key, row(SECRET), one.client_secret.as_deref())?,
+            managing: opened(key, row(MANAGING), one.registration_access_token.as_deref())?,
         })
     }
 
@@ -94,6 +98,7 @@ impl RegistrationSecrets {
         Ok(RegistrationRecord {
             client_id: sealed(key, row(CLIENT), Some(&self.id))?.unwrap_or_default(),
             client_secret: sealed(key, row(SECRET), self.secret.as_ref())?,
+            registration_access_token: sealed(key, row(MANAGING), self.managing.as_ref())?,
             ..one
         })
     }
@@ -124,6 +129,7 @@ pub(super) fn registration_again(
     Ok(RegistrationRecord {
         client_id: again(CLIENT, Some(&one.client_id))?.unwrap_or_default(),
         client_secret: again(SECRET, one.client_secret.as_deref())?,
+        registration_access_token: again(MANAGING, one.registration_access_token.as_deref())?,
         ..one.clone()
     })
 }

@@ -142,12 +142,14 @@ async fn nothing_that_a_login_brought_is_left_anywhere() {
         &["logs"],
         &["logs", "--json"],
         &["login", "s", "--no-wait", "--again", "--json"],
+        // Its client is removed, by an answer that shows the token for that.
         &["logout", "s"],
         &["status", "--json"],
     ] {
         say(&janus, arguments, &mut found);
     }
     assert!(authority.count(Endpoint::Revoke) >= 1);
+    assert_eq!(authority.count(Endpoint::Manage), 1);
     // The code of another device, which is asked for until somebody types the other one.
     let asked = authority.count(Endpoint::Token);
     let by_device = ["login", "s", "--device", "--no-wait", "--json"];

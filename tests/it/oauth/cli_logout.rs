@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::cli_login::{failure, log_in, rig, run};
-use super::rig::{Rig, begun, status};
+use super::rig::{Rig, begun, known, status};
 use crate::support::Janus;
-use crate::support::authorization::{Endpoint, Hold};
+use crate::support::authorization::{Answer, Behaviour, Endpoint, Hold, Protection, Said};
 
 #[tokio::test]
 async fn a_logout_of_nobody_changes_nothing_but_a_login_that_waits() {
@@ -160,5 +160,98 @@ async fn a_provider_that_hears_and_says_nothing_does_not_hold_a_logout() {
     );
     assert_eq!(status(&rig.janus)["accounts"][0]["needs_login"], true);
     rig.authority.release(Endpoint::Revoke);
+    rig.assert_clean();
+}
+
+/// A provider that lets clients be removed, and who is logged in there.
+async fn managed() -> Rig {
+    let rig = rig().await;
+    rig.authority
+        .behave(|behaviour| behaviour.management = true);
+    log_in(&rig, &["login", "s"], "ana").await;
+    rig
+}
+
+fn logged_out(rig: &Rig, more: &[&str]) -> Value {
+    let words = [&["logout", "s", "--json"], more].concat();
+    let out = run(&rig.janus, &words);
+    assert_eq!(out.status.code(), Some(0), "{}", out.stderr);
+    serde_json::from_str(&out.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_logout_removes_the_client_that_was_registered_for_the_account() {
+    // The token for it comes from the disk.
+    let rig = managed().await.restarted();
+    let out = logged_out(&rig, &[]);
+    assert_eq!(
+        (&out["revoked"], &out["client_removed"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(rig.authority.clients(), []);
+    let order: Vec<_> = rig
+        .authority
+        .requests()
+        .into_iter()
+        .map(|asked| asked.endpoint)
+        .collect();
+    let last = [Endpoint::Revoke, Endpoint::Revoke, Endpoint::Manage];
+    assert!(order.ends_with(&last), "{order:?}");
+    assert_eq!(
+        rig.authority.requests_to(Endpoint::Manage)[0].method,
+        "DELETE"
+    );
+    // The next login makes another one.
+    log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(rig.authority.count(Endpoint::Register), 2);
+    // Of a login that its provider ended there is a client, too.
+    rig.authority.revoke_all();
+    run(&rig.janus, &["account", "verify", "s"]);
+    let out = logged_out(&rig, &[]);
+    assert_eq!(out["client_removed"], true, "{out}");
+    assert_eq!(rig.authority.clients(), []);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_removed_serves_the_next_login() {
+    let rig = managed().await;
+    for refusal in [405, 401, 500] {
+        let answer = Answer::Instead(Said::error(refusal, "no"));
+        rig.authority.next_answer(Endpoint::Manage, answer);
+        let out = logged_out(&rig, &[]);
+        assert_eq!(out["client_removed"], false, "{refusal}: {out}");
+        log_in(&rig, &["login", "s"], "ana").await;
+    }
+    rig.authority.hold(Endpoint::Manage, Hold::Before);
+    let began = Instant::now();
+    assert_eq!(logged_out(&rig, &[])["client_removed"], false);
+    assert!(began.elapsed() < Duration::from_secs(25));
+    rig.authority.release(Endpoint::Manage);
+    log_in(&rig, &["login", "s"], "ana").await;
+    // Where the provider is not told, it is not told of this.
+    let asked = rig.authority.count(Endpoint::Manage);
+    assert_eq!(
+        logged_out(&rig, &["--local"])["client_removed"],
+        Value::Null
+    );
+    assert_eq!(rig.authority.count(Endpoint::Manage), asked);
+    let rig = rig.restarted();
+    log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(rig.authority.count(Endpoint::Register), 1);
+    rig.assert_clean();
+}
+
+#[tokio::test]
+async fn a_client_of_all_accounts_of_a_server_stays() {
+    let behaviour = Behaviour {
+        management: true,
+        ..known()
+    };
+    let auth = "auth: { oauth: { registration_scope: server } }";
+    let rig = Rig::start(behaviour, Protection::default(), auth).await;
+    log_in(&rig, &["login", "s"], "ana").await;
+    assert_eq!(logged_out(&rig, &[])["client_removed"], Value::Null);
+    assert_eq!(rig.authority.count(Endpoint::Manage), 0);
     rig.assert_clean();
 }

@@ -137,6 +137,13 @@ async fn a_login_by_a_real_browser_lasts_through_expiries_and_restarts() {
         account["grant"]["generation"].as_u64() >= Some(5),
         "{account}"
     );
+    // And it ends there too: the grant, and the client that was registered for it.
+    let ended = Process::run("janus logout", &mut world.command(&["logout", "fast"]));
+    assert!(ended.status.success(), "{}", ended.stderr);
+    for word in ["revoked", "unregistered"] {
+        let said = |line: &str| (line == word).then_some(());
+        world.authority.process.line(Output::Stdout, said);
+    }
 }
 
 #[tokio::test]

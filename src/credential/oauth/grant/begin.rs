@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::kept::Facts;
 use super::state::Life;
 use super::{Grant, Inner, LoginReason, Point};
-use crate::credential::oauth::granted::{Granted, Registration, RegistrationKind, Source, Tokens};
+use crate::credential::oauth::granted::{Ended, Granted, RegistrationKind, Tokens};
 use crate::telemetry::learn;
 use crate::vault::{GrantSecrets, Refused};
 
@@ -121,9 +121,9 @@ impl Grant {
         }
     }
 
-    /// Ends the grant here, always; what could be revoked at the provider, and whether the store took it: if not, it would
+    /// Ends the grant here, always; what could be ended at the provider, and whether the store took it: if not, it would
     /// be there again after a restart.
-    pub async fn end(&self) -> (Option<(Registration, Source, Tokens)>, Result<(), Refused>) {
+    pub async fn end(&self) -> (Option<Ended>, Result<(), Refused>) {
         let _turn = self.turn.lock().await;
         let client = self.client().await.ok();
         let ended = {
@@ -165,10 +165,12 @@ impl Grant {
             scopes: None,
             id_token: None,
         });
-        let revocable = client
-            .zip(tokens)
-            .map(|(client, tokens)| (client, source, tokens));
-        (revocable, stored)
+        let ended = client.map(|registration| Ended {
+            registration,
+            source,
+            tokens,
+        });
+        (ended, stored)
     }
 }
 

@@ -239,6 +239,7 @@ impl Grant {
             signing_key: None,
             method: ClientAuthentication::None,
             secret_expires: None,
+            managed: None,
             redirect_uri: String::new(),
             created: SystemTime::UNIX_EPOCH,
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::LoginReason;
 use crate::credential::clock::{Clock, Moment};
 use crate::credential::oauth::granted::{
-    Granted, Identity, Registration, RegistrationKind, Source,
+    Granted, Identity, Managed, Registration, RegistrationKind, Source,
 };
 use crate::credential::oauth::token_response::LONGEST_LIFE;
 use crate::model::{ClientAuthentication, hex};
@@ -274,6 +274,8 @@ pub(super) struct RegistrationFacts {
     method: String,
     redirect_uri: String,
     secret_expires: Option<u64>,
+    /// `registration_client_uri`
+    managed_at: Option<String>,
     pub(super) created: u64,
 }
 
@@ -283,6 +285,7 @@ impl RegistrationFacts {
             method: registration.method.word().to_owned(),
             redirect_uri: registration.redirect_uri.clone(),
             secret_expires: registration.secret_expires.map(milliseconds),
+            managed_at: registration.managed.as_ref().map(|at| at.uri.clone()),
             created: milliseconds(registration.created),
         }
     }
@@ -319,6 +322,10 @@ impl RegistrationFacts {
             method: ClientAuthentication::of_word(&self.method)
                 .unwrap_or(ClientAuthentication::None),
             secret_expires: self.secret_expires(),
+            managed: self
+                .managed_at
+                .zip(secrets.managing.clone())
+                .map(|(uri, token)| Managed { uri, token }),
             redirect_uri: self.redirect_uri,
             created: UNIX_EPOCH + Duration::from_millis(self.created),
         }

@@ -93,8 +93,13 @@ impl Grant {
         let secrets = RegistrationSecrets {
             id: client_id,
             secret: registration.client_secret.clone(),
+            managing: registration
+                .managed
+                .as_ref()
+                .map(|at| Arc::clone(&at.token)),
         };
         secrets.secret.iter().for_each(learn);
+        secrets.managing.iter().for_each(learn);
         let record = RegistrationRecord {
             id: Arc::clone(&registration.id),
             issuer: registration.issuer.clone(),
@@ -104,12 +109,25 @@ impl Grant {
             facts: RegistrationFacts::of(registration).write(),
             client_id: Vec::new(),
             client_secret: None,
+            registration_access_token: None,
         };
         let vault = &self.engine.means.vault;
         let of = record.account.clone();
         vault.keep_registration(record, &secrets).await?;
         self.forget_oldest_registrations(of.as_ref()).await;
         Ok(())
+    }
+
+    /// Forgets a registration that shall be removed at its authorization server, so that no login begins with it meanwhile.
+    /// Whether it can be removed; whoever does not succeed keeps it again.
+    pub async fn let_go_of(&self, registration: &Registration) -> bool {
+        // One of all accounts is used by others.
+        if registration.managed.is_none() || registration.account.is_none() {
+            return false;
+        }
+        let id = Arc::clone(&registration.id);
+        let vault = &self.engine.means.vault;
+        vault.forget_registrations(vec![id]).await.is_ok()
     }
 
     /// A server that names another authorization server every day leaves a few registrations, not one for each.

@@ -35,6 +35,7 @@ fn client(id: &str, secret: Option<&str>, algorithm: Option<SigningAlgorithm>) -
         }),
         method: ClientAuthentication::None,
         secret_expires: None,
+        managed: None,
         redirect_uri: String::new(),
         created: SystemTime::UNIX_EPOCH,
     }

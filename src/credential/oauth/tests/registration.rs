@@ -113,7 +113,8 @@ async fn all_of_a_registration_is_kept() {
             201,
             &json!({
                 "client_id": "c", "client_secret": "secret-of-the-client", "client_secret_expires_at": 2_000_000_000,
-                "token_endpoint_auth_method": "client_secret_post", "registration_client_uri": "https://as.example/c",
+                "token_endpoint_auth_method": "client_secret_post",
+                "registration_client_uri": format!("{}/register/c", server.origin),
                 "registration_access_token": "token-of-the-registration",
             })
             .to_string(),
@@ -129,6 +130,24 @@ async fn all_of_a_registration_is_kept() {
     );
     let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
     assert_eq!(client.secret_expires, Some(ends));
+    let managed = client.managed.unwrap();
+    assert_eq!(managed.uri, format!("{}/register/c", server.origin));
+    assert_eq!(managed.token.expose(), "token-of-the-registration");
+}
+
+#[tokio::test]
+async fn a_token_for_a_registration_that_goes_to_somebody_else_is_not_kept() {
+    let server = Scripted::start().await;
+    let foreign = "https://as.example/register/c".to_owned();
+    let like = server.origin.replace("127.0.0.1", "127.0.0.1.example.org");
+    for uri in [foreign, like, "/register/c".to_owned(), String::new()] {
+        let answer = json!({
+            "client_id": "c", "registration_client_uri": uri, "registration_access_token": "token",
+        });
+        server.says("POST /register", Said::new(201, &answer.to_string()));
+        let client = registered(&server, json!(["none"])).await.unwrap();
+        assert!(client.managed.is_none(), "{uri}");
+    }
 }
 
 #[tokio::test]

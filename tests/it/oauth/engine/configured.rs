@@ -57,9 +57,9 @@ async fn a_token_is_for_one_server_whichever_is_configured() {
     assert!(newer != token && rig.takes(&newer));
     // A logout ends it wherever it is for.
     life.configure(OAuth::default(), &elsewhere(&rig));
-    let (revocable, stored) = life.grant.end().await;
+    let (ended, stored) = life.grant.end().await;
     stored.unwrap();
-    assert!(revocable.unwrap().2.access == newer);
+    assert!(ended.unwrap().tokens.unwrap().access == newer);
     life.configure(OAuth::default(), &rig.policy());
     life.token().await.unwrap_err();
     assert_eq!(rig.authority.violations(), [""; 0]);

@@ -233,11 +233,12 @@ async fn another_key_seals_grants_and_registrations_anew() {
 async fn a_logout_leaves_nothing_and_says_so() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
-    let (revocable, stored) = life.grant.end().await;
+    let (ended, stored) = life.grant.end().await;
     stored.unwrap();
-    let (registration, source, tokens) = revocable.unwrap();
-    assert_eq!(registration.client_id, "janus");
-    assert_eq!(source, rig.source());
+    let ended = ended.unwrap();
+    assert_eq!(ended.registration.client_id, "janus");
+    assert_eq!(ended.source, rig.source());
+    let tokens = ended.tokens.unwrap();
     assert!(tokens.access == token && tokens.refresh.is_some());
     let reason = LoginReason::LoggedOut;
     let why = life.token().await.unwrap_err();
@@ -261,10 +262,11 @@ async fn a_logout_that_the_database_refuses_can_be_told_to_the_provider() {
     let (rig, life) = Rig::logged_in(Behaviour::default()).await;
     let token = life.token().await.unwrap();
     database(rig.home.path(), AWAY);
-    let (revocable, stored) = life.grant.end().await;
+    let (ended, stored) = life.grant.end().await;
     stored.unwrap_err();
-    let (_, source, tokens) = revocable.unwrap();
-    assert_eq!(source, rig.source());
+    let ended = ended.unwrap();
+    assert_eq!(ended.source, rig.source());
+    let tokens = ended.tokens.unwrap();
     assert!(tokens.access == token && tokens.refresh.is_some());
     assert_eq!(life.state(), GrantState::NeedsLogin(LoginReason::LoggedOut));
 }

@@ -323,6 +323,7 @@ fn registration(issuer: &str) -> Registration {
         signing_key: None,
         method: ClientAuthentication::None,
         secret_expires: None,
+        managed: None,
         redirect_uri: REDIRECT.to_owned(),
         created: SystemTime::now(),
     }
