@@ -231,7 +231,7 @@ async fn an_hour_away_costs_no_valid_token_and_few_requests() {
         let mut nobody = Calls::of(&[]);
         away.until_asked(&mut nobody).await;
         let waited = away.over(&[Arc::clone(&life.grant)], nobody).await;
-        assert!(waited <= MINUTE * 6 + STEP, "{way:?}: {waited:?}");
+        assert!(waited <= MINUTE * 6, "{way:?}: {waited:?}");
         assert_eq!(rig.authority.reuse(), 0);
         life.stop().await;
     }
@@ -261,7 +261,7 @@ async fn while_calls_of_ten_accounts_wait_it_is_asked_a_hundred_times_an_hour_at
         assert!((50..=100).contains(&asked), "{way:?}: {asked}");
         away.until_asked(&mut calls).await;
         let waited = away.over(&grants, calls).await;
-        assert!(waited <= MINUTE + STEP, "{way:?}: {waited:?}");
+        assert!(waited <= MINUTE, "{way:?}: {waited:?}");
         for grant in grants.iter().chain([&valid]) {
             at_once(&rig, grant);
         }
