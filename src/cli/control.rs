@@ -211,12 +211,7 @@ impl Control {
     }
 
     fn no_daemon(&self, because: &str) -> Failure {
-        Failure::new(Exit::NoDaemon, "no_daemon", "there is no daemon to talk to")
-            .sent("nothing")
-            .place(self.socket.display().to_string())
-            .because(because)
-            .help("start it in another terminal:  janus serve")
-            .help("or name the directory of its sockets:  --runtime-dir DIR")
+        Failure::no_daemon(self.socket.display().to_string(), because)
     }
 }
 

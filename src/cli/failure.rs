@@ -43,6 +43,17 @@ impl Failure {
         }))
     }
 
+    /// Nobody listens where the daemon would.
+    pub(super) fn no_daemon(place: String, because: impl Into<String>) -> Self {
+        Self::new(Exit::NoDaemon, "no_daemon", "there is no daemon to talk to")
+            .sent("nothing")
+            .place(place)
+            .because(because)
+            .help("start it in another terminal:  janus serve")
+            .help("or have it started whenever it is asked for:  janus service install")
+            .help("or name the directory of its sockets:  --runtime-dir DIR")
+    }
+
     /// What was sent before it failed: `nothing`, or what reached the server.
     #[must_use]
     pub fn sent(mut self, sent: impl Into<String>) -> Self {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::account::login::{Initiator, Pending, Progress, Wanted};
+use crate::account::login::{Initiator, NotLoggedIn, Pending, Progress, Wanted};
 use crate::account::{self, LoginReason};
 use crate::binding::Scope;
 use crate::credential::Moment;
@@ -135,10 +135,7 @@ impl Gateway {
                 Asked::LoggedIn
             }
             Ok(Progress::NotLoggedIn(why)) => {
-                let way = Way::None {
-                    why: why.to_string(),
-                    help: why.help(account).into_iter().next(),
-                };
+                let way = none(&why, account);
                 Asked::Told(error::needs_login(
                     request.method(),
                     &self.told(failure, &need, way),
@@ -188,10 +185,7 @@ impl Gateway {
             .start(account, Wanted::default(), Initiator::Client);
         match timeout(LINK, starting).await {
             Ok(Ok(pending)) => Ok(pending),
-            Ok(Err(why)) => Err(Way::None {
-                why: why.to_string(),
-                help: why.help(account).into_iter().next(),
-            }),
+            Ok(Err(why)) => Err(none(&why, account)),
             Err(_) => Err(Way::None {
                 why: "the authorization server was not found in time".to_owned(),
                 help: None,
@@ -329,6 +323,15 @@ impl Answers {
 
     fn steps(&self) -> MutexGuard<'_, BTreeMap<(AccountId, String), Step>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// There is no login, and the command that mends it. What is no command is said, with all the rest, by the one that logs in.
+fn none(why: &NotLoggedIn, account: &AccountId) -> Way {
+    let help = why.help(account).into_iter().next();
+    Way::None {
+        why: why.to_string(),
+        help: help.filter(|line| line.contains("janus ")),
     }
 }
 

@@ -128,7 +128,8 @@ fn without_a_daemon_the_exit_code_is_3_and_the_help_starts_one() {
               where: HOME/mcp.sock
               because: No such file or directory (os error 2)
               help:  start it in another terminal:  janus serve
-              help:  or name the directory of its socket:  --runtime-dir DIR
+              help:  or have it started whenever it is asked for:  janus service install
+              help:  or name the directory of its sockets:  --runtime-dir DIR
             ");
         }
     }

@@ -269,14 +269,7 @@ impl Client {
             Address::Unix(path) => path.display().to_string(),
             Address::Tcp(address) => address.to_string(),
         };
-        Err(
-            Failure::new(Exit::NoDaemon, "no_daemon", "there is no daemon to talk to")
-                .sent("nothing")
-                .place(place)
-                .because(error)
-                .help("start it in another terminal:  janus serve")
-                .help("or name the directory of its socket:  --runtime-dir DIR"),
-        )
+        Err(Failure::no_daemon(place, error))
     }
 
     async fn exchange<S>(

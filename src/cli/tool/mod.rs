@@ -91,20 +91,22 @@ pub(super) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
 /// Where the daemon's clients connect. A mistake in the configuration concerns what the daemon reads next: the one that
 /// runs says itself where it listens.
 async fn socket(context: &Context) -> PathBuf {
-    match context.settings() {
+    let failure = match context.settings() {
         Ok(settings) => return settings.listen.socket,
-        Err(failure) => {
-            let output = context.output;
-            output.note(&format!(
-                "warning: {}; the daemon that runs keeps the one it has:  janus config validate",
-                failure.parts().message
-            ));
-        }
-    }
+        Err(failure) => failure,
+    };
     let control = Control::new(context);
     // Without an answer the connection itself says what is wrong.
-    let status = control.ask(http::Method::GET, "/status", None).await;
-    let listening = status.ok().map(|status| texts(&status["listening"]));
+    let status = control.ask(http::Method::GET, "/status", None).await.ok();
+    let keeps = match status {
+        Some(_) => "; the daemon that runs keeps the one it has",
+        None => "",
+    };
+    let wrong = &failure.parts().message;
+    context
+        .output
+        .note(&format!("warning: {wrong}{keeps}:  janus config validate"));
+    let listening = status.map(|status| texts(&status["listening"]));
     let mut listening = listening.into_iter().flatten();
     let unix = listening.find_map(|place| place.strip_prefix("unix:").map(PathBuf::from));
     unix.unwrap_or_else(|| context.environment.socket())

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::rig::{NO_BROWSER, Rig, home, known, provider_link, status};
+use super::rig::{NO_BROWSER, Rig, call, home, known, provider_link, status, text};
 use crate::support::authorization::{
     AuthorizationServer, Behaviour, Person, ProtectedServer, Protection, land,
 };
-use crate::support::{Era, Home, Janus, Process, until};
+use crate::support::{Client, Era, Home, Janus, Process, until};
 
 async fn log_in(rig: &Rig) {
     let mut login = rig.janus.home().command(&["login", "s"]);
@@ -91,11 +91,11 @@ async fn that_the_vault_has_no_place_for_its_key_is_said_before_a_login_needs_it
     let authority = AuthorizationServer::start(known()).await;
     let server = ProtectedServer::start(&authority, Protection::default()).await;
     let home = Home::new("");
-    let text = format!(
+    let wanted = format!(
         "listen: {{ http: \"127.0.0.1:0\" }}\nservers:\n  s: {{ url: \"{}\", auth: oauth }}\n",
         server.url()
     );
-    fs::write(home.config(), text).unwrap();
+    fs::write(home.config(), wanted).unwrap();
     fs::set_permissions(home.config(), fs::Permissions::from_mode(0o600)).unwrap();
     let config = home.config();
     let checked = home.run(&["config", "validate", "--config", config.to_str().unwrap()]);
@@ -120,6 +120,14 @@ async fn that_the_vault_has_no_place_for_its_key_is_said_before_a_login_needs_it
         assert!(ended.stderr.contains("error[not_kept]"), "{ended:?}");
     }
     assert_eq!(authority.clients().len(), 0);
+    // What mends it takes more than a line: a client is told the command that says all of it.
+    let mut client = Client::open(janus.http(), "/mcp", Era::Legacy).await;
+    let result = call(&mut client, "s__who").await;
+    let said = text(&result);
+    assert!(
+        said.contains(". A person mends it on ") && said.contains(" with: janus login s/default. "),
+        "{said}"
+    );
     drop((janus, authority, server));
 }
 
