@@ -267,7 +267,7 @@ const EXPOSED: &[(&str, &str)] = &[
     // What goes to an authorization server, and the digest of it that says what may be lost.
     (
         "credential/oauth/client_authentication.rs",
-        "what proves the client, and the token in the form",
+        "what proves the client, and the token in the form and the header",
     ),
     (
         "credential/oauth/grant/attempt.rs",

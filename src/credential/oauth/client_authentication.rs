@@ -26,6 +26,14 @@ const ASSERTION: Duration = Duration::from_mins(1);
 /// What `client_assertion` is (RFC 7523, section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// A token as a header has it (RFC 6750, section 2.1); `None`: no header can.
+pub(super) fn bearer(token: &Secret) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// The body of a request to a token endpoint, while it is written.
 #[derive(Default)]
 pub(super) struct Form {

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 use serde_json::Value;
 
+use super::client_authentication::bearer;
 use super::exchange::object;
 use super::failed::host_of;
 use super::granted::{Granted, Identity};
@@ -151,9 +152,7 @@ async fn asked(way: &Way, url: &str, token: &Secret) -> Result<Value, NotTold> {
     let unusable = |what: &str| NotTold::Never(format!("{what} cannot be used"));
     let mut request = Request::new(Vec::new());
     *request.uri_mut() = url.parse().map_err(|_| unusable("its URL"))?;
-    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
-    let mut value = value.map_err(|_| unusable("the token"))?;
-    value.set_sensitive(true);
+    let value = bearer(token).ok_or_else(|| unusable("the token"))?;
     request.headers_mut().insert(AUTHORIZATION, value);
     let answer = way.send(request).await.map_err(|error| match error {
         NetworkError::Refused(why) => NotTold::Never(why),

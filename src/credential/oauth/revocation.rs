@@ -4,10 +4,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Method, Request};
-use zeroize::Zeroizing;
+use http::{Method, Request};
 
-use super::client_authentication::Form;
+use super::client_authentication::{Form, bearer};
 use super::grant::Grant;
 use super::granted::{Managed, Registration, Source, Tokens};
 use super::network::{Network, Policy};
@@ -62,9 +61,7 @@ fn removal(managed: &Managed) -> Option<Request<Vec<u8>>> {
     let mut request = Request::new(Vec::new());
     *request.method_mut() = Method::DELETE;
     *request.uri_mut() = managed.uri.parse().ok()?;
-    let bearer = Zeroizing::new(format!("Bearer {}", managed.token.expose()));
-    let mut bearer = HeaderValue::from_str(&bearer).ok()?;
-    bearer.set_sensitive(true);
+    let bearer = bearer(&managed.token)?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
     Some(request)
 }
