@@ -38,9 +38,9 @@ impl Gateway {
     pub fn pending(&self, scope: &Scope, era: Era) -> Pending {
         let mut pending = Pending::default();
         if scope.view() == &View::Profile {
-            pending.told = ListKind::ALL
-                .map(|kind| (kind, self.merged(scope, kind, era).array.clone()))
-                .into();
+            let lists = self.merging(scope, era);
+            let told = |kind| (kind, lists.list(kind).array.clone());
+            pending.told = ListKind::ALL.map(told).into();
         }
         pending
     }
@@ -85,8 +85,9 @@ impl Gateway {
             return Vec::new();
         }
         let mut told: Vec<&'static str> = Vec::new();
+        let lists = self.merging(scope, era);
         for kind in ListKind::ALL {
-            let now = self.merged(scope, kind, era).array.clone();
+            let now = lists.list(kind).array.clone();
             let before = pending.told.insert(kind, now.clone());
             if before.is_none_or(|before| before != now) && !told.contains(&kind.changed()) {
                 told.push(kind.changed());

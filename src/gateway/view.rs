@@ -1,5 +1,6 @@
 //! The merged lists of a scope, made once and kept until a listing behind them changes.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,73 +58,112 @@ impl Gateway {
 
     /// One list of everything in scope.
     pub(super) fn merged(&self, scope: &Scope, kind: ListKind, era: Era) -> Arc<Merged> {
-        let made_of: Vec<Arc<Listing>> = scope
-            .accounts()
-            .iter()
-            .map(|account| self.listing(account))
-            .collect();
-        let keyed = scope.client().is_some();
-        let key = (scope.profile().clone(), kind, era, keyed);
-        let mut cache = self.views.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache.get(&key)
-            && kept.scope == *scope
-            && kept.made_of.len() == made_of.len()
-            && kept
-                .made_of
-                .iter()
-                .zip(&made_of)
-                .all(|(a, b)| Arc::ptr_eq(a, b))
-        {
-            return Arc::clone(&kept.merged);
+        self.merging(scope, era).list(kind)
+    }
+
+    /// The lists of everything in scope, as it is now.
+    pub(super) fn merging<'g>(&'g self, scope: &'g Scope, era: Era) -> Merging<'g> {
+        let accounts = scope.accounts().iter();
+        Merging {
+            gateway: self,
+            scope,
+            era,
+            made_of: accounts.map(|account| self.listing(account)).collect(),
+            sources: OnceCell::new(),
         }
-        let known = self.known();
-        let own = if kind == ListKind::Tools && scope.view() == &View::Profile {
-            Control::listed(scope, &known.servers)
-        } else {
-            Vec::new()
-        };
-        let sources = self.sources(scope);
-        let merged = Arc::new(Merged::new(kind, own, &sources, era, |account, subject| {
-            known.policy.against(account, subject).is_some()
-        }));
-        cache.insert(
-            key,
-            Kept {
-                scope: scope.clone(),
-                made_of,
-                merged: Arc::clone(&merged),
-            },
-        );
-        merged
     }
 
     /// The addresses of the resources in scope.
     pub(super) fn addresses(&self, scope: &Scope) -> Addresses {
-        Addresses::new(&self.sources(scope))
+        let accounts = scope.accounts().iter();
+        let listings: Vec<_> = accounts.map(|account| self.listing(account)).collect();
+        Addresses::new(&self.sources(scope, &listings))
     }
 
-    fn sources(&self, scope: &Scope) -> Vec<Source> {
+    /// What the accounts in scope contribute. `listings`: of each of them, in their order.
+    fn sources(&self, scope: &Scope, listings: &[Arc<Listing>]) -> Vec<Source> {
         let known = self.known();
-        let mut by_server: BTreeMap<&ServerName, Vec<&AccountId>> = BTreeMap::new();
-        for account in scope.accounts() {
-            by_server.entry(account.server()).or_default().push(account);
+        let mut by_server: BTreeMap<&ServerName, Vec<_>> = BTreeMap::new();
+        for (account, listing) in scope.accounts().iter().zip(listings) {
+            let of_server = by_server.entry(account.server()).or_default();
+            of_server.push((account, listing));
         }
-        let mut sources = Vec::with_capacity(scope.accounts().len());
+        let mut sources = Vec::with_capacity(listings.len());
         for reachable in scope.servers() {
             let server = known.servers.get(reachable.server());
             let argument = server
                 .filter(|_| scope.is_choosable(reachable.server()))
                 .map(|server| Arc::new(argument(reachable, server)));
             let accounts = by_server.remove(reachable.server()).unwrap_or_default();
-            sources.extend(accounts.iter().map(|account| Source {
+            sources.extend(accounts.iter().map(|(account, listing)| Source {
                 account: (*account).clone(),
                 description: server.and_then(|server| server.description.clone()),
-                listing: self.listing(account),
+                listing: Arc::clone(listing),
                 argument: argument.clone(),
                 several: accounts.len() > 1,
             }));
         }
         sources
+    }
+}
+
+/// Lists of one scope, all made of the same listings.
+pub(super) struct Merging<'g> {
+    gateway: &'g Gateway,
+    scope: &'g Scope,
+    era: Era,
+    made_of: Vec<Arc<Listing>>,
+    /// The first list that is not kept needs them, and those after it have them.
+    sources: OnceCell<Vec<Source>>,
+}
+
+impl Merging<'_> {
+    /// One of the lists.
+    pub(super) fn list(&self, kind: ListKind) -> Arc<Merged> {
+        let scope = self.scope;
+        let keyed = scope.client().is_some();
+        let key = (scope.profile().clone(), kind, self.era, keyed);
+        let cache = &self.gateway.views.0;
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = cache.get(&key)
+            && kept.is_of(scope, &self.made_of)
+        {
+            return Arc::clone(&kept.merged);
+        }
+        let merged = Arc::new(self.merge(kind));
+        cache.insert(
+            key,
+            Kept {
+                scope: scope.clone(),
+                made_of: self.made_of.clone(),
+                merged: Arc::clone(&merged),
+            },
+        );
+        merged
+    }
+
+    fn merge(&self, kind: ListKind) -> Merged {
+        let (gateway, scope) = (self.gateway, self.scope);
+        let known = gateway.known();
+        let own = if kind == ListKind::Tools && scope.view() == &View::Profile {
+            Control::listed(scope, &known.servers)
+        } else {
+            Vec::new()
+        };
+        let sources = || gateway.sources(scope, &self.made_of);
+        let sources = self.sources.get_or_init(sources);
+        Merged::new(kind, own, sources, self.era, |account, subject| {
+            known.policy.against(account, subject).is_some()
+        })
+    }
+}
+
+impl Kept {
+    fn is_of(&self, scope: &Scope, made_of: &[Arc<Listing>]) -> bool {
+        let same = |(one, other): (&Arc<Listing>, &Arc<Listing>)| Arc::ptr_eq(one, other);
+        self.scope == *scope
+            && self.made_of.len() == made_of.len()
+            && self.made_of.iter().zip(made_of).all(same)
     }
 }
 
