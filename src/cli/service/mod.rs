@@ -143,7 +143,11 @@ fn install(arguments: &Install, context: &Context) -> Result<(), Failure> {
         linger()?;
     }
     // It starts the daemon, and says what is wrong if it cannot.
-    let answer = Control::new(context).get("/status")?;
+    let answer = Control::new(context).get("/status").map_err(|failure| {
+        // What was done stays.
+        failure
+            .help("the service is installed, and once that is mended the next connection starts it:  janus service status")
+    })?;
     let lingers = lingers();
     let fields = json!({
         "written": written,

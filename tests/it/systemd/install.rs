@@ -312,3 +312,25 @@ fn what_serves_already_is_named_and_nothing_is_written() {
     machine.done(&["kill", &process]);
     assert!(serving.finish().status.success());
 }
+
+#[test]
+fn where_the_service_cannot_start_yet_it_is_said_that_it_is_installed() {
+    let name = "where_the_service_cannot_start_yet_it_is_said_that_it_is_installed";
+    let Some(machine) = machine(name) else {
+        return;
+    };
+    machine.write(CONFIG, "servers: { notes: { comand: [x] } }\n");
+    let ended = machine.run(&[PROGRAM, "service", "install"]);
+    assert_ne!(ended.status.code(), Some(0), "{}", ended.stdout);
+    for said in [
+        "error[config_invalid]",
+        "the service is installed, and once that is mended",
+    ] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    machine.write(CONFIG, &notes("notes"));
+    // The start that failed answers for a while yet.
+    until("an answer", || ask(&machine).0 == 200);
+    let status = machine.done(&[PROGRAM, "service", "status"]);
+    assert!(status.contains("active"), "{status}");
+}
