@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many servers the configuration has.
-const SERVERS: [usize; 3] = [1, 10, 100];
+const SERVERS: [usize; 3] = [1, 100, 1000];
 /// In the process, for any of them.
 const MOST: f64 = 20.0;
 
