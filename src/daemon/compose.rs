@@ -126,15 +126,23 @@ impl Composed {
 
     /// Begins to connect. Where a connection started this process, whoever made it is answered first: a hundred servers
     /// take their share of the processor.
-    pub(super) fn start(&self, by_a_connection: bool, tasks: &TaskTracker) {
+    pub(super) fn start(
+        &self,
+        by_a_connection: bool,
+        tasks: &TaskTracker,
+        stopping: CancellationToken,
+    ) {
         if !by_a_connection {
             return self.upstream.start();
         }
         let (upstream, downstream) = (self.upstream.clone(), self.downstream.clone());
         tasks.spawn(async move {
             // It may have been started without one, too.
-            timeout(FIRST_ANSWER, downstream.answered()).await.ok();
-            upstream.start();
+            let first = timeout(FIRST_ANSWER, downstream.answered());
+            // The end waits for this task.
+            if stopping.run_until_cancelled(first).await.is_some() {
+                upstream.start();
+            }
         });
     }
 

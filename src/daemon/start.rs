@@ -109,7 +109,7 @@ impl Daemon {
         // Nothing upstream delays it.
         manager.ready(&standing.line());
         on_ready(&ready);
-        composed.start(by_a_connection, &tasks);
+        composed.start(by_a_connection, &tasks, stopping.clone());
         let told = standing.clone();
         tasks.spawn(told.tell(manager.clone(), composed.logins.clone(), stopping.clone()));
         Ok(Self {

@@ -63,6 +63,25 @@ fn the_first_connection_starts_it_and_systemd_holds_its_sockets() {
 }
 
 #[test]
+fn a_service_that_nobody_asked_yet_waits_for_nobody_when_it_is_stopped() {
+    let name = "a_service_that_nobody_asked_yet_waits_for_nobody_when_it_is_stopped";
+    let Some(machine) = enabled(name, &notes("notes")) else {
+        return;
+    };
+    let moment = |what: &str| -> u64 {
+        let property = format!("{what}TimestampMonotonic");
+        let moment = machine.property("janus.service", &property);
+        moment.parse().unwrap()
+    };
+    // It lets whoever started it ask first, for three seconds. On a loaded machine one stop may take that long by itself.
+    let both = "systemctl --user start janus.service && systemctl --user stop janus.service";
+    until("a stop within the time of the first answer", || {
+        machine.done(&["sh", "-c", both]);
+        moment("InactiveEnter") - moment("ActiveEnter") < 3_000_000
+    });
+}
+
+#[test]
 fn whoever_serves_by_hand_is_told_that_the_service_has_the_address() {
     let name = "whoever_serves_by_hand_is_told_that_the_service_has_the_address";
     let Some(machine) = enabled(name, &notes("notes")) else {
