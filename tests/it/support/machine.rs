@@ -1,11 +1,14 @@
 //! A real systemd with a user manager, in namespaces of its own (`tests/box/boot`), and commands inside. It ends when
 //! this is dropped, or with the test's process.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 use super::process::{Ended, Output, Process};
@@ -139,6 +142,24 @@ impl Machine {
         let words: Vec<&str> = of.split(' ').collect();
         self.root(&[&["journalctl", "--no-pager", "-o", "cat"], &words[..]].concat())
             .stdout
+    }
+
+    /// Does this with the network of the box: what begins to listen here is reached from inside.
+    pub(crate) fn in_network<T: Send>(&self, work: impl AsyncFnOnce() -> T + Send) -> T {
+        let network = File::open(format!("/proc/{}/ns/net", self.leader)).unwrap();
+        // A thread of its own, since it never comes back from there; those that it starts are there too.
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let kind = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(network.as_fd(), kind).unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(work())
+            });
+            inside.join().unwrap()
+        })
     }
 
     /// Copies a file of this machine to where it has this path inside, with its mode.

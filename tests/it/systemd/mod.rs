@@ -1,5 +1,6 @@
 //! The service under a real systemd, as an ordinary user: what the units promise.
 
+mod browser;
 mod drain;
 mod install;
 mod journal;
@@ -51,17 +52,24 @@ fn ask(machine: &Machine) -> (u16, Value) {
 
 /// The text that a tool answers.
 fn call(machine: &Machine, tool: &str, arguments: &Value) -> String {
+    let result = result(machine, tool, arguments);
+    let text = result["content"][0]["text"].as_str();
+    let text = text.filter(|_| result["isError"] != true);
+    text.unwrap_or_else(|| panic!("{result}\n{}", machine.journal()))
+        .to_owned()
+}
+
+/// What a call of a tool gives, error or not.
+fn result(machine: &Machine, tool: &str, arguments: &Value) -> Value {
     let mut message: Value = serde_json::from_str(LIST).unwrap();
     message["method"] = json!("tools/call");
     message["params"]["name"] = json!(tool);
     message["params"]["arguments"] = arguments.clone();
     let name = format!("mcp-name: {tool}");
     let headers = ["mcp-method: tools/call", &name];
-    let (status, body) = post(machine, &message.to_string(), &headers);
-    let text = body["result"]["content"][0]["text"].as_str();
-    let text = text.filter(|_| status == 200 && body["result"]["isError"] != true);
-    text.unwrap_or_else(|| panic!("{status} {body}\n{}", machine.journal()))
-        .to_owned()
+    let (status, mut body) = post(machine, &message.to_string(), &headers);
+    assert_eq!(status, 200, "{body}\n{}", machine.journal());
+    body["result"].take()
 }
 
 fn post(machine: &Machine, message: &str, headers: &[&str]) -> (u16, Value) {
